@@ -1,0 +1,1 @@
+"""What puts the pipeline on a machine."""

@@ -1,0 +1,1 @@
+"""Raw ticks in, Greeks out."""

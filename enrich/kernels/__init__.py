@@ -1,0 +1,1 @@
+"""The mathematics of options, jitted and staged."""

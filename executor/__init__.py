@@ -1,0 +1,1 @@
+"""Order commands in, order events out."""

@@ -1,0 +1,1 @@
+"""Kite WebSockets in, raw ticks out."""

@@ -1,0 +1,1 @@
+"""Records and order events out to subscribers."""
