@@ -1,0 +1,35 @@
+"""Prices of orders as integer paise, read from decimal text or JSON numbers without rounding."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+PAISE_PER_RUPEE = 100
+#: Ten million rupees a unit; above it a price is a typing mistake.
+PRICE_PAISE_MAX = 1_000_000_000
+
+
+def paise(price: Decimal | str) -> int:
+    """Return integer paise of a price in rupees.
+
+    Raises:
+        ValueError: not a number, negative, above the maximum, or finer than one paisa.
+    """
+    try:
+        exact = Decimal(price) * PAISE_PER_RUPEE
+    except InvalidOperation as error:
+        raise ValueError(f"{price!r} is not a decimal number") from error
+    if not exact.is_finite():
+        raise ValueError(f"{price} is not a finite number")
+    if exact != exact.to_integral_value():
+        raise ValueError(f"{price} is finer than one paisa")
+    if not 0 <= exact <= PRICE_PAISE_MAX:
+        raise ValueError(f"{price} is outside 0 to {PRICE_PAISE_MAX // PAISE_PER_RUPEE} rupees")
+    return int(exact)
+
+
+def rupees_text(amount_paise: int) -> str:
+    """Return paise as decimal text in rupees, without a float on the way."""
+    whole, cents = divmod(abs(amount_paise), PAISE_PER_RUPEE)
+    sign = "-" if amount_paise < 0 else ""
+    return f"{sign}{whole}.{cents:02d}" if cents else f"{sign}{whole}"

@@ -1,0 +1,77 @@
+"""How a fixed-width record is declared: once, with unit and meaning per field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record.
+
+    `kind` is a numpy type string, little-endian, `unit` is "" for codes and identifiers.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A named, versioned record layout."""
+
+    name: str
+    version: int
+    fields: tuple[Field, ...]
+    meaning: str
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """Return the numpy dtype: aligned, little-endian."""
+        columns = [
+            (field.name, field.kind)
+            if field.count == 1
+            else (field.name, field.kind, (field.count,))
+            for field in self.fields
+        ]
+        return np.dtype(columns, align=True)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the layout as plain values that JSON can carry, offsets in bytes."""
+        dtype = self.dtype
+        offsets: Any = dtype.fields
+        return {
+            "name": self.name,
+            "version": self.version,
+            "size_bytes": dtype.itemsize,
+            "byte_order": "little",
+            "fields": [
+                {
+                    "name": field.name,
+                    "type": field.kind.lstrip("<|"),
+                    "count": field.count,
+                    "offset": offsets[field.name][1],
+                    "unit": field.unit,
+                    "meaning": field.meaning,
+                }
+                for field in self.fields
+            ],
+        }
+
+
+def padding_free(layout: Layout) -> bool:
+    """Say whether the fields fill the record without gaps, so that no stray byte crosses the wire."""
+    dtype = layout.dtype
+    return sum(dtype[field.name].itemsize for field in layout.fields) == dtype.itemsize
+
+
+def field_names(layouts: Sequence[Layout]) -> set[str]:
+    """Return every field name used, for the reference's index."""
+    return {field.name for layout in layouts for field in layout.fields}
