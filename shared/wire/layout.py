@@ -67,7 +67,7 @@ class Layout:
 
 
 def padding_free(layout: Layout) -> bool:
-    """Say whether the fields fill the record without gaps, so that no stray byte crosses the wire."""
+    """Say whether the fields fill the record without gaps: no stray byte crosses the wire."""
     dtype = layout.dtype
     return sum(dtype[field.name].itemsize for field in layout.fields) == dtype.itemsize
 
