@@ -1,0 +1,1 @@
+"""Kite's binary frames as compiled loops over bytes."""

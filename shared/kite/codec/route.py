@@ -1,0 +1,237 @@
+"""A frame's packets sorted into one segment per shard, without decoding a price."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from shared.kite.codec.big_endian import Bytes
+from shared.kite.codec.packets import COUNT_BYTES, FRAME_PACKETS_MAX, LENGTH_BYTES
+from shared.kite.codec.scan import WHOLE, Scratch, scan_frame
+from shared.kite.codec.tokens import ABSENT, TokenTable, lookup
+from shared.wire.segments import SEGMENT_HEADER_BYTES
+
+ROUTED: Final = 0
+#: A shard's buffer cannot take its segment; nothing was written. Hand the buffers on, try again.
+DOES_NOT_FIT: Final = 1
+#: The frame is damaged; nothing was written.
+DAMAGED: Final = 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _write_little_endian(buffer: Bytes, at: int, value: int, count: int) -> None:
+    for index in range(count):
+        buffer[at + index] = (value >> (8 * index)) & 0xFF
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _write_header(buffer: Bytes, at: int, received_at_ns: int, length: int) -> int:
+    """Write a segment's header; return where its frame begins."""
+    _write_little_endian(buffer, at, received_at_ns, 8)
+    _write_little_endian(buffer, at + 8, length, 4)
+    return at + SEGMENT_HEADER_BYTES
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _assign(
+    tokens: npt.NDArray[np.uint32],
+    count: int,
+    keys: npt.NDArray[np.uint32],
+    values: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int32],
+) -> int:
+    """Write every packet's instrument row, -1 for unknown tokens; return how many are unknown."""
+    unknown = 0
+    for index in range(count):
+        row = lookup(keys, values, tokens[index])
+        rows[index] = row
+        if row == ABSENT:
+            unknown += 1
+    return unknown
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _measure(
+    lengths: npt.NDArray[np.uint16],
+    count: int,
+    rows: npt.NDArray[np.int32],
+    shard_of: npt.NDArray[np.uint16],
+    needed: npt.NDArray[np.int64],
+    counted: npt.NDArray[np.int64],
+) -> None:
+    """Write per shard how many packets it gets and how many bytes its frame takes."""
+    needed[:] = 0
+    counted[:] = 0
+    for index in range(count):
+        if rows[index] != ABSENT:
+            shard = shard_of[rows[index]]
+            needed[shard] += LENGTH_BYTES + lengths[index]
+            counted[shard] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _all_fit(needed: npt.NDArray[np.int64], fill: npt.NDArray[np.int64], capacity: int) -> bool:
+    for shard in range(needed.size):
+        if needed[shard]:
+            segment = SEGMENT_HEADER_BYTES + COUNT_BYTES + needed[shard]
+            if fill[shard] + segment > capacity:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _open_segments(
+    received_at_ns: int,
+    needed: npt.NDArray[np.int64],
+    counted: npt.NDArray[np.int64],
+    out: npt.NDArray[np.uint8],
+    fill: npt.NDArray[np.int64],
+) -> None:
+    """Write header and packet count of every shard that gets packets; move its fill behind them."""
+    for shard in range(needed.size):
+        if counted[shard]:
+            at = _write_header(out[shard], fill[shard], received_at_ns, COUNT_BYTES + needed[shard])
+            out[shard, at] = counted[shard] >> 8
+            out[shard, at + 1] = counted[shard] & 0xFF
+            fill[shard] = at + COUNT_BYTES
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def route_frame(
+    buffer: Bytes,
+    received_at_ns: int,
+    scratch: tuple[
+        npt.NDArray[np.int64], npt.NDArray[np.uint16], npt.NDArray[np.uint32], npt.NDArray[np.int32]
+    ],
+    table: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32], npt.NDArray[np.uint16]],
+    work: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    sinks: tuple[
+        npt.NDArray[np.uint8],
+        npt.NDArray[np.int64],
+        npt.NDArray[np.int64],
+        npt.NDArray[np.int64],
+    ],
+) -> tuple[int, int, int, int, int]:
+    """Append one segment per shard present; return (code, packets, unknown, reason, position).
+
+    `scratch` is offsets, lengths, tokens, rows, shape (packets_max,); `table` is the keys and
+    values of a TokenTable whose values are rows, and the shard of each row; `work` is bytes and
+    packets per shard, shape (shards,); `sinks` is out, shape (shards, capacity), its fill and the
+    packets in it, shape (shards,), and last_seen_ns, shape (rows,).
+
+    Packets of unknown tokens are counted, not routed. When all packets belong to one shard the
+    frame is copied as it came. Unless the code is ROUTED nothing has been written to `sinks`.
+    """
+    offsets, lengths, tokens, rows = scratch
+    keys, values, shard_of = table
+    needed, counted = work
+    out, fill, packets, last_seen_ns = sinks
+    count, reason, position = scan_frame(buffer, 0, buffer.size, offsets, lengths, tokens)
+    if reason != WHOLE:
+        return DAMAGED, count, 0, reason, position
+    unknown = _assign(tokens, count, keys, values, rows)
+    _measure(lengths, count, rows, shard_of, needed, counted)
+    if not _all_fit(needed, fill, out.shape[1]):
+        return DOES_NOT_FIT, count, unknown, reason, position
+    if count == unknown:
+        return ROUTED, count, unknown, reason, position
+    shard = shard_of[rows[0]] if rows[0] != ABSENT else 0
+    if counted[shard] == count:
+        at = _write_header(out[shard], fill[shard], received_at_ns, buffer.size)
+        out[shard, at : at + buffer.size] = buffer
+        fill[shard] = at + buffer.size
+        packets[shard] += count
+        for index in range(count):
+            last_seen_ns[rows[index]] = received_at_ns
+        return ROUTED, count, unknown, reason, position
+    _open_segments(received_at_ns, needed, counted, out, fill)
+    for index in range(count):
+        row = rows[index]
+        if row != ABSENT:
+            shard = shard_of[row]
+            begin = offsets[index] - LENGTH_BYTES
+            size = LENGTH_BYTES + np.int64(lengths[index])
+            at = fill[shard]
+            out[shard, at : at + size] = buffer[begin : begin + size]
+            fill[shard] = at + size
+            packets[shard] += 1
+            last_seen_ns[row] = received_at_ns
+    return ROUTED, count, unknown, reason, position
+
+
+class Sinks:
+    """One output buffer per shard; filled by a Router, emptied by whoever writes the streams."""
+
+    __slots__ = ("fill", "out", "packets")
+
+    def __init__(self, shards: int, capacity_bytes: int) -> None:
+        self.out = np.zeros((shards, capacity_bytes), dtype=np.uint8)
+        self.fill = np.zeros(shards, dtype=np.int64)
+        self.packets = np.zeros(shards, dtype=np.int64)
+
+    def segments(self, shard: int) -> memoryview:
+        """Return the shard's segments without a copy; valid until the sinks are filled again."""
+        return memoryview(self.out[shard])[: int(self.fill[shard])]
+
+    def clear(self) -> None:
+        """Forget what was written; the bytes stay where they are until overwritten."""
+        self.fill[:] = 0
+        self.packets[:] = 0
+
+
+class Routed(NamedTuple):
+    """What became of one frame: code, packets in it, unknown tokens; why and where it is damaged.
+
+    `code` is ROUTED, DOES_NOT_FIT or DAMAGED; `reason` indexes `scan.FRAME_REASONS`.
+    """
+
+    code: int
+    packets: int
+    unknown: int
+    reason: int
+    position: int
+
+
+class Router:
+    """Which shard every instrument belongs to, and when it was last heard of."""
+
+    __slots__ = ("_scratch", "_table", "_work", "last_seen_ns", "shards")
+
+    def __init__(
+        self, tokens: npt.NDArray[np.uint32], shard_of: npt.NDArray[np.uint16], shards: int
+    ) -> None:
+        """Route `tokens` to their `shard_of`, both shape (n,), a shard being below `shards`.
+
+        Raises:
+            ValueError: shapes differ, a token occurs twice, or a shard is out of range.
+        """
+        if shard_of.size and int(shard_of.max()) >= shards:
+            raise ValueError(f"shard {int(shard_of.max())} must be below {shards}")
+        if shard_of.shape != tokens.shape:
+            raise ValueError(f"tokens {tokens.shape} and shards {shard_of.shape} must be as many")
+        table = TokenTable.build(tokens, np.arange(tokens.size, dtype=np.int32))
+        self.shards = shards
+        #: Receive time per row of `tokens`, Unix ns; 0: never. Read it whenever you like.
+        self.last_seen_ns = np.zeros(tokens.size, dtype=np.int64)
+        self._table = (table.keys, table.values, np.ascontiguousarray(shard_of, dtype=np.uint16))
+        scan = Scratch(FRAME_PACKETS_MAX)
+        rows = np.zeros(FRAME_PACKETS_MAX, dtype=np.int32)
+        self._scratch = (scan.offsets, scan.lengths, scan.tokens, rows)
+        self._work = (np.zeros(shards, dtype=np.int64), np.zeros(shards, dtype=np.int64))
+
+    def warm(self, sinks: Sinks) -> None:
+        """Load the compiled code by routing a heartbeat, so the first frame does not wait."""
+        self.route(b"\0", 0, sinks)
+
+    def route(self, frame: bytes, received_at_ns: int, sinks: Sinks) -> Routed:
+        """Append the frame's packets to their shards' sinks, all or nothing."""
+        if not frame:
+            return Routed(DAMAGED, 0, 0, 1, 0)
+        buffer = np.frombuffer(frame, dtype=np.uint8)
+        into = (sinks.out, sinks.fill, sinks.packets, self.last_seen_ns)
+        return Routed(
+            *route_frame(buffer, received_at_ns, self._scratch, self._table, self._work, into)
+        )
