@@ -35,7 +35,15 @@ def contracts(published: np.ndarray, *, rate: float, dividend_yield: float) -> C
 
 def _states(published: np.ndarray) -> np.ndarray:
     states = np.zeros(len(published), dtype=INSTRUMENT_STATE)
-    for name in ("strike", "tick_size", "expiry_ns", "underlying_token", "lot_size", "shard", "kind"):
+    for name in (
+        "strike",
+        "tick_size",
+        "expiry_ns",
+        "underlying_token",
+        "lot_size",
+        "shard",
+        "kind",
+    ):
         states[name] = published[name]
     tokens = published["instrument_token"]
     wanted = published["underlying_token"]
@@ -54,7 +62,7 @@ def _groups(published: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.n
     group_of = group_of.ravel()
     states["group"][derivative] = group_of
     groups = np.zeros(len(unique), dtype=GROUP_STATE)
-    groups["future"] = -1
+    groups["future"] = groups["reference"] = -1
     groups["expiry_ns"][group_of] = rows["expiry_ns"]
     groups["underlying"][group_of] = states["underlying"][derivative]
     futures = rows["kind"] == Kind.FUTURE

@@ -1,4 +1,4 @@
-"""What the enrichment pass remembers, as records: instruments, expiry groups, strikes, parameters."""
+"""What the enrichment pass remembers: instruments, expiry groups, strikes, parameters."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ GROUP_STATE = np.dtype(
         ("basis", "<f8"),  # parity forward less reference, rupees
         ("basis_at_ns", "<i8"),  # 0: no parity yet
         ("refreshed_at_ns", "<i8"),
+        ("reference", "<i4"),  # row the basis is measured from; -1: none yet
         ("future", "<i4"),  # row of the future of this expiry; -1: none
         ("underlying", "<i4"),
         ("strikes_start", "<i4"),

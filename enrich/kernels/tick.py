@@ -1,0 +1,147 @@
+"""What one decoded tick means: its instrument's state, its price, an option's inputs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from enrich.kernels.forward import SOURCE_NONE, SOURCE_PARITY, refresh_forward
+from enrich.kernels.jit import compiled, inlined
+from enrich.kernels.price import book_figures, choose_price, is_sane
+from enrich.kernels.status import (
+    EXPIRED,
+    FLAG_EXPIRY_WINDOW,
+    FLAG_UNDERLYING_STALE,
+    NO_PRICE,
+    NO_UNDERLYING,
+    NOT_AN_OPTION,
+)
+
+YEAR_NS: Final = 365.0 * 86_400.0 * 1e9
+_SECOND_NS: Final = 1_000_000_000
+#: Kinds of shared.wire.instruments from which on an instrument is an option.
+CALL: Final = 3
+REPEATED: Final = 2
+TIME_BACKWARDS: Final = 8
+
+
+@inlined
+def clear_results(record: Any) -> None:
+    """Set every result to NaN; the numbers of a row that is not solved stay so."""
+    record["price"] = record["underlying_price"] = record["forward"] = math.nan
+    record["time_to_expiry"] = record["implied_vol"] = math.nan
+    record["delta"] = record["gamma"] = record["theta_per_day"] = math.nan
+    record["vega_per_vol_point"] = record["rho_per_percent"] = math.nan
+    record["vanna"] = record["vomma"] = record["charm"] = math.nan
+    record["intrinsic_value"] = record["time_value"] = record["iv_tick"] = math.nan
+    record["flags"] = record["tick_flags"] = 0
+    record["price_source"] = record["forward_source"] = 0
+    record["forward_age_ms"] = record["underlying_token"] = 0
+    record["lot_size"] = record["shard"] = 0
+    record["status"] = NOT_AN_OPTION
+
+
+@inlined
+def write_lineage(record: Any, received_at_ns: Any, packet: int, lineage: Any) -> None:
+    """Write where the tick came from, for whom it is enriched."""
+    record["received_at_ns"] = received_at_ns
+    record["raw_entry_ms"] = lineage["raw_entry_ms"]
+    record["raw_entry_sequence"] = lineage["raw_entry_sequence"]
+    record["raw_packet_index"] = packet
+    record["fence"] = lineage["fence"]
+    record["instruments_version"] = lineage["instruments_version"]
+    record["parameters_id"] = lineage["parameters_id"]
+
+
+@inlined
+def _mark(record: Any) -> int:
+    """Return a digest of the last price with the best level, to tell a repeat from a change."""
+    digest = np.uint32(record["bid_quantity"][0]) ^ (np.uint32(record["ask_quantity"][0]) << 1)
+    digest ^= np.uint32(np.int64(record["last_price"] * 100.0))
+    digest ^= np.uint32(record["oi"]) ^ np.uint32(record["total_buy_quantity"])
+    return int(np.uint32(digest ^ np.uint32(record["total_sell_quantity"])))
+
+
+@compiled
+def follow(record: Any, state: Any, tick_order: int, parameters: Any) -> None:
+    """Choose the price, write the book's figures, remember both; one tick of a known instrument."""
+    bid, ask = record["bid_price"][0], record["ask_price"][0]
+    stamp, traded = record["exchange_timestamp_s"], record["last_trade_time_s"]
+    trade_age_s: Any = np.int64(stamp) - np.int64(traded) if stamp > 0 and traded > 0 else 0
+    price, source, flags = choose_price(
+        bid, ask, record["last_price"], trade_age_s, state["tick_size"], parameters
+    )
+    book_figures(record)
+    mark = _mark(record)
+    if stamp > 0:
+        if stamp < state["exchange_timestamp_s"]:
+            record["tick_flags"] |= TIME_BACKWARDS
+        same = stamp == state["exchange_timestamp_s"] and mark == state["book_mark"]
+        if same and record["volume_traded"] == state["volume_traded"]:
+            record["tick_flags"] |= REPEATED
+    if state["kind"] >= CALL or price != state["price"] or state["received_at_ns"] == 0:
+        state["order"] = tick_order
+    sane = is_sane(bid, ask, parameters["spread_floor"], parameters["spread_ratio_max"])
+    state["sane"] = 1 if sane else 0
+    state["spread"] = ask - bid if sane else 0.0
+    state["price"], state["last_price"] = price, record["last_price"]
+    state["received_at_ns"] = record["received_at_ns"]
+    state["exchange_timestamp_s"] = max(stamp, state["exchange_timestamp_s"])
+    state["last_trade_time_s"], state["volume_traded"] = traded, record["volume_traded"]
+    state["book_mark"] = mark
+    record["price"] = price if price > 0.0 else math.nan
+    record["price_source"], record["flags"] = source, flags
+    record["underlying_token"], record["lot_size"] = state["underlying_token"], state["lot_size"]
+    record["shard"] = state["shard"]
+
+
+@compiled
+def prepare_option(record: Any, state: Any, group: Any, states: Any, parameters: Any) -> bool:
+    """Write the inputs of one option row; return whether it can be solved, else set its status."""
+    if state["underlying"] >= 0 and states[state["underlying"]]["last_price"] > 0.0:
+        record["underlying_price"] = states[state["underlying"]]["last_price"]
+    stamp = np.int64(record["exchange_timestamp_s"]) * _SECOND_NS
+    now_ns = stamp if stamp > 0 else np.int64(record["received_at_ns"])
+    remaining_ns = group["expiry_ns"] - now_ns
+    record["time_to_expiry"] = max(0.0, remaining_ns / YEAR_NS)
+    if remaining_ns <= 0:
+        record["status"] = EXPIRED
+        return False
+    if remaining_ns <= parameters["expiry_window_ns"]:
+        record["flags"] |= FLAG_EXPIRY_WINDOW
+    if group["source"] == SOURCE_NONE:
+        record["status"] = NO_UNDERLYING
+        return False
+    record["forward"], record["forward_source"] = group["forward"], group["source"]
+    record["forward_age_ms"] = group["age_ms"]
+    reference = states[group["reference"]]
+    age_ns = np.int64(record["received_at_ns"]) - reference["received_at_ns"]
+    if age_ns > parameters["underlying_age_max_ns"] and group["source"] != SOURCE_PARITY:
+        record["flags"] |= FLAG_UNDERLYING_STALE
+    sign = 1.0 if state["kind"] == CALL else -1.0
+    discount = math.exp(-group["rate"] * record["time_to_expiry"])
+    intrinsic = max(0.0, sign * (group["forward"] - state["strike"])) * discount
+    record["intrinsic_value"] = intrinsic
+    if not state["price"] > 0.0:
+        record["status"] = NO_PRICE
+        return False
+    record["time_value"] = state["price"] - intrinsic
+    return True
+
+
+@compiled
+def enrich_tick(
+    record: Any, index: Any, tables: Any, parity: Any, tick_order: int, parameters: Any
+) -> bool:
+    """Take one decoded tick of a known instrument; return whether its row is to be solved."""
+    states, groups, strikes = tables
+    state = states[index]
+    follow(record, state, tick_order, parameters)
+    if state["kind"] < CALL:
+        return False
+    group = groups[state["group"]]
+    now_ns: Any = np.int64(record["received_at_ns"])
+    refresh_forward(group, states, strikes, now_ns, parameters, parity)
+    return prepare_option(record, state, group, states, parameters)
