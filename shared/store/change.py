@@ -1,0 +1,255 @@
+"""One transaction on an account's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from shared.errors import IllegalTransition
+from shared.store.pool import Connection
+from shared.store.rows import (
+    COMMAND_COLUMNS,
+    ORDER_COLUMNS,
+    CommandRow,
+    NewCommand,
+    OrderRow,
+    command_row,
+    order_row,
+    reason_text,
+)
+from shared.wire.codec import JSON_FIELD, encode
+from shared.wire.orders import OrderEvent, State
+
+_CLAIM: Final = f"""
+INSERT INTO order_commands (
+    account, command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
+    target_command_id, order_id, valid_until_us, state, received_us, changed_us, is_open, fence)
+SELECT $1, command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
+    target_command_id, order_id, valid_until_us, '{State.RECEIVED}', $2, $2, true, $3
+FROM unnest($4::text[], $5::text[], $6::bytea[], $7::text[], $8::bytea[], $9::smallint[],
+    $10::text[], $11::text[], $12::text[], $13::bigint[]) WITH ORDINALITY
+    AS given (command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
+    target_command_id, order_id, valid_until_us, position)
+ORDER BY position
+ON CONFLICT (account, command_id) DO NOTHING
+RETURNING {COMMAND_COLUMNS}
+"""  # noqa: S608  # our own names
+_SAVE: Final = """
+UPDATE order_commands SET state = $4, order_id = $5, tag = $6, attempts = $7, reason = $8,
+    sending_us = $9, is_open = $10, changed_us = $11, fence = $3
+WHERE account = $1 AND command_id = $2 AND fence <= $3 AND state = $12
+"""
+_SAVE_ORDER: Final = """
+INSERT INTO broker_orders AS known (account, fence, order_id, command_id, origin, status,
+    is_terminal, filled, version, modifications, seen, observed_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (account, order_id) DO UPDATE SET fence = $2, command_id = $4, origin = $5,
+    status = $6, is_terminal = $7, filled = $8, version = $9, modifications = $10, seen = $11,
+    observed_us = $12
+WHERE known.fence <= $2
+"""
+_EMIT: Final = """
+WITH counted AS (
+    UPDATE order_accounts SET event_sequence = $3 WHERE account = $1 AND fence = $2
+    RETURNING account
+)
+INSERT INTO order_events (account, sequence, command_id, payload, fence)
+SELECT account, sequence, command_id, payload, $2
+FROM counted, unnest($4::bigint[], $5::text[], $6::bytea[])
+    AS given (sequence, command_id, payload)
+"""
+
+
+class Change:
+    """Reads and writes of one transaction; `at_us` is when it happens, Unix microseconds."""
+
+    def __init__(
+        self, connection: Connection, *, account: str, fence: int, at_us: int, sequence: int
+    ) -> None:
+        self._connection = connection
+        self._account = account
+        self._fence = fence
+        self._sequence = sequence
+        self.at_us = at_us
+        self.events: list[OrderEvent] = []
+
+    async def claim(self, commands: Sequence[NewCommand]) -> list[CommandRow]:
+        """Insert what is new, in the order given; return only that."""
+        columns = zip(*(_claim_columns(each) for each in commands), strict=True)
+        rows = await self._connection.fetch(
+            _CLAIM, self._account, self.at_us, self._fence, *map(list, columns)
+        )
+        return sorted(map(command_row, rows), key=lambda row: row.serial)
+
+    async def commands(self, command_ids: Sequence[str]) -> dict[str, CommandRow]:
+        """Return the commands that exist, by command_id."""
+        return await self._commands("command_id = ANY($2)", command_ids)
+
+    async def commands_by_tag(self, tags: Sequence[str]) -> dict[str, CommandRow]:
+        """Return the placements that carry these tags, by command_id."""
+        return await self._commands("tag = ANY($2)", tags)
+
+    async def open_commands_on(
+        self, command_ids: Sequence[str], order_ids: Sequence[str]
+    ) -> list[CommandRow]:
+        """Return commands not at rest that want to change these placements or orders."""
+        rows = await self._connection.fetch(
+            f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
+            "WHERE account = $1 AND is_open AND kind <> 'place' "
+            "AND (target_command_id = ANY($2) OR order_id = ANY($3)) ORDER BY serial",
+            self._account,
+            list(command_ids),
+            list(order_ids),
+        )
+        return [command_row(row) for row in rows]
+
+    async def placement_of(self, order_id: str) -> CommandRow | None:
+        """Return the placement that led to this order, or None."""
+        found = await self._commands("order_id = ANY($2) AND kind = 'place'", [order_id])
+        return next(iter(found.values()), None)
+
+    async def save(self, after: CommandRow, *, was: State) -> None:
+        """Write what may change of a command.
+
+        Raises:
+            IllegalTransition: the row is not in state `was`, or a later owner has written it.
+        """
+        tag = await self._connection.execute(
+            _SAVE,
+            self._account,
+            after.command_id,
+            self._fence,
+            after.state,
+            after.order_id,
+            after.tag,
+            after.attempts,
+            reason_text(after.reason),
+            after.sending_us,
+            after.is_open,
+            self.at_us,
+            was,
+        )
+        if tag != "UPDATE 1":
+            raise IllegalTransition(
+                f"command {after.command_id}: {was} to {after.state} found another row"
+            )
+
+    async def orders(self, order_ids: Sequence[str]) -> dict[str, OrderRow]:
+        """Return the broker's orders that are known, by order_id."""
+        rows = await self._connection.fetch(
+            f"SELECT {ORDER_COLUMNS} FROM broker_orders "  # noqa: S608  # our own names
+            "WHERE account = $1 AND order_id = ANY($2)",
+            self._account,
+            list(order_ids),
+        )
+        return {row["order_id"]: order_row(row) for row in rows}
+
+    async def save_order(self, order: OrderRow) -> None:
+        """Write the broker's order as now seen."""
+        await self._connection.execute(
+            _SAVE_ORDER,
+            self._account,
+            self._fence,
+            order.order_id,
+            order.command_id,
+            order.origin,
+            order.status,
+            order.is_terminal,
+            order.filled,
+            order.version,
+            order.modifications,
+            order.seen,
+            order.observed_us,
+        )
+
+    async def bury(self, target_command_id: str, *, by_command_id: str) -> None:
+        """Leave a tombstone: this placement, should it come, is not to be sent."""
+        await self._connection.execute(
+            "INSERT INTO order_tombstones "
+            "(account, target_command_id, by_command_id, at_us, fence) "
+            "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            self._account,
+            target_command_id,
+            by_command_id,
+            self.at_us,
+            self._fence,
+        )
+
+    async def buried(self, command_ids: Sequence[str]) -> dict[str, str]:
+        """Return, of these placements, those with a tombstone, with the cancel that left it."""
+        rows = await self._connection.fetch(
+            "SELECT target_command_id, by_command_id FROM order_tombstones "
+            "WHERE account = $1 AND target_command_id = ANY($2)",
+            self._account,
+            list(command_ids),
+        )
+        return {row["target_command_id"]: row["by_command_id"] for row in rows}
+
+    async def trading_states(self, strategy_id: str) -> list[tuple[str, str]]:
+        """Return (state, scope) of every switch that applies to the account and the strategy."""
+        rows = await self._connection.fetch(
+            "SELECT state, scope FROM trading_states WHERE scope = 'global' "
+            "OR (scope = 'account' AND subject = $1) OR (scope = 'strategy' AND subject = $2)",
+            self._account,
+            strategy_id,
+        )
+        return [(row["state"], row["scope"]) for row in rows]
+
+    async def last_events(self, command_ids: Sequence[str]) -> dict[str, OrderEvent]:
+        """Return the newest event of each of these commands, by command_id."""
+        rows = await self._connection.fetch(
+            "SELECT DISTINCT ON (command_id) command_id, payload FROM order_events "
+            "WHERE account = $1 AND command_id = ANY($2) ORDER BY command_id, sequence DESC",
+            self._account,
+            list(command_ids),
+        )
+        return {
+            row["command_id"]: msgspec.json.decode(row["payload"], type=OrderEvent) for row in rows
+        }
+
+    def emit(self, event: OrderEvent) -> None:
+        """Give the event the account's next number; it is committed with the change."""
+        number = self._sequence + len(self.events) + 1
+        self.events.append(
+            msgspec.structs.replace(event, sequence=number, account=self._account, at_us=self.at_us)
+        )
+
+    async def flush(self) -> None:
+        """Write the events; the journal calls it just before the commit."""
+        if not self.events:
+            return
+        await self._connection.execute(
+            _EMIT,
+            self._account,
+            self._fence,
+            self.events[-1].sequence,
+            [event.sequence for event in self.events],
+            [event.command_id for event in self.events],
+            [encode(event)[JSON_FIELD] for event in self.events],
+        )
+
+    async def _commands(self, condition: str, wanted: Sequence[str]) -> dict[str, CommandRow]:
+        rows = await self._connection.fetch(
+            f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
+            f"WHERE account = $1 AND {condition}",
+            self._account,
+            list(wanted),
+        )
+        return {row["command_id"]: command_row(row) for row in rows}
+
+
+def _claim_columns(command: NewCommand) -> tuple[object, ...]:
+    return (
+        command.command_id,
+        command.kind,
+        command.fingerprint,
+        command.encoding,
+        command.payload,
+        command.priority,
+        command.strategy_id,
+        command.target_command_id,
+        command.order_id,
+        command.valid_until_us,
+    )

@@ -1,0 +1,151 @@
+"""The order journal: every change of an account's commands, with the events that tell of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from shared.errors import LeaseLost
+from shared.store.change import Change
+from shared.store.pool import Connection, Pool
+from shared.store.rows import (
+    COMMAND_COLUMNS,
+    ORDER_COLUMNS,
+    CommandRow,
+    OrderRow,
+    StoredEvent,
+    command_row,
+    order_row,
+)
+from shared.store.seat import Seat
+
+#: Commands, orders or events handed out in one answer.
+ROWS_MAX = 5_000
+
+
+class Journal:
+    """One account's journal, written only while its seat is held."""
+
+    def __init__(self, pool: Pool, account: str) -> None:
+        self._pool = pool
+        self._account = account
+        self._fence: int | None = None
+        # One writer at a time: the account's row is locked anyway, so more would only hold
+        # connections while they wait for it.
+        self._turn = asyncio.Lock()
+        #: Set whenever events have been committed; whoever publishes them clears it.
+        self.events_waiting = asyncio.Event()
+
+    def sit(self, seat: Seat) -> None:
+        """Write under this seat from now on.
+
+        Raises:
+            LeaseLost: another executor has held the account since our last seat.
+        """
+        if self._fence is not None and seat.fence != self._fence + 1:
+            raise LeaseLost(
+                f"account {self._account}: fence {self._fence} became {seat.fence}; "
+                "another executor traded in between"
+            )
+        self._fence = seat.fence
+
+    @asynccontextmanager
+    async def change(self, *, at_us: int) -> AsyncIterator[Change]:
+        """Read, decide, write as one transaction that nobody else's comes between.
+
+        Raises:
+            LeaseLost: another executor holds the account.
+            StoreError: the server refused or vanished; whether it committed is to be read again.
+        """
+        if self._fence is None:
+            raise LeaseLost(f"account {self._account}: this executor has no seat yet")
+        async with self._turn, self._pool.transaction() as connection:
+            sequence = await _lock(connection, self._account, self._fence)
+            change = Change(
+                connection, account=self._account, fence=self._fence, at_us=at_us, sequence=sequence
+            )
+            yield change
+            await change.flush()
+        if change.events:
+            self.events_waiting.set()
+
+    async def open_commands(self, *, after_serial: int = 0) -> list[CommandRow]:
+        """Return commands that are not at rest, oldest first, at most `ROWS_MAX`."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
+                "WHERE account = $1 AND is_open AND serial > $2 ORDER BY serial LIMIT $3",
+                self._account,
+                after_serial,
+                ROWS_MAX,
+            )
+        return [command_row(row) for row in rows]
+
+    async def command(self, command_id: str) -> CommandRow | None:
+        """Return one command, or None."""
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(
+                f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
+                "WHERE account = $1 AND command_id = $2",
+                self._account,
+                command_id,
+            )
+        return None if row is None else command_row(row)
+
+    async def orders(self, order_ids: Sequence[str]) -> dict[str, OrderRow]:
+        """Return the broker's orders that are known, by order_id."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {ORDER_COLUMNS} FROM broker_orders "  # noqa: S608  # our own names
+                "WHERE account = $1 AND order_id = ANY($2)",
+                self._account,
+                list(order_ids),
+            )
+        return {row["order_id"]: order_row(row) for row in rows}
+
+    async def unpublished(self, count_max: int) -> list[StoredEvent]:
+        """Return events that may not have been published yet, in order."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT sequence, payload FROM order_events "
+                "WHERE account = $1 AND NOT is_published ORDER BY sequence LIMIT $2",
+                self._account,
+                min(count_max, ROWS_MAX),
+            )
+        return [
+            StoredEvent(sequence=row["sequence"], payload=bytes(row["payload"])) for row in rows
+        ]
+
+    async def mark_published(self, through_sequence: int) -> None:
+        """Remember that every event up to this number has been published."""
+        # Marking is not trading: an owner that lost its seat can only mark what it did publish.
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "UPDATE order_events SET is_published = true "
+                "WHERE account = $1 AND NOT is_published AND sequence <= $2",
+                self._account,
+                through_sequence,
+            )
+
+    async def placements_sent_since(self, since_us: int) -> int:
+        """Return how many placements have been sent since a moment, whatever became of them."""
+        async with self._pool.connection() as connection:
+            count = await connection.fetchval(
+                "SELECT count(*) FROM order_commands "
+                "WHERE account = $1 AND kind = 'place' AND sending_us >= $2",
+                self._account,
+                since_us,
+            )
+        return int(count)
+
+
+async def _lock(connection: Connection, account: str, fence: int) -> int:
+    sequence = await connection.fetchval(
+        "SELECT event_sequence FROM order_accounts WHERE account = $1 AND fence = $2 FOR UPDATE",
+        account,
+        fence,
+    )
+    if sequence is None:
+        raise LeaseLost(f"account {account}: fence {fence} is no longer the newest")
+    return int(sequence)

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from shared.errors import IllegalTransition, LeaseLost
+from shared.store.rows import NewCommand, OrderRow
+from shared.store.seat import occupy
+from shared.wire.orders import OrderEvent, Reason, State
+from tests.integration.store.conftest import ACCOUNT
+
+pytestmark = pytest.mark.integration
+
+
+def new(command_id="cmd-0001", **facts):
+    return NewCommand(
+        **{
+            "command_id": command_id,
+            "kind": "place",
+            "fingerprint": b"f",
+            "encoding": "json",
+            "payload": b"{}",
+            "priority": 1,
+            **facts,
+        }
+    )
+
+
+def told(command_id="cmd-0001", **facts):
+    return OrderEvent(
+        **{
+            "sequence": 0,
+            "account": "",
+            "command_id": command_id,
+            "kind": "place",
+            "event": "received",
+            "state": State.RECEIVED,
+            "at_us": 0,
+            **facts,
+        }
+    )
+
+
+async def test_claim_fifty_copies_at_once_are_claimed_once(journal):
+    async def claim():
+        async with journal.change(at_us=5) as change:
+            claimed = await change.claim([new()])
+            for row in claimed:
+                change.emit(told(row.command_id))
+            return claimed
+
+    claims = await asyncio.gather(*(claim() for _ in range(50)))
+    assert sum(len(each) for each in claims) == 1
+    assert [event.sequence for event in await journal.unpublished(100)] == [1]
+
+
+async def test_claim_keeps_the_order_and_the_bytes_given(journal):
+    commands = [new(f"cmd-{n:04d}", payload=bytes([n])) for n in range(20)]
+    async with journal.change(at_us=5) as change:
+        claimed = await change.claim(commands)
+    assert [row.payload for row in claimed] == [bytes([n]) for n in range(20)]
+    assert await journal.open_commands() == claimed
+    assert await journal.command("cmd-0003") == claimed[3]
+
+
+async def test_events_of_a_failed_change_leave_no_hole(journal):
+    async with journal.change(at_us=5) as change:
+        change.emit(told())
+
+    async def fail():
+        async with journal.change(at_us=6) as change:
+            change.emit(told())
+            await change.flush()
+            _ = 1 // 0
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with journal.change(at_us=7) as change:
+        change.emit(told(event="updated"))
+        change.emit(told(event="last"))
+    waiting = await journal.unpublished(100)
+    events = [msgspec.json.decode(each.payload, type=OrderEvent) for each in waiting]
+    assert [event.sequence for event in events] == [1, 2, 3]
+    assert [event.at_us for event in events] == [5, 7, 7]
+    await journal.mark_published(2)
+    assert [each.sequence for each in await journal.unpublished(100)] == [3]
+
+
+async def test_save_with_another_state_in_the_row_is_an_illegal_transition(journal):
+    async with journal.change(at_us=5) as change:
+        (row,) = await change.claim([new()])
+        reason = Reason(code="x", sentence="y")
+        await change.save(
+            replace(row, state=State.REFUSED, is_open=False, reason=reason), was=State.RECEIVED
+        )
+    found = await journal.command("cmd-0001")
+    assert (found.state, found.reason, found.changed_us) == (State.REFUSED, reason, 5)
+    assert await journal.open_commands() == []
+    with pytest.raises(IllegalTransition):
+        async with journal.change(at_us=6) as change:
+            await change.save(replace(row, state=State.SENDING), was=State.RECEIVED)
+
+
+async def test_seat_is_given_to_one_owner_at_a_time(pool, seated):
+    async with seated(), occupy(pool, ACCOUNT, owner="two", at_us=2) as second:
+        assert second is None
+    async with occupy(pool, ACCOUNT, owner="two", at_us=3) as third:
+        assert third.fence == 2
+
+
+async def test_journal_of_an_owner_that_lost_its_seat_writes_nothing(pool, seated):
+    async with seated("one") as first:
+        pass  # its session ended, which it has not noticed
+    async with seated("two") as second:
+        with pytest.raises(LeaseLost):
+            async with first.change(at_us=5) as change:
+                await change.claim([new()])
+        assert await second.open_commands() == []
+    async with occupy(pool, ACCOUNT, owner="one", at_us=9) as late:
+        with pytest.raises(LeaseLost):
+            first.sit(late)
+
+
+async def test_tombstone_names_the_cancel_that_left_it(journal):
+    async with journal.change(at_us=5) as change:
+        await change.bury("cmd-0001", by_command_id="cancel-01")
+        await change.bury("cmd-0001", by_command_id="cancel-02")
+        assert await change.buried(["cmd-0001", "cmd-0002"]) == {"cmd-0001": "cancel-01"}
+
+
+async def test_orders_are_kept_by_their_id_as_last_seen(journal):
+    seen = OrderRow(
+        order_id="1",
+        command_id=None,
+        origin="EXTERNAL",
+        status="OPEN",
+        is_terminal=False,
+        filled=0,
+        version="v",
+        modifications=0,
+        seen='{"a": 1}',
+        observed_us=5,
+    )
+    async with journal.change(at_us=5) as change:
+        await change.save_order(seen)
+        await change.save_order(replace(seen, status="COMPLETE", is_terminal=True))
+    (kept,) = (await journal.orders(["1", "2"])).values()
+    assert (kept.status, kept.is_terminal) == ("COMPLETE", True)
+
+
+async def test_last_event_of_each_command_is_its_newest(journal):
+    async with journal.change(at_us=5) as change:
+        change.emit(told("cmd-0001"))
+        change.emit(told("cmd-0001", event="refused"))
+        change.emit(told("cmd-0002"))
+    async with journal.change(at_us=6) as change:
+        last = await change.last_events(["cmd-0001", "cmd-0002"])
+    assert {name: event.event for name, event in last.items()} == {
+        "cmd-0001": "refused",
+        "cmd-0002": "received",
+    }
