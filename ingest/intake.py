@@ -1,0 +1,130 @@
+"""Bounded hand-over from the sockets to the streams.
+
+Frames go at once into the open buffer of their shards. Whoever writes the streams takes every
+filled buffer in order; frames that arrive meanwhile join the next. With all buffers full a frame
+is dropped whole, counted, and told as a gap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.kite.codec.route import DAMAGED, DOES_NOT_FIT, Router, Sinks
+from shared.kite.codec.scan import FRAME_REASONS
+from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_SEVERAL
+
+#: Bytes of segments in one stream entry; a frame of 3,000 full packets is 558,002.
+ENTRY_BYTES_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What became of one frame; `damage` names why it was refused, "" if it was not."""
+
+    packets: int = 0
+    unknown: int = 0
+    dropped: int = 0
+    damage: str = ""
+
+
+@dataclass(slots=True)
+class Load:
+    """One buffer per shard with the socket its frames came from."""
+
+    sinks: Sinks
+    socket: int = -1
+
+    def note(self, socket: int) -> None:
+        """Remember the socket, or that there were several."""
+        self.socket = socket if self.socket in (-1, socket) else SOCKET_SEVERAL
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """One entry to be written: shard, header bytes, segments without a copy."""
+
+    shard: int
+    header: bytes
+    segments: memoryview
+    packets: int
+
+
+class Intake:
+    """Buffers between the sockets and the writer; all methods are called on one loop."""
+
+    def __init__(
+        self, router: Router, *, account: str, version: int, loads_max: int, epoch: int
+    ) -> None:
+        self._router = router
+        self._account = account.encode()
+        self._version = version
+        self._epoch = epoch
+        self._sequences = [0] * router.shards
+        self._free: deque[Load] = deque(
+            Load(Sinks(router.shards, ENTRY_BYTES_MAX)) for _ in range(loads_max)
+        )
+        self._open = self._free.popleft()
+        self._full: deque[Load] = deque()
+        router.warm(self._open.sinks)
+
+    @property
+    def waiting(self) -> bool:
+        """Say whether there is anything to write."""
+        return bool(self._full) or bool(self._open.sinks.fill.any())
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return the bytes that wait to be written."""
+        return sum(int(load.sinks.fill.sum()) for load in (*self._full, self._open))
+
+    def offer(self, frame: bytes, received_at_ns: int, socket: int) -> Offered:
+        """Take one frame in, whole or not at all."""
+        routed = self._router.route(frame, received_at_ns, self._open.sinks)
+        if routed.code == DOES_NOT_FIT:
+            if not self._free:
+                return Offered(
+                    packets=routed.packets, unknown=routed.unknown, dropped=routed.packets
+                )
+            self._full.append(self._open)
+            self._open = self._free.popleft()
+            routed = self._router.route(frame, received_at_ns, self._open.sinks)
+        if routed.code == DAMAGED:
+            return Offered(damage=FRAME_REASONS[routed.reason])
+        if routed.code == DOES_NOT_FIT:
+            return Offered(packets=routed.packets, dropped=routed.packets)
+        if routed.packets:
+            self._open.note(socket)
+        return Offered(packets=routed.packets, unknown=routed.unknown)
+
+    def take(self) -> list[Load]:
+        """Return every filled buffer, oldest first; give each back once it is written."""
+        if self._open.sinks.fill.any() and self._free:
+            self._full.append(self._open)
+            self._open = self._free.popleft()
+        taken = list(self._full)
+        self._full.clear()
+        return taken
+
+    def give_back(self, loads: list[Load]) -> None:
+        """Make written buffers available again."""
+        for load in loads:
+            load.sinks.clear()
+            load.socket = -1
+            self._free.append(load)
+
+    def entries(self, loads: list[Load]) -> Iterator[RawEntry]:
+        """Yield the entries of taken buffers, each with the next sequence number of its shard."""
+        for load in loads:
+            for shard in np.flatnonzero(load.sinks.fill).tolist():
+                header = np.zeros(1, dtype=RAW_HEADER_DTYPE)
+                header["account"], header["socket"] = self._account, load.socket
+                header["sequence"], header["epoch"] = self._sequences[shard], self._epoch
+                packets = int(load.sinks.packets[shard])
+                header["packets"], header["shard"] = packets, shard
+                header["instruments_version"] = self._version
+                self._sequences[shard] += 1
+                yield RawEntry(shard, header.tobytes(), load.sinks.segments(shard), packets)
