@@ -1,0 +1,172 @@
+"""A rate limit that all processes of one account share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from shared.streams.client import call
+
+#: Days of the exchange begin at midnight in India: 5 h 30 min ahead of UTC.
+IST_OFFSET_S = 19_800
+#: Forgotten when nothing was taken for this long: longer than any window.
+_FORGOTTEN_AFTER_MS = 2 * 86_400 * 1000
+PAUSE_S_MAX = 3600.0
+
+# KEYS[1]: hash of pause_until_ms, and of <window>.b (which period) with <window>.n (taken in it).
+# ARGV: cost, server time in ms or '', then per window: name, period ms, offset ms, how many.
+# Nothing is taken unless every window has room. A period behind the one stored counts as that one
+# (two callers whose clocks differ by less than a period); further apart, the stored one is wrong.
+_TAKE = f"""
+local time = redis.call('TIME')
+local real_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local cost = tonumber(ARGV[1])
+local now_ms = real_ms
+if ARGV[2] ~= '' then now_ms = tonumber(ARGV[2]) end
+local wait_ms = tonumber(redis.call('HGET', KEYS[1], 'pause_until_ms') or '0') - real_ms
+local writes, left = {{}}, {{}}
+for i = 3, #ARGV, 4 do
+  local name, period, offset, most = ARGV[i], ARGV[i+1] + 0, ARGV[i+2] + 0, ARGV[i+3] + 0
+  local bucket = math.floor((now_ms + offset) / period)
+  local kept = redis.call('HMGET', KEYS[1], name .. '.b', name .. '.n')
+  local was, used = tonumber(kept[1] or '-1'), tonumber(kept[2] or '0')
+  if was == bucket + 1 then bucket = was elseif was ~= bucket then used = 0 end
+  if used + cost > most then
+    wait_ms = math.max(wait_ms, (bucket + 1) * period - offset - now_ms)
+  end
+  left[#left + 1] = most - used - cost
+  writes[#writes + 1] = name .. '.b'
+  writes[#writes + 1] = string.format('%.0f', bucket)
+  writes[#writes + 1] = name .. '.n'
+  writes[#writes + 1] = string.format('%.0f', used + cost)
+end
+if wait_ms > 0 then return {{0, math.ceil(wait_ms)}} end
+redis.call('HSET', KEYS[1], unpack(writes))
+redis.call('PEXPIRE', KEYS[1], {_FORGOTTEN_AFTER_MS})
+return {{1, unpack(left)}}
+"""
+
+_PAUSE = f"""
+local time = redis.call('TIME')
+local until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
+if tonumber(redis.call('HGET', KEYS[1], 'pause_until_ms') or '0') < until_ms then
+  redis.call('HSET', KEYS[1], 'pause_until_ms', string.format('%.0f', until_ms))
+  redis.call('PEXPIRE', KEYS[1], {_FORGOTTEN_AFTER_MS})
+end
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `limit` in each calendar period; `reserved` of them only for who may use the reserve.
+
+    Periods begin at multiples of `period_s` after midnight `offset_s` ahead of UTC.
+    """
+
+    name: str
+    period_s: int
+    limit: int
+    reserved: int = 0
+    offset_s: int = IST_OFFSET_S
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.reserved < self.limit:
+            raise ValueError(
+                f"window {self.name}: reserved {self.reserved} is not within 0 and {self.limit - 1}"
+            )
+        if not 1 <= self.period_s <= 86_400:  # noqa: PLR2004  # a second to a day
+            raise ValueError(f"window {self.name}: period_s {self.period_s} is not 1 to 86400")
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Go ahead; `left` is what each window has yet for a call of the same kind."""
+
+    left: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Nothing was taken; ask again in `seconds`."""
+
+    seconds: float
+
+
+class RateLimiter:
+    """The budgets of every account, by class of endpoint, kept in one Redis."""
+
+    def __init__(self, redis: Redis, windows: Mapping[str, Sequence[Window]]) -> None:
+        self._redis = redis
+        self._windows = {name: tuple(each) for name, each in windows.items()}
+        for name, each in self._windows.items():
+            if len({window.name for window in each}) != len(each) or not each:
+                raise ValueError(f"endpoint class {name}: windows missing, or twice of one name")
+
+    async def take(
+        self,
+        account: str,
+        endpoint_class: str,
+        cost: int = 1,
+        *,
+        reserve: bool = False,
+        server_s: float | None = None,
+    ) -> Granted | WaitUntil:
+        """Take `cost` out of every window of the class, or nothing.
+
+        `reserve` lets the call into what the windows keep back: for cancels. Periods are told by
+        Redis' clock, or by `server_s`, the Unix second at the other side, where the caller knows.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+            ValueError: a cost that no period could ever hold.
+        """
+        words: list[str | int] = []
+        for window in self._windows[endpoint_class]:
+            most = window.limit - (0 if reserve else window.reserved)
+            if not 1 <= cost <= most:
+                raise ValueError(
+                    f"cost {cost} of {endpoint_class} is not 1 to {most} ({window.name})"
+                )
+            words += [window.name, window.period_s * 1000, window.offset_s * 1000, most]
+        server_ms = "" if server_s is None else round(server_s * 1000)
+        answer: Any = await call(
+            self._redis,
+            f"rate limit {endpoint_class} of {account}",
+            "EVAL",
+            _TAKE,
+            1,
+            key(account, endpoint_class),
+            cost,
+            server_ms,
+            *words,
+        )
+        granted, *numbers = answer
+        return Granted(tuple(numbers)) if granted else WaitUntil(numbers[0] / 1000)
+
+    async def pause(self, account: str, endpoint_class: str, seconds: float) -> None:
+        """Grant nothing of the class for `seconds`, at most `PAUSE_S_MAX`: the answer to a 429.
+
+        A longer pause that is under way stays.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        ms = round(min(seconds, PAUSE_S_MAX) * 1000)
+        await call(
+            self._redis,
+            f"pause of {endpoint_class} of {account}",
+            "EVAL",
+            _PAUSE,
+            1,
+            key(account, endpoint_class),
+            ms,
+        )
+
+
+def key(account: str, endpoint_class: str) -> str:
+    """Return the key of one budget."""
+    return f"limiter.{account}.{endpoint_class}"

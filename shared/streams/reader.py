@@ -1,0 +1,329 @@
+"""Entries out of streams on behalf of a group that shares the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from shared.errors import StreamError
+from shared.streams import dead_letters, groups, ids, replies
+from shared.streams.client import call, check_block, raw, translate
+from shared.streams.dead_letters import DeadLetter
+from shared.streams.entry import Entry
+from shared.streams.ids import BEFORE_ALL, EntryId
+from shared.wire import topics
+
+#: Entries one call takes over from the dead.
+CLAIMED_MAX = groups.LOOKED_UP_MAX
+STREAMS_MAX = 1024
+
+
+class GroupReader:
+    """One consumer of a group over one or more streams of one Redis.
+
+    Delivery is at least once. What was read and neither acknowledged nor given up belongs to this
+    consumer until another claims it. A consumer keeps its name over restarts.
+    Ending a read by cancelling it may leave entries with this consumer that it never saw: let the
+    block run out instead.
+    """
+
+    def __init__(  # noqa: PLR0913  # what is read, for whom, how much at once
+        self,
+        redis: Redis,
+        streams: Sequence[str],
+        group: str,
+        consumer: str,
+        *,
+        count_max: int,
+        block_ms: int,
+        start: Literal["0", "$"] = "0",
+    ) -> None:
+        check_block(redis, block_ms)
+        self._redis = redis
+        self._group = group
+        self._consumer = consumer
+        self._count_max = count_max
+        self._block_ms = block_ms
+        self._start = start
+        self._streams: list[str] = []
+        self._last_seen: dict[str, EntryId] = {}
+        self._held: defaultdict[str, set[EntryId]] = defaultdict(set)
+        self.missing_total = 0
+        for stream in streams:
+            self._check_in(stream)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Return the streams being read."""
+        return tuple(self._streams)
+
+    async def add(self, stream: str) -> None:
+        """Read `stream` too, from the next read on; nothing happens where it is read already.
+
+        Raises:
+            StreamError: its group could not be made.
+        """
+        if stream not in self._streams:
+            await self._ensure(stream)
+            self._check_in(stream)
+
+    def remove(self, stream: str) -> None:
+        """Stop reading `stream` from the next read on; what is unacknowledged stays pending."""
+        self._streams.remove(stream)
+        self._last_seen.pop(stream, None)
+        self._held.pop(stream, None)
+
+    async def ensure(self) -> None:
+        """Make the group on every stream that lacks it.
+
+        A stream that was read before and lost its group goes on after the last entry seen; a
+        stream that was born again, as after a restart of a Redis without a disk, from its start.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        for stream in tuple(self._streams):
+            await self._ensure(stream)
+
+    async def read(self) -> list[Entry]:
+        """Return new entries, at most `count_max` a stream; none when the block ran out.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        if not self._streams:
+            await asyncio.sleep(self._block_ms / 1000)
+            return []
+        try:
+            entries = await self._read_once()
+        except _NoGroup:
+            self._held.clear()
+            await self.ensure()
+            entries = await self._read_once()
+        for entry in entries:
+            self._last_seen[entry.stream] = entry.id
+            self._held[entry.stream].add(entry.id)
+        return entries
+
+    async def acknowledge(self, entries: Sequence[Entry]) -> None:
+        """Say that these are done, in one round trip.
+
+        Raises:
+            StreamError: Redis refused or vanished; acknowledge again, it is harmless.
+        """
+        by_stream: defaultdict[str, list[EntryId]] = defaultdict(list)
+        for entry in entries:
+            by_stream[entry.stream].append(entry.id)
+        if not by_stream:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream, entry_ids in by_stream.items():
+            pipeline.execute_command("XACK", stream, self._group, *map(str, entry_ids))
+        with translate(f"XACK of {len(entries)} entries"):
+            await pipeline.execute()
+        for stream, entry_ids in by_stream.items():
+            self._held[stream].difference_update(entry_ids)
+
+    async def claim_abandoned(self, idle_ms_min: int) -> list[Entry]:
+        """Take over at most `CLAIMED_MAX` entries a stream that were held for `idle_ms_min`.
+
+        What this reader itself is working on is left alone. Entries that the stream has lost
+        meanwhile are acknowledged, counted in `missing_total`: 6.2 would hand them over without
+        content for ever.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        claimed: list[Entry] = []
+        for stream in tuple(self._streams):
+            claimed += await self._claim_of(stream, idle_ms_min)
+        return claimed
+
+    async def dead_letter(self, entry: Entry, reason: str, attempts: int) -> None:
+        """Give the entry up: one step writes it to the dead letters, then acknowledges it.
+
+        Raises:
+            StreamError: Redis refused or vanished; the entry is still pending, or given up.
+        """
+        letter = DeadLetter(entry.stream, entry.id, self._group, reason, attempts, entry.fields)
+        kept = dead_letters.letters_max(entry.stream)
+        bound = ("MAXLEN", kept) if kept else ()
+        fields = [word for pair in dead_letters.to_fields(letter).items() for word in pair]
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.execute_command("XADD", topics.dead(entry.stream), *bound, "*", *fields)
+        pipeline.execute_command("XACK", entry.stream, self._group, str(entry.id))
+        with translate(f"dead letter of {entry.id} of {entry.stream}"):
+            await pipeline.execute()
+        self._held[entry.stream].discard(entry.id)
+
+    async def lag_s(self, stream: str, now_ns: int) -> float:
+        """Return the age of the oldest entry the group was not given yet, in seconds; 0 if none.
+
+        Entries trimmed unread do not count: nobody can read them any more.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        group = await groups.find(self._redis, stream, self._group)
+        last = group.last_delivered if group else self._last_seen.get(stream, BEFORE_ALL)
+        oldest = await groups.oldest_after(self._redis, stream, last)
+        return max(0.0, now_ns / 1e9 - oldest.ms / 1e3) if oldest else 0.0
+
+    async def _read_once(self) -> list[Entry]:
+        words = ["XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", str(self._count_max)]
+        words += ["BLOCK", str(self._block_ms), "STREAMS", *self._streams]
+        words += [">"] * len(self._streams)
+        with translate(f"XREADGROUP of {', '.join(self._streams[:3])}"):
+            try:
+                return replies.of_read(await raw(self._redis, *words))
+            except ResponseError as error:
+                # UNBLOCKED: the stream was deleted under a blocked read, on 7.0 as on 6.2.
+                if str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                    raise _NoGroup from error
+                raise
+
+    def _check_in(self, stream: str) -> None:
+        if len(self._streams) >= STREAMS_MAX:
+            raise ValueError(f"reader of {STREAMS_MAX} streams cannot read {stream} too")
+        self._streams.append(stream)
+
+    async def _ensure(self, stream: str) -> None:
+        group = await groups.find(self._redis, stream, self._group)
+        if group is not None:
+            self._last_seen.setdefault(stream, group.last_delivered)
+            return
+        begin = await self._begin(stream)
+        await groups.create(self._redis, stream, self._group, str(begin))
+        self._last_seen[stream] = begin
+
+    async def _begin(self, stream: str) -> EntryId:
+        """Return the entry after which a group that is not there begins."""
+        last = self._last_seen.get(stream)
+        if last is None and self._start == "0":
+            return BEFORE_ALL
+        newest = await groups.newest_id(self._redis, stream)
+        if last is None:
+            return newest
+        # Ids behind what was seen: the stream was born again under a clock set back.
+        return last if newest >= last else BEFORE_ALL
+
+    async def _claim_of(self, stream: str, idle_ms_min: int) -> list[Entry]:
+        held = self._held[stream]
+        found = await groups.pending(
+            self._redis,
+            stream,
+            self._group,
+            idle_ms_min=idle_ms_min,
+            count_max=CLAIMED_MAX + len(held),
+        )
+        rows = [row for row in found if row.id not in held][:CLAIMED_MAX]
+        if not rows:
+            return []
+        claimed = await groups.claim(
+            self._redis, stream, self._group, self._consumer, rows=rows, idle_ms=idle_ms_min
+        )
+        got = {entry.id for entry in claimed}
+        held.update(got)
+        lost = await groups.gone(self._redis, stream, [r.id for r in rows if r.id not in got])
+        if lost:
+            await self.acknowledge([Entry(stream, entry_id, {}) for entry_id in lost])
+            self.missing_total += len(lost)
+        return claimed
+
+
+class _NoGroup(Exception):
+    """The group, or its whole stream, is not there (any more)."""
+
+
+class TailReader:
+    """Reads every entry of some streams for itself alone, without a group.
+
+    A position is the id after which to go on: `0` from the oldest kept, `$` from now on.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        positions: Mapping[str, str | EntryId],
+        *,
+        count_max: int = 64,
+        block_ms: int = 1000,
+    ) -> None:
+        check_block(redis, block_ms)
+        self._redis = redis
+        self._count_max = count_max
+        self._block_ms = block_ms
+        self._positions: dict[str, EntryId | None] = {}
+        self._check_positions = False
+        for stream, position in positions.items():
+            self.add(stream, position)
+
+    @property
+    def positions(self) -> dict[str, EntryId]:
+        """Return the last entry read of each stream; streams not begun yet are left out."""
+        return {stream: last for stream, last in self._positions.items() if last is not None}
+
+    def add(self, stream: str, position: str | EntryId) -> None:
+        """Read `stream` too, after `position`, from the next read on.
+
+        Raises:
+            MessageError: the position is no id.
+            ValueError: too many streams.
+        """
+        if len(self._positions) >= STREAMS_MAX:
+            raise ValueError(f"reader of {STREAMS_MAX} streams cannot read {stream} too")
+        self._positions[stream] = None if position == "$" else ids.parse(str(position))
+
+    def remove(self, stream: str) -> None:
+        """Stop reading `stream` from the next read on."""
+        del self._positions[stream]
+
+    async def read(self) -> list[Entry]:
+        """Return new entries, at most `count_max` a stream; none when the block ran out.
+
+        Raises:
+            StreamError: Redis refused or vanished; the next read goes on where this one would have.
+        """
+        if not self._positions:
+            await asyncio.sleep(self._block_ms / 1000)
+            return []
+        await self._settle()
+        try:
+            entries = await self._read_once()
+        except StreamError:
+            self._check_positions = True
+            raise
+        for entry in entries:
+            if entry.stream in self._positions:
+                self._positions[entry.stream] = entry.id
+        return entries
+
+    async def _read_once(self) -> list[Entry]:
+        known = self.positions
+        words = ["XREAD", "COUNT", str(self._count_max), "BLOCK", str(self._block_ms), "STREAMS"]
+        reply = await call(
+            self._redis,
+            f"XREAD of {', '.join(list(known)[:3])}",
+            *words,
+            *known,
+            *map(str, known.values()),
+        )
+        return replies.of_read(reply)
+
+    async def _settle(self) -> None:
+        """Turn `$` into an id once: repeated, it would skip what arrives between two reads."""
+        for stream, last in tuple(self._positions.items()):
+            if last is not None and not self._check_positions:
+                continue
+            newest = await groups.newest_id(self._redis, stream)
+            if last is None:
+                self._positions[stream] = newest
+            elif newest < last:
+                # Born again, under a clock set back, while the connection was away.
+                self._positions[stream] = BEFORE_ALL
+        self._check_positions = False
