@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from enrich.contracts import Contracts, contracts
-from enrich.kernels import enrichment, layout
+from enrich.kernels import conflation, enrichment, layout
 from enrich.kernels.state import LINEAGE, PARAMETERS
 from enrich.parameters import Parameters
 from shared.errors import MessageError
@@ -17,7 +17,7 @@ from shared.kite.codec.tokens import TokenTable
 from shared.wire.ticks import RAW_HEADER_DTYPE
 
 #: Packets one raw entry may hold: a header that promises more is damaged.
-PACKETS_PER_ENTRY_MAX = 100_000
+PACKETS_PER_ENTRY_MAX = 250_000
 _RECORDS_AT_START = 4_096
 
 
@@ -104,6 +104,27 @@ class Engine:
             damaged_frames=counts[enrichment.DAMAGED_FRAMES],
             repeated_ticks=counts[enrichment.REPEATED_TICKS],
         )
+
+    def newest_only(self, segments: bytes) -> tuple[bytes, int]:
+        """Return segments with only the last packet of each instrument, in the order they came.
+
+        Also return how many packets were left out, those of unknown instruments among them.
+        """
+        rows = len(self._shards)
+        newest, headers = np.full(rows, -1, np.int64), np.full(rows, -1, np.int64)
+        view = np.frombuffer(segments, dtype=np.uint8)
+        seen = conflation.mark_newest(view, self._table, self._work[:3], newest, headers)
+        marked = np.flatnonzero(newest >= 0)
+        order = marked[np.argsort(newest[marked], kind="stable")]
+        out = np.empty(len(view) + 16 * len(order), dtype=np.uint8)
+        size = conflation.copy_newest(view, newest, headers, order, out)
+        return out[:size].tobytes(), seen - len(order)
+
+    def warm_up(self) -> None:
+        """Compile, or load, everything that a tick needs."""
+        self.enrich(np.zeros(1, RAW_HEADER_DTYPE).tobytes(), b"", Lineage(0, 0, 0))
+        self.newest_only(b"")
+        self.restore(blank_ticks(1))
 
     def refreshed(self, shard: int) -> np.ndarray:
         """Return the newest records of a shard that this method has not returned before."""

@@ -27,7 +27,8 @@ def mills_ratio(z: float) -> float:
     """
     if z > MILLS_MAX:
         u = 1.0 / (z * z)
-        return (1.0 - u * (1.0 - u * (3.0 - u * (15.0 - u * 105.0)))) / z
+        series = 15.0 - u * (105.0 - u * (945.0 - u * 10395.0))
+        return (1.0 - u * (1.0 - u * (3.0 - u * series))) / z
     if z < _OVERFLOW:
         return np.inf
     size = z if z >= MILLS_MIN else -z

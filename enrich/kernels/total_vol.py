@@ -8,6 +8,7 @@ from enrich.kernels.guess import guess_total_vol
 from enrich.kernels.jit import compiled
 from enrich.kernels.normal import mills_difference, mills_ratio
 
+_SQRT_2PI = 2.5066282746310002
 _LN_SQRT_2PI = 0.9189385332046727
 _DEPTH_OF_GUESS = 30.0  # ln(1 + m / beta) up to which the closed form is a fair start
 _VOL_MAX = 75.0
@@ -26,6 +27,7 @@ def starting_vol(log_moneyness: float, beta: float, headroom: float, near_max: b
 
     Source: near the largest value, the bound 1 - N(x) <= exp(-x^2 / 2) / 2; very far from the
     money, the leading terms of ln b = -h^2/2 - 3 ln h - ln sqrt(2 pi), inverted by iteration.
+    b(s) <= s / sqrt(2 pi) bounds any start from below.
     """
     if near_max:
         tail = headroom / (2.0 * np.cosh(0.5 * log_moneyness))
@@ -42,7 +44,7 @@ def starting_vol(log_moneyness: float, beta: float, headroom: float, near_max: b
         for _ in range(3):
             distance = np.sqrt(2.0 * max(excess - 3.0 * np.log(distance), 0.5))
         start = log_moneyness / distance
-    return float(min(max(start, 1e-12), 12.0))
+    return float(min(max(start, _SQRT_2PI * beta), 12.0))
 
 
 @compiled

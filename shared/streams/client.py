@@ -16,6 +16,9 @@ from shared.errors import SettingsError, StreamError
 from shared.secret import Secret
 from shared.streams.settings import RedisSettings
 
+#: What rooms outside this one call an open client; the vendor's name stays in here.
+Connection = Redis
+
 #: Shapes of answers differ between 2 and 3; `replies.py` knows those of 2.
 PROTOCOL = 2
 #: An entry holds up to a megabyte.

@@ -1,0 +1,22 @@
+"""Every metric an enrichment worker declares."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+#: From a tenth of a millisecond to ten seconds: below it is noise, above it is an outage.
+HOP_BUCKETS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+TICKS = Counter("tickflow_enrich_ticks_total", "Records written.")
+ENTRIES = Counter("tickflow_enrich_entries_total", "Raw entries taken.")
+STATUSES = Counter("tickflow_enrich_iv_status_total", "Records by status.", ["status"])
+LEFT_OUT = Counter("tickflow_enrich_left_out_total", "Packets not turned into records.", ["cause"])
+SOLVE_SECONDS = Histogram(
+    "tickflow_enrich_entry_seconds", "Decoding and solving of one entry.", buckets=HOP_BUCKETS_S
+)
+HOP_SECONDS = Histogram(
+    "tickflow_enrich_hop_seconds", "Raw entry written to records written.", buckets=HOP_BUCKETS_S
+)
+SHARDS_HELD = Gauge("tickflow_enrich_shards_held", "Shards this worker owns now.")
+LAG_SECONDS = Gauge("tickflow_enrich_stream_lag_seconds", "Age of the entries being read.")
+INSTRUMENTS = Gauge("tickflow_enrich_instruments", "Instruments loaded.")

@@ -1,0 +1,213 @@
+"""Holds its shards: reads raw entries, enriches them, writes records, then acknowledges."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+
+import numpy as np
+
+from enrich import metrics
+from enrich.batch import Batches, Poison, by_shard
+from enrich.engine import Engine
+from enrich.settings import EnrichOptions, EnrichSettings
+from enrich.shards import Shards
+from shared.clock import Clock
+from shared.errors import LeaseLost, StreamError
+from shared.resilience.retry import RetryPolicy
+from shared.runtime.logs import get_log
+from shared.runtime.probe import PASSED, Check
+from shared.runtime.resources import Resources
+from shared.runtime.supervise import pause
+from shared.runtime.throttle import Throttle
+from shared.streams import client, published
+from shared.streams.entry import Entry
+from shared.streams.reader import GroupReader
+from shared.streams.writer import Append, StreamWriter
+from shared.wire.instruments import INSTRUMENT_DTYPE
+from shared.wire.topics import RAW_TICKS
+
+GROUP = "enrich"
+#: Waiting for a Redis that is away.
+RETRY = RetryPolicy(base_s=0.05, factor=2.0, ceiling_s=1.0)
+#: How often the published instruments are looked at again.
+INSTRUMENTS_EVERY_S = 2.0
+#: Entries that an owner before left unacknowledged, taken over at once: it has lost its lease.
+ABANDONED_IDLE_MS = 0
+
+log = get_log()
+
+
+class EnrichWorker:
+    """One owner of shards, one loop: lease, read, enrich, write, acknowledge."""
+
+    def __init__(
+        self, redis: client.Connection, options: EnrichOptions, owner: str, clock: Clock
+    ) -> None:
+        self._redis = redis
+        self._options = options
+        self._clock = clock
+        self._shards = Shards(redis, owner=owner, options=options, clock=clock)
+        self._writer = StreamWriter(redis, clock)
+        self._reader = GroupReader(
+            redis, (), GROUP, owner, count_max=options.entries_max, block_ms=options.block_ms
+        )
+        self._batches: Batches | None = None
+        self._shard_count = 0
+        self._last_due_s = self._instruments_due_s = 0.0
+        self._troubles = Throttle(1.0, clock=clock)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping`; then finish what was read and give the shards up."""
+        failures = 0
+        while not stopping.is_set():
+            try:
+                await self._turn(stopping)
+                failures = 0
+            except StreamError as error:
+                failures += 1
+                if (suppressed := self._troubles.admit()) is not None:
+                    log.warning("stream.away", reason=str(error), suppressed=suppressed)
+                await pause(stopping, RETRY.delay_s(failures, 0.5))
+        await self._leave()
+
+    async def ready(self) -> Check:
+        """Say whether ticks can be enriched; a worker without a shard stands by."""
+        if self._batches is None:
+            return Check(ok=False, reason="no instruments published yet")
+        if not self._shards.held:
+            return Check(ok=True, reason="standing by: every shard has an owner")
+        return PASSED
+
+    async def _turn(self, stopping: asyncio.Event) -> None:
+        await self._follow_instruments()
+        if self._batches is None:
+            await pause(stopping, INSTRUMENTS_EVERY_S / 4)
+            return
+        await self._shards.maintain(self._shard_count, taken=self._taken, lost=self._lost)
+        metrics.SHARDS_HELD.set(len(self._shards.held))
+        entries = await self._reader.read()
+        await self._work(entries)
+        await self._keep_last()
+
+    async def _follow_instruments(self) -> None:
+        """Load the instruments when a version is published that we do not have."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._instruments_due_s:
+            return
+        self._instruments_due_s = now_s + INSTRUMENTS_EVERY_S
+        known = self._batches.engine.version if self._batches else 0
+        shard_map = await published.get_shard_map(self._redis)
+        if shard_map is None or await published.get_instruments_version(self._redis) == known:
+            return
+        version, records = await published.get_instruments(self._redis)
+        engine = await asyncio.to_thread(Engine, records, version, self._options.pricing)
+        self._shard_count = shard_map.shards
+        previous, self._batches = self._batches, Batches(engine, self._clock, self._batches)
+        for shard in self._shards.held if previous else ():
+            engine.restore(await published.get_last(self._redis, shard))
+        metrics.INSTRUMENTS.set(len(records))
+        log.info("instruments.loaded", version=version, instruments=len(records))
+
+    async def _taken(self, shard: int) -> None:
+        """Take a shard over: what is known of it first, then what was left pending."""
+        assert self._batches is not None, "shards are taken only once instruments are known"
+        self._batches.start(shard)
+        self._batches.engine.restore(await published.get_last(self._redis, shard))
+        await self._reader.add(RAW_TICKS.name(shard))
+        abandoned = await self._reader.claim_abandoned(ABANDONED_IDLE_MS)
+        if abandoned:
+            log.info("shard.claimed_pending", shard=shard, entries=len(abandoned))
+            await self._work(abandoned)
+
+    def _lost(self, shard: int) -> None:
+        if RAW_TICKS.name(shard) in self._reader.streams:
+            self._reader.remove(RAW_TICKS.name(shard))
+
+    async def _work(self, entries: Sequence[Entry]) -> None:
+        for shard, of_shard in by_shard(entries):
+            try:
+                await self._work_shard(shard, of_shard)
+            except LeaseLost as error:
+                if shard in self._shards.held:
+                    self._shards.forget(shard, self._lost, reason=str(error))
+
+    async def _work_shard(self, shard: int, entries: list[Entry]) -> None:
+        """Enrich and deliver entries of one shard; they stay pending if the lease is lost."""
+        assert self._batches is not None, "entries are read only once instruments are known"
+        fence = self._shards.fence(shard)
+        lag_s = self._clock.now_ns() / 1e9 - entries[0].id.ms / 1e3
+        metrics.LAG_SECONDS.set(max(0.0, lag_s))
+        late = lag_s > self._options.late_after_s and len(entries) > 1
+        appends, poison = self._batches.enrich(shard, fence, entries, late=late)
+        await self._deliver(shard, appends)
+        await self._bury(poison)
+        buried = {broken.entry.id for broken in poison}
+        await self._reader.acknowledge([entry for entry in entries if entry.id not in buried])
+        metrics.HOP_SECONDS.observe(max(0.0, self._clock.now_ns() / 1e9 - entries[-1].id.ms / 1e3))
+
+    async def _deliver(self, shard: int, appends: list[Append]) -> None:
+        """Write, again and again while Redis is away; writing twice is harmless, losing is not.
+
+        Raises:
+            LeaseLost: somebody else may own the shard; the entries are theirs to enrich.
+        """
+        attempt = 0
+        while appends:
+            self._shards.fence(shard)
+            try:
+                await self._writer.append(appends)
+            except StreamError as error:
+                attempt += 1
+                if (suppressed := self._troubles.admit("deliver")) is not None:
+                    log.warning("records.undelivered", reason=str(error), suppressed=suppressed)
+                await asyncio.sleep(RETRY.delay_s(attempt, 0.5))
+            else:
+                return
+
+    async def _bury(self, poison: list[Poison]) -> None:
+        for broken in poison:
+            metrics.LEFT_OUT.labels("poison").inc()
+            log.warning("entry.poison", entry=str(broken.entry.id), reason=broken.reason)
+            await self._reader.dead_letter(broken.entry, broken.reason, broken.entry.deliveries)
+
+    async def _keep_last(self) -> None:
+        """Bring ticks.last up to date, for late consumers and for whoever takes over."""
+        now_s = self._clock.monotonic_s()
+        if self._batches is None or now_s < self._last_due_s:
+            return
+        self._last_due_s = now_s + self._options.last_every_s
+        for shard in self._shards.held:
+            records = self._batches.engine.refreshed(shard)
+            if len(records):
+                await published.put_last(self._redis, shard, records)
+
+    async def _leave(self) -> None:
+        self._last_due_s = 0.0
+        try:
+            await self._keep_last()
+            await self._shards.release()
+        except StreamError as error:
+            log.warning("drain.incomplete", reason=str(error))
+
+
+async def build(settings: EnrichSettings, resources: Resources) -> EnrichWorker:
+    """Wire the worker; kernels are compiled or loaded here, before it is ready."""
+    options = settings.enrich
+    owner = options.name or f"{socket.gethostname()}-{os.getpid()}"
+    redis = await resources.enter(
+        client.connect(settings.redis.ticks_url, name=f"enrich-{owner}", settings=settings.redis)
+    )
+    started_s = resources.clock.monotonic_s()
+    await asyncio.to_thread(_warm_up, options)
+    log.info("kernels.warm", seconds=round(resources.clock.monotonic_s() - started_s, 2))
+    worker = EnrichWorker(redis, options, owner, resources.clock)
+    resources.probe.register("ticks_redis", lambda: client.ping(redis))
+    resources.probe.register("shards", worker.ready)
+    return worker
+
+
+def _warm_up(options: EnrichOptions) -> None:
+    Engine(np.zeros(1, INSTRUMENT_DTYPE), 0, options.pricing).warm_up()
