@@ -18,7 +18,6 @@ from shared.wire.topics import Topic
 
 Buffer = bytes | bytearray | memoryview
 
-
 #: Entries of one pipeline: what must fit into memory on both sides at once.
 APPENDS_MAX = 1024
 
@@ -40,15 +39,16 @@ class Append:
 class StreamWriter:
     """The one writer of its streams: what it wrote decides what it trims.
 
-    Ages are told by the server's clock, as read from the ids it gives: a machine whose own clock
-    is wrong trims nothing too early.
+    Ages are told by the server's clock, as read from the ids it gives and carried on by our
+    monotonic one: a machine whose wall clock is wrong trims nothing too early.
     """
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
         self._clock = clock
         self._windows: dict[str, RetentionWindow] = {}
-        self._server_ahead_ms: int | None = None
+        self._newest_ms = 0
+        self._server_ahead_ms = 0
 
     async def append(self, appends: Sequence[Append]) -> list[EntryId]:
         """Write the entries in one round trip; return their ids in the same order.
@@ -92,11 +92,14 @@ class StreamWriter:
 
     def _floor_ms(self, stream: str) -> int:
         window = self._windows.get(stream)
-        if window is None or self._server_ahead_ms is None:
+        if window is None:
             return 0
-        return window.floor_ms(self._monotonic_ms() + self._server_ahead_ms)
+        floor_ms = window.floor_ms(self._monotonic_ms() + self._server_ahead_ms)
+        # A floor ahead of the server would trim the entry that brings it.
+        return min(floor_ms, self._newest_ms)
 
     async def _count(self, append: Append, entry_id: EntryId) -> None:
+        self._newest_ms = entry_id.ms
         self._server_ahead_ms = entry_id.ms - self._monotonic_ms()
         topic = append.topic
         if not (topic.retention_s or topic.retention_bytes):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.errors import StreamError
 from shared.streams import dead_letters, groups
 from shared.streams.ids import EntryId
 from shared.streams.reader import GroupReader, TailReader
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +35,10 @@ async def add(redis, count=1, stream=STREAM):
 
 async def read_all(reader):
     return [entry.fields[b"n"] for entry in await reader.read()]
+
+
+async def blocked(redis):
+    return any(client["cmd"] == "xreadgroup" for client in await redis.client_list())
 
 
 async def test_group_reader_reads_what_was_written_before_and_after_it_began(redis):
@@ -217,8 +223,7 @@ async def test_stream_deleted_under_a_blocked_read_is_read_again_when_it_returns
     await reader.read()
     async with asyncio.TaskGroup() as group:
         reading = group.create_task(reader.read(), name="read")
-        while not any(client["cmd"] == "xreadgroup" for client in await redis.client_list()):
-            await asyncio.sleep(0)
+        await eventually(lambda: blocked(redis))
         await redis.delete(STREAM)
         await redis.xadd(STREAM, {b"n": b"reborn"})
     assert [entry.fields for entry in reading.result()] == [{b"n": b"reborn"}]
@@ -230,10 +235,8 @@ async def test_group_reader_after_a_restart_of_redis_makes_its_group_again(redis
     await reader.acknowledge(await reader.read())
     plain_redis.restart()
     # Whether the first call meets the dead connection depends on who notices first.
-    try:
+    with contextlib.suppress(StreamError):
         await reader.read()
-    except StreamError as error:
-        assert "XREADGROUP" in str(error)
     await redis.xadd(STREAM, {b"n": b"after"})
     assert await read_all(reader) == [b"after"]
 
