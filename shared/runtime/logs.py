@@ -53,8 +53,9 @@ def _facts(worker: str, clock: Clock) -> list[Processor]:
 
     def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         moment = dt.datetime.fromtimestamp(clock.now_ns() / 1e9, tz=dt.UTC)
-        event["timestamp"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return {**identity, **event}
+        timestamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        first = {"timestamp": timestamp, "level": event["level"], "event": event["event"]}
+        return {**first, **identity, **event}
 
     return [
         structlog.contextvars.merge_contextvars,

@@ -13,7 +13,6 @@ from msgspec import Meta, Struct, inspect
 from shared.runtime.redact import HIDDEN, redact_text
 from shared.secret import Secret
 
-_NESTED: Final = (list, tuple, dict)
 _BOOLEANS: Final = {"yes": True, "on": True, "no": False, "off": False}
 _SEQUENCES: Final = (
     inspect.VarTupleType,
@@ -118,30 +117,31 @@ def convert_parsed(value: object, declared: Any) -> Any:
 
 def shown(value: object) -> str:
     """Return a value as somebody would type it, without anything secret in it."""
-    if value is None:
+    plain = msgspec.to_builtins(value, enc_hook=_plain)
+    if plain is None:
         return ""
-    if _holds_secret(value):
-        return HIDDEN
-    plain = msgspec.to_builtins(value, enc_hook=str)
-    if isinstance(plain, list | tuple) and not any(isinstance(item, _NESTED) for item in plain):
-        return ",".join(map(_scalar, plain))
+    if isinstance(plain, list | tuple):
+        items = [_scalar(item) for item in plain]
+        if all(isinstance(i, str | int | float) for i in plain) and _survives(items):
+            return ",".join(items)
     return _scalar(plain)
 
 
-def _holds_secret(value: object) -> bool:
+def _survives(items: list[str]) -> bool:
+    """Tell whether the items, joined by commas, are read back as they are."""
+    return [part.strip() for part in ",".join(items).split(",") if part.strip()] == items and (
+        not items or not items[0].startswith(("[", "{"))
+    )
+
+
+def _plain(value: object) -> str:
     if isinstance(value, Secret):
-        return bool(value)
-    if isinstance(value, Struct):
-        return any(_holds_secret(getattr(value, name)) for name in value.__struct_fields__)
-    if isinstance(value, dict):
-        return any(map(_holds_secret, value.values()))
-    return isinstance(value, tuple | list | set | frozenset) and any(map(_holds_secret, value))
+        return HIDDEN if value else ""
+    return str(value)
 
 
 def _scalar(plain: object) -> str:
-    if isinstance(plain, str):
-        return redact_text(plain)
-    return redact_text(msgspec.json.encode(plain).decode())
+    return redact_text(plain if isinstance(plain, str) else msgspec.json.encode(plain).decode())
 
 
 def _bare(node: inspect.Type) -> inspect.Type:
@@ -173,7 +173,7 @@ def _rule(node: inspect.Type) -> str:
         case inspect.LiteralType() | inspect.EnumType():
             return _limits(node)
         case inspect.UnionType(types=types):
-            return " or ".join(_rule(_bare(each)) for each in types)
+            return ", or ".join(_rule(_bare(each)) for each in types)
         case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
             words = f"a comma-separated list, each {_rule(_bare(item))}"
             return ", ".join(filter(None, [words, _bounds(node)]))

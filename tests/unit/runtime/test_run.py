@@ -1,0 +1,267 @@
+"""The life of a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.eventually import eventually
+
+ROOT = pathlib.Path(__file__).parents[3]
+TINY = pathlib.Path(__file__).with_name("tiny_worker.py")
+EXIT_WITHIN_S = 10.0
+
+
+class Process:
+    """A worker that really runs, with the lines it has written so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+
+    async def line(self, event: str) -> dict[str, Any]:
+        """Read on until this event is written."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(EXIT_WITHIN_S):
+            async for text in self.process.stderr:
+                self.lines.append(json.loads(text))
+                if self.lines[-1]["event"] == event:
+                    return self.lines[-1]
+        raise AssertionError(f"{event} is not among {self.events}")
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(EXIT_WITHIN_S):
+            _, rest = await self.process.communicate()
+        self.lines += [json.loads(text) for text in rest.splitlines()]
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+    @property
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines]
+
+    def facts(self, event: str) -> dict[str, Any]:
+        [line] = [line for line in self.lines if line["event"] == event]
+        return line
+
+
+@contextlib.asynccontextmanager
+async def tiny(mode: str = "steady", *flags: str) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(TINY),
+        "--set",
+        f"local.mode={mode}",
+        *flags,
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+    )
+    try:
+        yield Process(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def said(*flags: str, **environ: str) -> tuple[int | None, str, str]:
+    """Run the worker to its end with these flags; return its code, stdout, stderr."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(TINY),
+        *flags,
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **environ},
+    )
+    async with asyncio.timeout(EXIT_WITHIN_S):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def ready(address: str) -> tuple[int, Any]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{address}/readyz") as response,
+    ):
+        return response.status, await response.json()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_worker_told_to_stop_drains_closes_in_reverse_and_exits_0(
+    number: signal.Signals,
+) -> None:
+    async with tiny() as worker:
+        await worker.line("worker.ready")
+        worker.signal(number)
+        assert await worker.ended() == 0
+    closed = [line["resource"] for line in worker.lines if line["event"] == "tiny.closed"]
+    assert closed == ["second", "first"]
+    assert worker.events[-1] == "worker.stopped"
+    assert worker.facts("worker.stopped")["exit_code"] == 0
+
+
+async def test_worker_that_drains_turns_unready_first() -> None:
+    async with tiny("slow drain") as worker:
+        address = (await worker.line("worker.ready"))["probe"]
+        status, body = await ready(address)
+        assert (status, body["checks"]["tiny"]["reason"]) == (200, "fine")
+        worker.signal(signal.SIGTERM)
+        await worker.line("tiny.draining")
+
+        async def is_draining() -> bool:
+            status, body = await ready(address)
+            return status == 503 and body["checks"]["worker"]["reason"] == "draining"
+
+        assert await eventually(is_draining)
+        assert worker.process.stdin is not None
+        worker.process.stdin.write(b"seen\n")
+        assert await worker.ended() == 0
+
+
+async def test_worker_whose_drain_hangs_exits_3_naming_what_is_unfinished() -> None:
+    async with tiny("hanging drain") as worker:
+        await worker.line("worker.ready")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 3
+    assert worker.facts("drain.timed_out")["unfinished"] == ["worker"]
+    assert "tiny.closed" in worker.events
+
+
+async def test_worker_told_twice_leaves_at_once_with_3() -> None:
+    async with tiny("slow drain") as worker:
+        await worker.line("worker.ready")
+        worker.signal(signal.SIGTERM)
+        await worker.line("tiny.draining")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 3
+    assert worker.events[-1] == "signal.repeated"
+
+
+async def test_worker_with_a_bug_exits_1_with_one_structured_traceback() -> None:
+    async with tiny("bug") as worker:
+        assert await worker.ended() == 1
+    [exception] = worker.facts("worker.crashed")["exception"]
+    assert exception["exc_type"] == "KeyError"
+    assert worker.events.count("tiny.closed") == 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "error"),
+    [
+        ("refused", "StoreError", "PostgreSQL refused the statement"),
+        ("failing build", "StoreError", "PostgreSQL is not there"),
+        ("returns", "TaskEnded", "the worker returned although nobody asked it to stop"),
+        ("side task", "TaskEnded", "task 'flush' ended although nobody asked it to stop"),
+        ("resource task", "StoreError", "the lease's keeper failed"),
+    ],
+)
+async def test_worker_that_fails_as_expected_exits_1_with_one_clear_line(
+    mode: str, kind: str, error: str
+) -> None:
+    async with tiny(mode) as worker:
+        assert await worker.ended() == 1
+    line = worker.facts("worker.failed")
+    assert (line["kind"], line["error"]) == (kind, error)
+    assert not any("exception" in line for line in worker.lines)
+    assert worker.events.count("tiny.closed") == 2
+
+
+async def test_worker_that_finishes_by_itself_exits_0() -> None:
+    async with tiny("finished") as worker:
+        assert await worker.ended() == 0
+
+
+async def test_worker_whose_build_refuses_its_settings_exits_2() -> None:
+    async with tiny("wrong combination") as worker:
+        assert await worker.ended() == 2
+
+
+async def test_worker_told_to_stop_while_it_is_built_gives_up_and_exits_0() -> None:
+    async with tiny("hanging build") as worker:
+        address = (await worker.line("worker.starting"))["probe"]
+        status, body = await ready(address)
+        assert (status, body["checks"]["worker"]["reason"]) == (503, "starting")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+    assert "worker.ready" not in worker.events
+
+
+async def test_worker_that_crashes_while_its_resources_hang_still_leaves() -> None:
+    async with tiny("crash with hanging close") as worker:
+        assert await worker.ended() == 3
+    assert worker.facts("worker.crashed")["error"] == "KeyError('missing')"
+
+
+async def test_worker_that_crashes_while_a_thread_hangs_still_leaves() -> None:
+    async with tiny("crash with hanging thread") as worker:
+        assert await worker.ended() == 1
+
+
+async def test_worker_whose_parent_is_killed_drains() -> None:
+    # The parent starts the worker, tells its own pid, waits to be killed.
+    script = (
+        "import subprocess, sys; "
+        f"subprocess.Popen([sys.executable, {str(TINY)!r}, '--exit-with-parent']); "
+        "sys.stdin.read()"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        script,
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+    )
+    worker = Process(parent)
+    await worker.line("worker.ready")
+    parent.kill()
+    assert (await worker.line("worker.stopped"))["exit_code"] == 0
+    await worker.ended()
+
+
+async def test_worker_with_wrong_settings_exits_2_with_a_line_for_each() -> None:
+    code, _, err = await said("--set", "local.mode=fast", TICKFLOW_LOCAL__PASWORD="hunter2")
+    assert code == 2
+    assert len(err.splitlines()) == 2
+    assert "tiny: TICKFLOW_LOCAL__PASWORD is not a setting" in err
+    assert "hunter2" not in err
+
+
+async def test_worker_asked_to_check_only_checks(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text("[local]\nmode = 'bug'\n")
+    assert await said("--check", "--config", str(file)) == (0, "tiny: settings are fine\n", "")
+    file.write_text("[local]\nmode = 3\n")
+    assert (await said("--check", "--config", str(file)))[0] == 2
+
+
+async def test_worker_whose_expected_parent_is_gone_does_not_start() -> None:
+    code, _, err = await said("--exit-with-parent", "999999999")
+    assert code == 1
+    assert err == "tiny: the parent process 999999999 is already gone\n"
+
+
+async def test_worker_asked_for_its_version_tells_it() -> None:
+    code, out, _ = await said("--version")
+    assert code == 0
+    assert out.startswith("tickflow ")
+
+
+async def test_worker_with_a_flag_it_does_not_know_exits_2() -> None:
+    assert (await said("--sett", "a=b"))[0] == 2

@@ -1,0 +1,132 @@
+"""The smallest worker there is, with ways to go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from msgspec import Struct
+
+from shared.errors import SettingsError, StoreError
+from shared.runtime.probe import Check
+from shared.runtime.resources import Resources
+from shared.runtime.run import main
+from shared.runtime.settings import LogSettings, ProbeSettings
+from shared.runtime.supervise import supervise
+from shared.secret import Secret
+
+Mode = Literal[
+    "steady",
+    "slow drain",
+    "hanging drain",
+    "stubborn",
+    "bug",
+    "refused",
+    "returns",
+    "finished",
+    "side task",
+    "resource task",
+    "hanging build",
+    "failing build",
+    "wrong combination",
+    "crash with hanging close",
+    "crash with hanging thread",
+]
+
+
+class LocalSettings(Struct, frozen=True):
+    mode: Mode = "steady"
+    password: Secret = Secret("")
+
+
+class TinySettings(Struct, frozen=True):
+    local: LocalSettings = LocalSettings()
+    log: LogSettings = LogSettings()
+    probe: ProbeSettings = ProbeSettings()
+
+
+class TinyWorker:
+    def __init__(self, mode: Mode, resources: Resources) -> None:
+        self._mode = mode
+        self._log = resources.log
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        match self._mode:
+            case "bug" | "crash with hanging close":
+                raise KeyError("missing")
+            case "crash with hanging thread":
+                hang = threading.Event()
+                asyncio.get_running_loop().run_in_executor(None, hang.wait)
+                raise KeyError("missing")
+            case "refused":
+                raise StoreError("PostgreSQL refused the statement")
+            case "returns":
+                return
+            case "finished":
+                stopping.set()
+                return
+        async with asyncio.TaskGroup() as group:
+            if self._mode == "side task":
+                supervise(group, asyncio.sleep(0), name="flush", stopping=stopping)
+            await stopping.wait()
+        await self._drain()
+
+    async def _drain(self) -> None:
+        self._log.info("tiny.draining")
+        if self._mode == "slow drain":
+            # Until somebody has seen the probe say so: the test writes to our standard input.
+            await asyncio.to_thread(sys.stdin.readline)
+        if self._mode == "hanging drain":
+            await asyncio.Event().wait()
+        while self._mode == "stubborn":
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def noted(resources: Resources, name: str, mode: Mode) -> AsyncIterator[str]:
+    resources.log.info("tiny.opened", resource=name)
+    try:
+        yield name
+    finally:
+        resources.log.info("tiny.closed", resource=name)
+        if mode == "crash with hanging close":
+            await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def with_a_task() -> AsyncIterator[None]:
+    async def crashes() -> None:
+        raise StoreError("the lease's keeper failed")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(crashes(), name="keeper")
+        yield
+
+
+async def build(settings: TinySettings, resources: Resources) -> TinyWorker:
+    mode = settings.local.mode
+    await resources.enter(noted(resources, "first", mode))
+    await resources.enter(noted(resources, "second", mode))
+    if mode == "hanging build":
+        await asyncio.Event().wait()
+    if mode == "failing build":
+        raise StoreError("PostgreSQL is not there")
+    if mode == "wrong combination":
+        raise SettingsError("local.mode does not go with local.password")
+    if mode == "resource task":
+        await resources.enter(with_a_task())
+
+    async def check() -> Check:
+        return Check(ok=True, reason="fine")
+
+    resources.probe.register("tiny", check)
+    return TinyWorker(mode, resources)
+
+
+if __name__ == "__main__":
+    sys.exit(main("tiny", TinySettings, build, drain_timeout_s=0.3))
