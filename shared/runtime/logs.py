@@ -6,13 +6,14 @@ import datetime as dt
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from shared.clock import Clock
+from shared.runtime.line_sink import LineSink
 from shared.runtime.redact import redact
 from shared.runtime.settings import LogSettings
 
@@ -32,14 +33,16 @@ def configure(settings: LogSettings, *, worker: str, clock: Clock, stream: TextI
     readable = settings.format == "console" or (settings.format == "auto" and stream.isatty())
     shared = _facts(worker, clock)
     rendering = _for_people(stream) if readable else _for_machines()
+    # Only write, flush are ever called on it.
+    sink = cast("TextIO", LineSink(stream))
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(sink),
         # Loggers made at import keep following a later configuration, and tests can capture them.
         cache_logger_on_first_use=False,
     )
-    _route_stdlib(max(level, logging.WARNING), shared, rendering, stream)
+    _route_stdlib(max(level, logging.WARNING), shared, rendering, sink)
 
 
 def get_log(**facts: object) -> Log:

@@ -6,8 +6,8 @@ A worker's `__main__` is `sys.exit(main("ingest", IngestSettings, build, drain_t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
-import logging
 import os
 import random
 import sys
@@ -207,7 +207,6 @@ def _leave_forced() -> NoReturn:
 
 
 def _leave(code: ExitCode) -> NoReturn:
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody may be reading any more
+        sys.stderr.flush()
     os._exit(code)

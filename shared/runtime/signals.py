@@ -30,8 +30,8 @@ def stop_on_signals(stopping: asyncio.Event, force: Callable[[], None]) -> Itera
             log.warning("signal.repeated", signal=received.name)
             force()
             return
-        log.info("signal.received", signal=received.name)
         stopping.set()
+        log.info("signal.received", signal=received.name)
 
     loop = asyncio.get_running_loop()
     previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}

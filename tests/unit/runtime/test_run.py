@@ -213,6 +213,22 @@ async def test_worker_that_crashes_while_a_thread_hangs_still_leaves() -> None:
         assert await worker.ended() == 1
 
 
+async def test_worker_whose_log_nobody_reads_any_more_still_drains() -> None:
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(TINY),
+        stderr=writing,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+    )
+    os.close(writing)
+    with open(reading) as lines:  # noqa: ASYNC230, PTH123  # a pipe's end, not a path
+        await asyncio.to_thread(lambda: next(line for line in lines if "worker.ready" in line))
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(EXIT_WITHIN_S):
+        assert await process.wait() == 0
+
+
 async def test_worker_whose_parent_is_killed_drains() -> None:
     # The parent starts the worker, tells its own pid, waits to be killed.
     script = (

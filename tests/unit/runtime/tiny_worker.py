@@ -23,7 +23,6 @@ Mode = Literal[
     "steady",
     "slow drain",
     "hanging drain",
-    "stubborn",
     "bug",
     "refused",
     "returns",
@@ -82,9 +81,6 @@ class TinyWorker:
             await asyncio.to_thread(sys.stdin.readline)
         if self._mode == "hanging drain":
             await asyncio.Event().wait()
-        while self._mode == "stubborn":
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager
