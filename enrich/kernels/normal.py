@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from enrich.kernels.density import INVERSE_SQRT_2PI
+from enrich.kernels.elementary import exp
 from enrich.kernels.jit import compiled
 from enrich.kernels.mills import (
     MILLS_MAX,
@@ -15,7 +16,7 @@ from enrich.kernels.mills import (
 )
 
 _SQRT_2PI = 2.5066282746310002
-_OVERFLOW = -38.0  # left of it the ratio is beyond the doubles
+_OVERFLOW = -37.6  # left of it the ratio is beyond the doubles
 
 
 @compiled
@@ -30,12 +31,12 @@ def mills_ratio(z: float) -> float:
         series = 15.0 - u * (105.0 - u * (945.0 - u * 10395.0))
         return (1.0 - u * (1.0 - u * (3.0 - u * series))) / z
     if z < _OVERFLOW:
-        return np.inf
+        return math.inf
     size = z if z >= MILLS_MIN else -z
     above, _ = numerator(size, size)
     below, _ = denominator(size, size)
     ratio = above / below
-    return ratio if z >= MILLS_MIN else _SQRT_2PI * np.exp(0.5 * z * z) - ratio
+    return ratio if z >= MILLS_MIN else _SQRT_2PI * exp(0.5 * z * z) - ratio
 
 
 @compiled
@@ -51,5 +52,5 @@ def mills_difference(near: float, far: float, distance: float) -> float:
 def upper_tail(z: float) -> float:
     """Return 1 - N(z), keeping relative accuracy on the right."""
     size = z if z >= MILLS_MIN else -z
-    tail = INVERSE_SQRT_2PI * np.exp(-0.5 * z * z) * mills_ratio(size)
+    tail = INVERSE_SQRT_2PI * exp(-0.5 * z * z) * mills_ratio(size)
     return float(tail if z >= MILLS_MIN else 1.0 - tail)

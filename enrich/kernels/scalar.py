@@ -7,6 +7,7 @@ import numpy as np
 from enrich.kernels import status as codes
 from enrich.kernels.carry import TIME_MAX, time_value_and_gap
 from enrich.kernels.density import INVERSE_SQRT_2PI
+from enrich.kernels.elementary import exp, expm1, log, log1p
 from enrich.kernels.formulas import PER_POINT, Results, Row, Solution, black_greeks, reciprocals
 from enrich.kernels.jit import compiled
 from enrich.kernels.layout import (
@@ -102,7 +103,7 @@ def solution_of(
         near_tail = density * max(forward_leg, strike_leg) * mills_ratio(near)
         far_tail = density * min(forward_leg, strike_leg) * mills_ratio(far)
     else:
-        density = INVERSE_SQRT_2PI * np.exp(-0.5 * (h * h + t * t))
+        density = INVERSE_SQRT_2PI * exp(-0.5 * (h * h + t * t))
         near_tail = upper_tail(near)
         far_tail = upper_tail(far)
     d1 = far if forward_above else -near
@@ -133,8 +134,8 @@ def solve_price(price: float, row: Row) -> tuple[Results, np.uint8]:
     if status != OK:
         return nothing, status
     underlying, strike, time_to_expiry, rate, dividend_yield, option_sign = row
-    carry_growth = np.expm1((rate - dividend_yield) * time_to_expiry)
-    rate_growth = np.expm1(rate * time_to_expiry)
+    carry_growth = expm1((rate - dividend_yield) * time_to_expiry)
+    rate_growth = expm1(rate * time_to_expiry)
     carry = underlying * carry_growth
     value, gap = time_value_and_gap(
         price, underlying, strike, option_sign, carry_growth, rate_growth
@@ -147,7 +148,7 @@ def solve_price(price: float, row: Row) -> tuple[Results, np.uint8]:
         return nothing, status
     mean = np.sqrt(forward) * np.sqrt(strike)
     near_money = abs(gap) < 0.5 * strike
-    moneyness = abs(np.log1p(gap / strike) if near_money else np.log(forward / strike))
+    moneyness = abs(log1p(gap / strike) if near_money else log(forward / strike))
     beta = value / mean
     total_vol, solved = solve_total_vol(moneyness, beta, (low - value) / mean)
     if not solved:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from enrich.kernels.elementary import exp, log, log1p
 from enrich.kernels.guess import guess_total_vol
 from enrich.kernels.jit import compiled
 from enrich.kernels.normal import mills_difference, mills_ratio
@@ -30,19 +33,19 @@ def starting_vol(log_moneyness: float, beta: float, headroom: float, near_max: b
     b(s) <= s / sqrt(2 pi) bounds any start from below.
     """
     if near_max:
-        tail = headroom / (2.0 * np.cosh(0.5 * log_moneyness))
-        return float(max(2.0 * np.sqrt(-2.0 * np.log(min(2.0 * tail, 0.9))), 0.5))
-    gap = 2.0 * np.sinh(0.5 * log_moneyness)
-    depth = np.log1p(gap / beta)
+        tail = headroom / (2.0 * math.cosh(0.5 * log_moneyness))
+        return float(max(2.0 * np.sqrt(-2.0 * log(min(2.0 * tail, 0.9))), 0.5))
+    gap = 2.0 * math.sinh(0.5 * log_moneyness)
+    depth = log1p(gap / beta)
     if depth < _DEPTH_OF_GUESS:
         start, _ = guess_total_vol(log_moneyness, gap, beta)
     else:
         # A quotient beyond the doubles is taken apart.
-        depth = depth if depth < 600.0 else np.log(gap) - np.log(beta)
+        depth = depth if depth < 600.0 else log(gap) - log(beta)
         excess = depth - _LN_SQRT_2PI
         distance = np.sqrt(2.0 * excess)
         for _ in range(3):
-            distance = np.sqrt(2.0 * max(excess - 3.0 * np.log(distance), 0.5))
+            distance = np.sqrt(2.0 * max(excess - 3.0 * log(distance), 0.5))
         start = log_moneyness / distance
     return float(min(max(start, _SQRT_2PI * beta), 12.0))
 
@@ -57,7 +60,7 @@ def value_residual(total_vol: float, log_moneyness: float, log_beta: float) -> R
     h = log_moneyness / s
     t = 0.5 * s
     d = mills_difference(h - t, h + t, s)
-    residual = log_beta + 0.5 * (h * h + t * t) + _LN_SQRT_2PI - np.log(d)
+    residual = log_beta + 0.5 * (h * h + t * t) + _LN_SQRT_2PI - log(d)
     b2 = h * h / s - 0.25 * s
     second = b2 - 1.0 / d
     third = b2 * b2 - 3.0 * h * h / (s * s) - 0.25 - 3.0 * b2 / d + 2.0 / (d * d)
@@ -74,7 +77,7 @@ def headroom_residual(total_vol: float, log_moneyness: float, log_headroom: floa
     h = log_moneyness / s
     t = 0.5 * s
     c = mills_ratio(t - h) + mills_ratio(h + t)
-    residual = np.log(c) - 0.5 * (h * h + t * t) - _LN_SQRT_2PI - log_headroom
+    residual = log(c) - 0.5 * (h * h + t * t) - _LN_SQRT_2PI - log_headroom
     b2 = h * h / s - 0.25 * s
     second = b2 + 1.0 / c
     third = b2 * b2 - 3.0 * h * h / (s * s) - 0.25 + 3.0 * b2 / c + 2.0 / (c * c)
@@ -91,7 +94,7 @@ def householder_step(residual: Residual) -> float:
     newton = scale * logarithm
     below = 1.0 + newton * (second + newton * third / 6.0)
     step = newton * (1.0 + 0.5 * newton * second) / below
-    same_way = below > 0.0 and step * newton > 0.0 and abs(step) < np.inf
+    same_way = below > 0.0 and step * newton > 0.0 and abs(step) < math.inf
     return step if same_way else newton
 
 
@@ -101,8 +104,8 @@ def solve_total_vol(log_moneyness: float, beta: float, headroom: float) -> tuple
 
     `headroom` is exp(-k/2) - beta, formed by the caller without cancellation; it must be positive.
     """
-    near_max = beta > _NEAR_MAX * np.exp(-0.5 * log_moneyness)
-    target = np.log(headroom) if near_max else np.log(beta)
+    near_max = beta > _NEAR_MAX * exp(-0.5 * log_moneyness)
+    target = log(headroom) if near_max else log(beta)
     s = starting_vol(log_moneyness, beta, headroom, near_max)
     low = 0.0
     high = _VOL_MAX
