@@ -74,7 +74,7 @@ def ask(circuit: Circuit, policy: BreakerPolicy, now_s: float) -> tuple[Circuit,
     if circuit.state is BreakerState.CLOSED:
         return circuit, Verdict(allowed=True, state=circuit.state)
     waiting = circuit.state is BreakerState.OPEN or circuit.on_trial
-    remaining_s = circuit.since_s + policy.open_s - now_s
+    remaining_s = policy.open_s - (now_s - circuit.since_s)
     if waiting and remaining_s > 0:
         return circuit, Verdict(allowed=False, state=circuit.state, retry_after_s=remaining_s)
     trial = replace(circuit, state=BreakerState.HALF_OPEN, since_s=now_s, on_trial=True)

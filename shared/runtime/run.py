@@ -32,7 +32,7 @@ from shared.runtime.signals import stop_on_signals
 from shared.runtime.supervise import TaskEnded
 
 #: Seconds a worker gets to unwind once its drain has run out of time.
-CANCEL_TIMEOUT_S: Final = 2.0
+CANCEL_TIMEOUT_S: Final = 1.0
 _NAMES_SHOWN_MAX: Final = 20
 
 

@@ -85,7 +85,7 @@ def build(struct_type: type[S], values: Mapping[FieldPath, object]) -> S:
     """Make the struct from its leaves' values; what is not in `values` keeps its default.
 
     Raises:
-        ValueError: a struct's own `__post_init__` refuses the combination.
+        ValueError, SettingsError: a struct's own `__post_init__` refuses the combination.
     """
     return _build(struct_type, values, (), None)
 

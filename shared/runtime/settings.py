@@ -172,11 +172,19 @@ def _refusal(given: Given) -> str:
 
 
 def _missing(catalogue: Catalogue, given: Mapping[FieldPath, Given]) -> list[str]:
-    return [
+    required = {path: leaf for path, leaf in catalogue.leaves.items() if leaf.required}
+    unset = [
         f"{leaf.env_name} is not set; it must be {rule_of(leaf.type)}"
-        for path, leaf in catalogue.leaves.items()
-        if leaf.required and path not in given
+        for path, leaf in required.items()
+        if path not in given
     ]
+    # A variable that is there but empty is how an environment file says "fill me in".
+    empty = [
+        f"{given[path].source} is empty; it must be {rule_of(leaf.type)}"
+        for path, leaf in required.items()
+        if path in given and given[path].value == ""
+    ]
+    return unset + empty
 
 
 def _assemble(
@@ -188,7 +196,7 @@ def _assemble(
         return None
     try:
         return build(struct_type, values)
-    except ValueError as error:
+    except (ValueError, SettingsError) as error:
         problems.append(str(error))
         return None
 

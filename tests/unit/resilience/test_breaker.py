@@ -114,6 +114,12 @@ def test_breaker_remembers_no_more_failures_than_its_limit(gaps_s: list[float]) 
         assert len(breaker._circuits["kite"].failures_at_s) < POLICY.failures_max
 
 
+def test_breaker_never_asks_for_a_longer_wait_than_its_pause() -> None:
+    since_s = 11.066961830004585  # since_s + open_s - since_s is more than open_s in floats
+    breaker = opened(at_s=since_s)
+    assert breaker.ask("kite", since_s).retry_after_s == POLICY.open_s
+
+
 class BreakerMachine(RuleBasedStateMachine):
     """Any interleaving of asking and reporting, against what a breaker promises."""
 

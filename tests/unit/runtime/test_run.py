@@ -15,11 +15,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from shared.runtime.run import main
 from tests.support.eventually import eventually
+from tests.unit.runtime.tiny_worker import TinySettings, build
 
 ROOT = pathlib.Path(__file__).parents[3]
 TINY = pathlib.Path(__file__).with_name("tiny_worker.py")
-EXIT_WITHIN_S = 10.0
+EXIT_WITHIN_S = 30.0
+ENVIRON = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
 
 
 class Process:
@@ -69,7 +72,7 @@ async def tiny(mode: str = "steady", *flags: str) -> AsyncIterator[Process]:
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        env=ENVIRON,
     )
     try:
         yield Process(process)
@@ -77,21 +80,6 @@ async def tiny(mode: str = "steady", *flags: str) -> AsyncIterator[Process]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
-
-
-async def said(*flags: str, **environ: str) -> tuple[int | None, str, str]:
-    """Run the worker to its end with these flags; return its code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(TINY),
-        *flags,
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **environ},
-    )
-    async with asyncio.timeout(EXIT_WITHIN_S):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
 
 
 async def ready(address: str) -> tuple[int, Any]:
@@ -219,7 +207,7 @@ async def test_worker_whose_log_nobody_reads_any_more_still_drains() -> None:
         sys.executable,
         str(TINY),
         stderr=writing,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        env=ENVIRON,
     )
     os.close(writing)
     with open(reading) as lines:  # noqa: ASYNC230, PTH123  # a pipe's end, not a path
@@ -242,7 +230,7 @@ async def test_worker_whose_parent_is_killed_drains() -> None:
         script,
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        env=ENVIRON,
     )
     worker = Process(parent)
     await worker.line("worker.ready")
@@ -251,33 +239,47 @@ async def test_worker_whose_parent_is_killed_drains() -> None:
     await worker.ended()
 
 
-async def test_worker_with_wrong_settings_exits_2_with_a_line_for_each() -> None:
-    code, _, err = await said("--set", "local.mode=fast", TICKFLOW_LOCAL__PASWORD="hunter2")
-    assert code == 2
-    assert len(err.splitlines()) == 2
-    assert "tiny: TICKFLOW_LOCAL__PASWORD is not a setting" in err
-    assert "hunter2" not in err
+async def test_worker_whose_expected_parent_is_gone_does_not_start() -> None:
+    async with tiny("steady", "--exit-with-parent", "999999999") as worker:
+        _, err = await worker.process.communicate()
+        assert worker.process.returncode == 1
+    assert err == b"tiny: the parent process 999999999 is already gone\n"
 
 
-async def test_worker_asked_to_check_only_checks(tmp_path: pathlib.Path) -> None:
+def checked(*flags: str) -> int:
+    return main("tiny", TinySettings, build, drain_timeout_s=1, arguments=["--check", *flags])
+
+
+def test_worker_with_wrong_settings_exits_2_with_a_line_for_each(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text("[local]\npasword = 'hunter2'\n")
+    assert checked("--config", str(file), "--set", "local.mode=fast") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"tiny: local.pasword in {file} is not a setting")
+    assert lines[1].startswith("tiny: --set local.mode must be one of")
+    assert "hunter2" not in str(lines)
+
+
+def test_worker_asked_to_check_only_checks(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "tiny.toml"
     file.write_text("[local]\nmode = 'bug'\n")
-    assert await said("--check", "--config", str(file)) == (0, "tiny: settings are fine\n", "")
-    file.write_text("[local]\nmode = 3\n")
-    assert (await said("--check", "--config", str(file)))[0] == 2
+    assert checked("--config", str(file)) == 0
+    assert capsys.readouterr().out == "tiny: settings are fine\n"
 
 
-async def test_worker_whose_expected_parent_is_gone_does_not_start() -> None:
-    code, _, err = await said("--exit-with-parent", "999999999")
-    assert code == 1
-    assert err == "tiny: the parent process 999999999 is already gone\n"
+def test_worker_asked_for_its_version_tells_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        checked("--version")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("tickflow ")
 
 
-async def test_worker_asked_for_its_version_tells_it() -> None:
-    code, out, _ = await said("--version")
-    assert code == 0
-    assert out.startswith("tickflow ")
-
-
-async def test_worker_with_a_flag_it_does_not_know_exits_2() -> None:
-    assert (await said("--sett", "a=b"))[0] == 2
+def test_worker_with_a_flag_it_does_not_know_exits_2() -> None:
+    with pytest.raises(SystemExit) as caught:
+        checked("--sett", "a=b")
+    assert caught.value.code == 2

@@ -192,6 +192,10 @@ def test_load_without_a_required_setting_names_its_variable() -> None:
         load(AllSettings, {}, name="desk")
 
 
+def test_load_of_a_required_setting_that_is_empty_says_so() -> None:
+    assert refusal({"TICKFLOW_ACCOUNT": ""}) == "desk: TICKFLOW_ACCOUNT is empty; it must be text"
+
+
 def test_load_of_an_unknown_variable_names_the_nearest() -> None:
     message = refusal({"TICKFLOW_DESK__NAME": "x"})
     assert message == (
