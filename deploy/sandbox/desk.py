@@ -1,0 +1,301 @@
+"""One account's orders from acceptance to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from deploy.sandbox import orders as life
+from deploy.sandbox.contracts import Contract
+from deploy.sandbox.ids import IdMint
+from deploy.sandbox.limits import MINUTE_S, MODIFICATIONS_PER_ORDER_MAX
+from deploy.sandbox.margins import OPENING_CASH_PAISE, Purse, price_band, required_paise
+from deploy.sandbox.market import Market
+from deploy.sandbox.market_clock import NS_PER_S, MarketClock
+from deploy.sandbox.matching import (
+    PAISE_PER_RUPEE,
+    Fill,
+    is_triggered,
+    match,
+    protected_limit,
+    protection_percent,
+)
+from deploy.sandbox.order_rules import Form, changed_ticket, read_ticket
+from deploy.sandbox.orders import Order, Status, Ticket
+from deploy.sandbox.refusals import (
+    being_processed,
+    not_enough_money,
+    too_many_orders,
+    unknown_order,
+)
+
+#: Called with the order and the word of its update, which is UPDATE for a change in between.
+Listener = Callable[[Order, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One fill of an order; price in paise, time in Unix seconds."""
+
+    trade_id: str
+    order: Order
+    price: int
+    quantity: int
+    at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """What an injected fault does to a fresh order, in seconds; 0 for nothing."""
+
+    hidden_s: float = 0.0
+    stuck_s: float = 0.0
+
+
+NO_DELAYS = Delays()
+
+
+class Desk:
+    """Takes, changes, cancels and fills the orders of one account."""
+
+    def __init__(
+        self, user_id: str, market: Market, clock: MarketClock, mint: IdMint, listener: Listener
+    ) -> None:
+        self._user_id = user_id
+        self._market = market
+        self._clock = clock
+        self._mint = mint
+        self._listener = listener
+        self._histories: dict[str, list[Order]] = {}
+        self._stuck: dict[str, float] = {}
+        self._working: dict[str, None] = {}
+        self._purse = Purse()
+        self.trades: list[Trade] = []
+
+    def place(self, variety: str, form: Form, delays: Delays = NO_DELAYS) -> str:
+        """Take an order and return its id; what can trade at once has traded on return.
+
+        Raises:
+            KiteRejected: the form breaks a rule, or the account's cash does not cover it.
+        """
+        now_ns = self._clock.now_ns()
+        now_s = now_ns // NS_PER_S
+        contract = self._contract(form.get("exchange", ""), form.get("tradingsymbol", ""))
+        ticket = read_ticket(variety, form, contract)
+        assert contract is not None
+        self._check_cash(ticket, contract)
+        order = Order(
+            order_id=self._mint.order_id(now_ns),
+            user_id=self._user_id,
+            ticket=ticket,
+            status=Status.RECEIVED,
+            placed_s=now_s,
+            updated_s=now_s,
+            visible_from_s=now_ns / NS_PER_S + delays.hidden_s,
+        )
+        self._record(order)
+        if delays.stuck_s:
+            self._stuck[order.order_id] = now_ns / NS_PER_S + delays.stuck_s
+        else:
+            self._admit(order, now_s)
+        return order.order_id
+
+    def modify(self, order_id: str, form: Form) -> str:
+        """Change a working order and return its id.
+
+        Raises:
+            KiteRejected: there is no such order, it no longer changes, or the change breaks a rule.
+        """
+        order = self._find(order_id)
+        if order.status not in life.WORKING:
+            raise being_processed()
+        if order.modifications >= MODIFICATIONS_PER_ORDER_MAX:
+            raise too_many_orders()
+        now_s = self._clock.now_s()
+        contract = self._contract(order.ticket.exchange, order.ticket.symbol)
+        ticket = changed_ticket(order.ticket, form, contract, order.filled)
+        ticket = replace(ticket, tags=order.ticket.tags)
+        for status in (Status.MODIFY_VALIDATION_PENDING, Status.MODIFY_PENDING, Status.MODIFIED):
+            order = self._record(life.advance(order, status, now_s))
+        changed = replace(order, ticket=ticket, modifications=order.modifications + 1)
+        order = self._record(life.advance(changed, _resting(ticket), now_s))
+        self._listener(order, "UPDATE")
+        self._work(order, now_s)
+        return order_id
+
+    def cancel(self, order_id: str) -> str:
+        """Cancel a working order and return its id.
+
+        Raises:
+            KiteRejected: there is no such order, or it has ended.
+        """
+        order = self._find(order_id)
+        if order.status not in life.WORKING:
+            raise being_processed()
+        now_s = self._clock.now_s()
+        order = self._record(life.advance(order, Status.CANCEL_PENDING, now_s))
+        self._end(order, Status.CANCELLED, now_s)
+        return order_id
+
+    def on_market(self) -> None:
+        """Let every working order meet the books as they are now."""
+        now_ns = self._clock.now_ns()
+        for order_id, until_s in list(self._stuck.items()):
+            if now_ns >= until_s * NS_PER_S:
+                del self._stuck[order_id]
+                self._admit(self._find(order_id), now_ns // NS_PER_S)
+        for order_id in list(self._working):
+            self._work(self._find(order_id), now_ns // NS_PER_S)
+
+    def new_day(self) -> None:
+        """Forget yesterday's orders with their trades, as the broker's book does."""
+        self._histories.clear()
+        self._working.clear()
+        self._stuck.clear()
+        self._purse = Purse()
+        self.trades.clear()
+
+    def orders(self) -> list[Order]:
+        """Return the newest state of every order that may be seen, oldest order first."""
+        now_s = self._clock.now_ns() / NS_PER_S
+        newest = (history[-1] for history in self._histories.values())
+        return [order for order in newest if order.visible_from_s <= now_s]
+
+    def every_order(self) -> list[Order]:
+        """Return the newest state of every order, hidden ones included."""
+        return [history[-1] for history in self._histories.values()]
+
+    def history(self, order_id: str) -> list[Order]:
+        """Return an order's states, oldest first.
+
+        Raises:
+            KiteRejected: there is no such order to be seen.
+        """
+        order = self._find(order_id)
+        if order.visible_from_s > self._clock.now_ns() / NS_PER_S:
+            raise unknown_order()
+        return list(self._histories[order_id])
+
+    def blocked_paise(self) -> int:
+        """Return the money tied up in positions plus working orders."""
+        return self._purse.blocked_paise(self._market)
+
+    def _contract(self, exchange: str, symbol: str) -> Contract | None:
+        found = self._market.contract(exchange, symbol)
+        return None if found is None else found[1]
+
+    def _find(self, order_id: str) -> Order:
+        history = self._histories.get(order_id)
+        if history is None:
+            raise unknown_order()
+        return history[-1]
+
+    def _record(self, order: Order) -> Order:
+        self._histories.setdefault(order.order_id, []).append(order)
+        if order.status in life.WORKING:
+            self._working[order.order_id] = None
+            self._hold(order)
+        elif order.is_terminal:
+            self._working.pop(order.order_id, None)
+            self._purse.release(order)
+        return order
+
+    def _hold(self, order: Order) -> None:
+        contract = self._contract(order.ticket.exchange, order.ticket.symbol)
+        if contract is not None:
+            needed = required_paise(order.ticket, contract, order.pending, self._market)
+            self._purse.hold(order, needed)
+
+    def _check_cash(self, ticket: Ticket, contract: Contract) -> None:
+        required = required_paise(ticket, contract, ticket.quantity, self._market)
+        available = OPENING_CASH_PAISE - self.blocked_paise()
+        if required > available:
+            raise not_enough_money(required / PAISE_PER_RUPEE, available / PAISE_PER_RUPEE)
+
+    def _admit(self, order: Order, now_s: int) -> None:
+        """Take a received order through validation to the exchange."""
+        order = self._record(life.advance(order, Status.VALIDATION_PENDING, now_s))
+        order = self._record(life.advance(self._unprotected(order), Status.OPEN_PENDING, now_s))
+        refusal = self._exchange_refusal(order.ticket)
+        if refusal:
+            rejected = self._record(life.refuse(order, refusal, f"16283 : {refusal}", now_s))
+            self._listener(rejected, rejected.status)
+            return
+        order = replace(order, exchange_order_id=self._mint.exchange_order_id(), exchange_s=now_s)
+        order = self._record(life.advance(order, _resting(order.ticket), now_s))
+        self._listener(order, order.status)
+        self._work(order, now_s)
+
+    def _exchange_refusal(self, ticket: Ticket) -> str:
+        found = self._market.contract(ticket.exchange, ticket.symbol)
+        if found is None:
+            return "The contract is not listed any more"
+        lower, upper = price_band(found[0], self._market)
+        if ticket.price and not lower <= ticket.price <= upper:
+            return "The price is out of the current execution range"
+        return ""
+
+    def _unprotected(self, order: Order) -> Order:
+        """Return a protected market order as the limit order the broker makes of it."""
+        ticket = order.ticket
+        found = self._market.contract(ticket.exchange, ticket.symbol)
+        if ticket.order_type != "MARKET" or found is None:
+            return order
+        row, contract = found
+        book = self._market.book(row)
+        percent = protection_percent(ticket.market_protection, book.last, option=contract.is_option)
+        limit = replace(
+            ticket,
+            order_type="LIMIT",
+            price=protected_limit(ticket.side, percent, book),
+            tags=("mktp", f"mktp:{percent:.2f}"),
+        )
+        return replace(order, ticket=limit)
+
+    def _work(self, order: Order, now_s: int) -> None:
+        """Trigger, fill or end one working order against the book as it is."""
+        found = self._market.contract(order.ticket.exchange, order.ticket.symbol)
+        if found is None or _is_out_of_time(order, now_s):
+            self._end(order, Status.CANCELLED, now_s)
+            return
+        row, contract = found
+        book = self._market.book(row)
+        if order.status is Status.TRIGGER_PENDING:
+            if not is_triggered(order.ticket.side, order.ticket.trigger_price, book.last):
+                return
+            order = self._wake(order, now_s)
+        fills = match(order.ticket.side, order.pending, order.ticket.price, book)
+        if fills:
+            order = self._fill(order, contract, fills, now_s)
+        if order.ticket.validity == "IOC" and not order.is_terminal:
+            self._end(order, Status.CANCELLED, now_s)
+
+    def _fill(self, order: Order, contract: Contract, fills: tuple[Fill, ...], now_s: int) -> Order:
+        order = self._record(life.fill(order, fills, now_s))
+        for done in fills:
+            self._purse.trade(order.ticket, contract, done)
+            trade_id = self._mint.trade_id()
+            self.trades.append(Trade(trade_id, order, done.price, done.quantity, now_s))
+        self._listener(order, order.status if order.is_terminal else "UPDATE")
+        return order
+
+    def _wake(self, order: Order, now_s: int) -> Order:
+        if order.ticket.order_type == "SL-M":
+            market = replace(order, ticket=replace(order.ticket, order_type="MARKET"))
+            order = self._unprotected(market)
+        order = self._record(life.advance(order, Status.OPEN, now_s))
+        self._listener(order, "UPDATE")
+        return order
+
+    def _end(self, order: Order, status: Status, now_s: int) -> None:
+        order = self._record(life.advance(order, status, now_s))
+        self._listener(order, order.status)
+
+
+def _resting(ticket: Ticket) -> Status:
+    return Status.TRIGGER_PENDING if ticket.order_type in {"SL", "SL-M"} else Status.OPEN
+
+
+def _is_out_of_time(order: Order, now_s: int) -> bool:
+    ticket = order.ticket
+    return ticket.validity == "TTL" and now_s >= order.placed_s + ticket.validity_ttl * MINUTE_S
