@@ -1,0 +1,100 @@
+"""Who may subscribe to what."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.errors import SettingsError
+
+TICKS_SCOPE = "ticks"
+ORDERS_SCOPE = "orders:"
+EVERY_ACCOUNT = "*"
+#: A key is hashed once, without salt: right for random keys, wrong for words; hence the length.
+KEY_CHARACTERS_MIN = 24
+KEY_CHARACTERS_MAX = 256
+
+_NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,32}\Z")
+_SCOPE = re.compile(r"\A(ticks|orders:([A-Z0-9]{2,16}|\*))\Z")
+_DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever holds a key, with what the key allows."""
+
+    name: str
+    scopes: frozenset[str]
+
+    @property
+    def may_read_ticks(self) -> bool:
+        """Tell whether ticks may be subscribed to."""
+        return TICKS_SCOPE in self.scopes
+
+    def may_read_orders(self, account: str) -> bool:
+        """Tell whether order events of this account may be subscribed to."""
+        return bool({ORDERS_SCOPE + account, ORDERS_SCOPE + EVERY_ACCOUNT} & self.scopes)
+
+
+class Keyring:
+    """Every key that opens the door, by the SHA-256 of the key."""
+
+    def __init__(self, principals: dict[str, Principal]) -> None:
+        self._principals = principals
+
+    def __len__(self) -> int:
+        return len(self._principals)
+
+    def find(self, key: str) -> Principal | None:
+        """Return whose key this is, or None.
+
+        What is compared is a digest, so the time it takes says nothing of the key.
+        """
+        if not KEY_CHARACTERS_MIN <= len(key) <= KEY_CHARACTERS_MAX:
+            return None
+        return self._principals.get(digest(key))
+
+
+def digest(key: str) -> str:
+    """Return the SHA-256 of a key in hexadecimal: what settings hold in its place."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_keyring(lines: Iterable[str]) -> Keyring:
+    """Return the keyring of lines `name:scopes:hash`, the scopes joined by `+`.
+
+    Raises:
+        SettingsError: a line is not of that form, or a name or a hash comes twice.
+    """
+    principals: dict[str, Principal] = {}
+    for number, line in enumerate(lines, start=1):
+        principal, key_digest = _read(line, number)
+        if key_digest in principals:
+            raise SettingsError(f"publisher.keys: key {number} repeats the hash of another")
+        if any(other.name == principal.name for other in principals.values()):
+            raise SettingsError(f"publisher.keys: key {number} repeats the name {principal.name}")
+        principals[key_digest] = principal
+    return Keyring(principals)
+
+
+def _read(line: str, number: int) -> tuple[Principal, str]:
+    name, _, rest = line.strip().partition(":")
+    scopes_text, _, key_digest = rest.rpartition(":")
+    scopes = frozenset(scopes_text.split("+"))
+    if not _NAME.match(name):
+        raise SettingsError(
+            f"publisher.keys: the name of key {number} must be 1 to 32 of A-Z a-z 0-9 _ . -"
+        )
+    if not all(map(_SCOPE.match, scopes)):
+        raise SettingsError(
+            f"publisher.keys: a scope of key {number} ({name}) must be "
+            "ticks, orders:<account> or orders:*, several joined by +"
+        )
+    if not _DIGEST.match(key_digest):
+        raise SettingsError(
+            f"publisher.keys: the hash of key {number} ({name}) must be the SHA-256 of the key, "
+            "64 digits of 0-9 a-f"
+        )
+    return Principal(name=name, scopes=scopes), key_digest

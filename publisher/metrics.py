@@ -1,0 +1,48 @@
+"""Every metric the publisher declares."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_AGE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
+
+RECORDS = Counter("tickflow_publisher_records_total", "Records taken from the streams.")
+RECORDS_LEFT_OUT = Counter(
+    "tickflow_publisher_records_left_out_total",
+    "Records not used: older than what is held, no room for the instrument, a former owner's.",
+    ["reason"],
+)
+RECORD_AGE = Histogram(
+    "tickflow_publisher_record_age_seconds",
+    "From ingest's receipt to the hub: the newest record of each batch.",
+    buckets=_AGE_BUCKETS_S,
+)
+PAIRS = Counter(
+    "tickflow_publisher_pairs_total",
+    "Deliveries if nothing were conflated: changes times those who want them.",
+)
+DELIVERIES = Counter(
+    "tickflow_publisher_deliveries_total",
+    "Ticks written to subscribers; the rest of the pairs was conflated or is owed.",
+)
+MESSAGES = Counter("tickflow_publisher_messages_total", "Messages written to subscribers.")
+SENT = Counter("tickflow_publisher_sent_bytes_total", "Bytes of messages written to subscribers.")
+ENCODED = Gauge(
+    "tickflow_publisher_payloads_encoded", "Payloads encoded since the start, shared by all."
+)
+INSTRUMENTS = Gauge("tickflow_publisher_instruments", "Instruments with a newest record or a want.")
+CONNECTIONS = Gauge("tickflow_publisher_connections", "Authenticated connections.")
+REFUSED = Counter(
+    "tickflow_publisher_connections_refused_total", "Connections not let in.", ["reason"]
+)
+FAREWELLS = Counter(
+    "tickflow_publisher_connections_ended_total", "Connections ended, by farewell.", ["reason"]
+)
+MALFORMED = Counter(
+    "tickflow_publisher_entries_malformed_total", "Stream entries that do not decode.", ["stream"]
+)
+ORDER_EVENTS = Counter("tickflow_publisher_order_events_total", "Order events taken.")
+GAPS = Counter("tickflow_publisher_gaps_total", "Gaps taken.")
+UPSTREAM_LOST = Counter(
+    "tickflow_publisher_upstream_lost_total", "Reads of a stream that failed.", ["feed"]
+)

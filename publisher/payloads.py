@@ -1,0 +1,85 @@
+"""One encoding of each instrument's newest record per mode, shared by every subscriber."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from publisher.encoding import Encode
+from publisher.latest import Latest, Slots
+from publisher.universe import Universe
+
+
+class Payloads:
+    """Encodes a record when the first subscriber needs it; later ones get the same bytes.
+
+    Memory is one payload per instrument somebody wants, per mode of the dialect.
+    """
+
+    def __init__(self, latest: Latest, encoders: Sequence[Encode]) -> None:
+        self._latest = latest
+        self._columns = [_Column(encode) for encode in encoders]
+        self._symbols: list[str] = []
+        self._universe: Universe | None = None
+        self.encoded = 0
+
+    def name(self, universe: Universe) -> None:
+        """Use the symbols of this universe from now on; an unchanged record is not re-encoded."""
+        self._universe = universe
+        self._symbols = []
+
+    def of(self, mode: int, slots: Slots) -> list[bytes]:
+        """Return the payload of each slot's newest record."""
+        column = self._columns[mode]
+        column.make_room(self._latest.capacity)
+        newest = self._latest.sequences[slots]
+        stale = np.unique(slots[column.sequences[slots] != newest])
+        if len(stale):
+            self._encode(column, stale)
+        return [column.payloads[slot] for slot in slots.tolist()]
+
+    def forget(self, slots: Slots) -> None:
+        """Drop what nobody wants any more."""
+        for column in self._columns:
+            column.forget(slots[slots < len(column.sequences)])
+
+    def _encode(self, column: _Column, slots: Slots) -> None:
+        self._learn_symbols()
+        sequences = self._latest.sequences[slots]
+        places = slots.tolist()
+        symbols = [self._symbols[slot] for slot in places]
+        payloads = column.encode(self._latest.records(slots), sequences, symbols)
+        for slot, payload in zip(places, payloads, strict=True):
+            column.payloads[slot] = payload
+        column.sequences[slots] = sequences
+        self.encoded += len(payloads)
+
+    def _learn_symbols(self) -> None:
+        known, seen = len(self._symbols), len(self._latest)
+        if known == seen:
+            return
+        tokens = self._latest.tokens[known:seen]
+        unnamed = [""] * (seen - known)
+        self._symbols += self._universe.symbols_of(tokens) if self._universe else unnamed
+
+
+class _Column:
+    """The payloads of one mode by slot, each with the sequence it was made of."""
+
+    def __init__(self, encode: Encode) -> None:
+        self.encode = encode
+        self.payloads: list[bytes] = []
+        self.sequences: NDArray[np.uint64] = np.empty(0, np.uint64)
+
+    def make_room(self, slots: int) -> None:
+        missing = slots - len(self.sequences)
+        if missing > 0:
+            self.payloads += [b""] * missing
+            self.sequences = np.concatenate([self.sequences, np.zeros(missing, np.uint64)])
+
+    def forget(self, slots: Slots) -> None:
+        self.sequences[slots] = 0
+        for slot in slots.tolist():
+            self.payloads[slot] = b""

@@ -1,0 +1,186 @@
+"""The door: `GET /v1/stream` as a WebSocket."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiohttp import WSMsgType, hdrs, web
+
+from publisher import metrics, protocol
+from publisher.connection import Connection, Surroundings, authenticate, part, refusal
+from publisher.desk import Session
+from publisher.protocol import JSON, Farewell
+from shared.errors import LocalError
+from shared.runtime.logs import Log
+
+STREAM_PATH = "/v1/stream"
+_BEARER = "Bearer "
+#: Bytes that may wait inside the process before a writer is held back.
+_WRITER_BYTES_MAX = 16 * 1024
+
+
+class Server:
+    """Lets subscribers in, wakes them, sends them away; what they get is the hub's business."""
+
+    def __init__(self, around: Surroundings, log: Log) -> None:
+        self._around = around
+        self._settings = around.settings
+        self._log = log
+        self._connections: dict[int, Connection] = {}
+        self._unauthenticated = 0
+        self._is_draining = False
+        self.address = ""
+
+    def wake(self, subscribers: Iterable[int]) -> None:
+        """Have these subscribers ask the hub again."""
+        for subscriber in subscribers:
+            connection = self._connections.get(subscriber)
+            if connection is not None:
+                connection.wake()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Server]:
+        """Listen while the block runs, then send everybody to another publisher.
+
+        Raises:
+            LocalError: the address cannot be listened on.
+        """
+        application = web.Application()
+        application.add_routes([web.get(STREAM_PATH, self._stream)])
+        # No access log: aiohttp would write whole URLs.
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=self._settings.close_timeout_s,
+        )
+        await runner.setup()
+        try:
+            await self._listen(runner)
+            yield self
+        finally:
+            self._is_draining = True
+            for connection in tuple(self._connections.values()):
+                connection.end(protocol.DRAINING)
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        host, port = self._settings.host, self._settings.port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise LocalError(
+                f"publisher cannot listen on {host}:{port}: {error.strerror or error}"
+            ) from error
+        bound_host, bound_port = runner.addresses[0][:2]
+        self.address = f"{bound_host}:{bound_port}"
+        self._log.info("publisher.listening", address=self.address)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        refused = self._refused_at_the_door(request)
+        if refused is not None:
+            return refused
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        if header is None:
+            return await self._admit_by_message(request)
+        key = header[len(_BEARER) :].strip() if header.startswith(_BEARER) else ""
+        session = self._around.desk.enter(key)
+        if isinstance(session, Farewell):
+            metrics.REFUSED.labels(reason=session.name).inc()
+            return _refusal(401 if session is protocol.UNAUTHENTICATED else 429, session)
+        try:
+            ws = self._socket(request)
+            await ws.prepare(request)
+            return await self._serve(request, ws, session)
+        finally:
+            self._around.desk.leave(session)
+
+    def _refused_at_the_door(self, request: web.Request) -> web.Response | None:
+        if request.query_string:
+            # A key in a URL ends up in every log on its way.
+            return web.json_response(
+                {"error": "this address takes no query; a key goes into a header or a message"},
+                status=400,
+            )
+        if self._is_draining:
+            return _refusal(503, protocol.DRAINING)
+        if self._unauthenticated >= self._settings.unauthenticated_max:
+            metrics.REFUSED.labels(reason="unauthenticated_max").inc()
+            return _refusal(503, protocol.CONNECTIONS)
+        return None
+
+    async def _admit_by_message(self, request: web.Request) -> web.StreamResponse:
+        ws = self._socket(request)
+        self._unauthenticated += 1
+        try:
+            await ws.prepare(request)
+            session = await authenticate(ws, self._around)
+        finally:
+            self._unauthenticated -= 1
+        if session is None:
+            return ws
+        if isinstance(session, Farewell):
+            metrics.REFUSED.labels(reason=session.name).inc()
+            await ws.send_frame(refusal(session), WSMsgType.TEXT)
+            return await self._part(request, ws, session)
+        try:
+            return await self._serve(request, ws, session)
+        finally:
+            self._around.desk.leave(session)
+
+    async def _serve(
+        self, request: web.Request, ws: web.WebSocketResponse, session: Session
+    ) -> web.StreamResponse:
+        _narrow(request, self._settings.send_buffer_bytes)
+        connection = Connection(ws, session, self._around, is_text=JSON.is_text)
+        self._connections[session.subscriber] = connection
+        metrics.CONNECTIONS.set(len(self._connections))
+        log = self._log.bind(subscriber=session.subscriber, key=session.principal.name)
+        log.info("subscriber.connected")
+        try:
+            farewell = await connection.serve()
+        finally:
+            del self._connections[session.subscriber]
+            metrics.CONNECTIONS.set(len(self._connections))
+        log.info("subscriber.left", farewell=farewell.name if farewell else "")
+        return ws if farewell is None else await self._part(request, ws, farewell)
+
+    async def _part(
+        self, request: web.Request, ws: web.WebSocketResponse, farewell: Farewell
+    ) -> web.StreamResponse:
+        await part(ws, farewell, self._around)
+        if request.transport is not None:
+            # Whoever does not read would otherwise keep its buffer until the kernel gives up.
+            request.transport.abort()
+        return ws
+
+    def _socket(self, _request: web.Request) -> web.WebSocketResponse:
+        return web.WebSocketResponse(
+            timeout=self._settings.close_timeout_s,
+            autoping=False,
+            compress=False,
+            max_msg_size=self._settings.request_bytes_max,
+            writer_limit=_WRITER_BYTES_MAX,
+        )
+
+
+def _narrow(request: web.Request, send_buffer_bytes: int) -> None:
+    """Keep buffers on the way small: what lies in them can no longer be conflated."""
+    transport = request.transport
+    if transport is None:
+        return
+    transport.set_write_buffer_limits(high=_WRITER_BYTES_MAX)
+    connected = transport.get_extra_info("socket")
+    if connected is not None:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+
+
+def _refusal(status: int, farewell: Farewell) -> web.Response:
+    headers = (
+        {hdrs.WWW_AUTHENTICATE: "Bearer"} if status == web.HTTPUnauthorized.status_code else {}
+    )
+    return web.Response(
+        status=status, body=refusal(farewell), content_type="application/json", headers=headers
+    )

@@ -1,0 +1,112 @@
+"""What one subscriber wants with what it is owed."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from publisher.latest import Sequences, Slots
+
+ModeIndexes = NDArray[np.int8]
+
+
+@dataclass(slots=True)
+class SnapshotJob:
+    """A snapshot under way: what was newest at `snapshot_id`, from `position` on still to send."""
+
+    snapshot_id: int
+    slots: Slots
+    position: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether every instrument of it has been looked at."""
+        return self.position >= len(self.slots)
+
+
+class Wants:
+    """Instruments by slot, each with its mode and the last sequence that has been sent of it.
+
+    What is owed is never stored: an instrument whose newest sequence is above the sent one is
+    owed, so a subscriber that reads nothing costs nothing more.
+    """
+
+    def __init__(self) -> None:
+        self.slots: Slots = np.empty(0, np.int64)
+        self.modes: ModeIndexes = np.empty(0, np.int8)
+        self.sent: Sequences = np.empty(0, np.uint64)
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def has(self, slots: Slots) -> NDArray[np.bool_]:
+        """Tell which of these are wanted."""
+        return np.isin(slots, self.slots)
+
+    def add(self, slots: Slots, mode: int, sequences: Sequences, *, is_snapshot: bool) -> None:
+        """Want these in this mode, `sequences` being all slots' newest.
+
+        What is new, or comes as a snapshot, is owed only from the next record on; what was wanted
+        already stays owed.
+        """
+        slots = np.unique(slots)
+        known = self.has(slots)
+        places = np.searchsorted(self.slots, slots[known])
+        self.modes[places] = mode
+        if is_snapshot:
+            self.sent[places] = sequences[slots[known]]
+        fresh = slots[~known]
+        everything = np.concatenate([self.slots, fresh])
+        order = np.argsort(everything, kind="stable")
+        modes = np.concatenate([self.modes, np.full(len(fresh), mode, np.int8)])
+        sent = np.concatenate([self.sent, sequences[fresh]])
+        self.slots, self.modes, self.sent = everything[order], modes[order], sent[order]
+
+    def remove(self, slots: Slots) -> None:
+        """No longer want these."""
+        kept = ~np.isin(self.slots, slots)
+        self.slots, self.modes, self.sent = self.slots[kept], self.modes[kept], self.sent[kept]
+
+    def owed(self, sequences: Sequences) -> NDArray[np.int64]:
+        """Return the places in `slots` that moved since they were sent, longest owed first."""
+        newest = sequences[self.slots]
+        places = np.flatnonzero(newest > self.sent)
+        return places[np.argsort(newest[places], kind="stable")]
+
+
+class Queue:
+    """Messages that may not be conflated, at most `bytes_max` of them at any time."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._messages: deque[bytes] = deque()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def push(self, message: bytes) -> bool:
+        """Append a message; False, and nothing is kept, where it does not fit."""
+        if self.bytes + len(message) > self._bytes_max:
+            return False
+        self._messages.append(message)
+        self.bytes += len(message)
+        return True
+
+    def pop(self, bytes_max: int) -> list[bytes]:
+        """Take the oldest messages: one, then more while they fit into `bytes_max`."""
+        taken: list[bytes] = []
+        total = 0
+        while self._messages and (not taken or total + len(self._messages[0]) <= bytes_max):
+            taken.append(self._messages.popleft())
+            total += len(taken[-1])
+        self.bytes -= total
+        return taken
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._messages.clear()
+        self.bytes = 0

@@ -1,0 +1,187 @@
+"""The publisher at work: streams to hub, hub to subscribers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from publisher import metrics
+from publisher.auth import read_keyring
+from publisher.connection import Surroundings
+from publisher.desk import Desk, DeskLimits
+from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, OrderFeed, Outlet, Redis, TickFeed
+from publisher.hub import Hub, HubLimits
+from publisher.protocol import JSON
+from publisher.server import Server
+from publisher.settings import PublisherSection, PublisherSettings
+from shared.errors import StreamError
+from shared.runtime.logs import Log
+from shared.runtime.probe import Check
+from shared.runtime.resources import Resources
+from shared.runtime.supervise import pause, supervise
+from shared.streams.client import connect, ping
+
+RETRY_FIRST_S = 0.1
+RETRY_MAX_S = 5.0
+#: Seconds between two updates of the gauges.
+GAUGES_S = 1.0
+
+
+class PublisherWorker:
+    """Warms up from the last values, lets subscribers in, reads on until told to stop."""
+
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        catalogue: Catalogue,
+        server: Server,
+        desk: Desk,
+        *,
+        refresh_s: float,
+        log: Log,
+    ) -> None:
+        self._feeds = feeds
+        self._catalogue = catalogue
+        self._server = server
+        self._desk = desk
+        self._refresh_s = refresh_s
+        self._log = log
+        #: Feeds that cannot be read at the moment, with the reason.
+        self._away = {feed.name: "not begun" for feed in feeds}
+
+    @property
+    def address(self) -> str:
+        """Return where subscribers connect, empty before it is known."""
+        return self._server.address
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until `stopping` is set, then send everybody elsewhere."""
+        if not await self._warm(stopping):
+            return
+        async with asyncio.TaskGroup() as group:
+            for feed in self._feeds:
+                supervise(group, self._read(feed, stopping), name=feed.name, stopping=stopping)
+            supervise(group, self._refresh(stopping), name="refresh", stopping=stopping)
+            supervise(group, self._measure(stopping), name="measure", stopping=stopping)
+            async with self._server.serving():
+                await stopping.wait()
+
+    async def readiness(self) -> Check:
+        """Say which streams cannot be read."""
+        reasons = [f"{name}: {reason}" for name, reason in self._away.items()]
+        return Check(ok=not reasons, reason="; ".join(reasons))
+
+    async def _warm(self, stopping: asyncio.Event) -> bool:
+        """Take what is published, the last values, the first read of each stream."""
+        delay_s = RETRY_FIRST_S
+        while not stopping.is_set():
+            try:
+                await self._catalogue.refresh(is_forced=True)
+                for feed in self._feeds:
+                    await feed.begin()
+                    self._found(feed)
+            except StreamError as error:
+                self._log.warning("publisher.warming_failed", reason=str(error))
+                await pause(stopping, delay_s)
+                delay_s = min(2 * delay_s, RETRY_MAX_S)
+            else:
+                return True
+        return False
+
+    async def _read(self, feed: Feed, stopping: asyncio.Event) -> None:
+        delay_s = RETRY_FIRST_S
+        while not stopping.is_set():
+            try:
+                if feed.name in self._away:
+                    await feed.begin()
+                    self._found(feed)
+                await feed.step()
+                delay_s = RETRY_FIRST_S
+            except StreamError as error:
+                self._lost(feed, error)
+                await pause(stopping, delay_s)
+                delay_s = min(2 * delay_s, RETRY_MAX_S)
+
+    def _found(self, feed: Feed) -> None:
+        if self._away.pop(feed.name, None) is not None:
+            self._log.info("feed.reading", feed=feed.name)
+        self._desk.has_upstream = not self._away
+
+    def _lost(self, feed: Feed, error: StreamError) -> None:
+        metrics.UPSTREAM_LOST.labels(feed=feed.name).inc()
+        if feed.name not in self._away:
+            self._log.warning("feed.lost", feed=feed.name, reason=str(error))
+        self._away[feed.name] = str(error)
+        self._desk.has_upstream = False
+
+    async def _refresh(self, stopping: asyncio.Event) -> None:
+        while not await pause(stopping, self._refresh_s):
+            # While Redis is away the feeds say so; the next look will do.
+            with contextlib.suppress(StreamError):
+                await self._catalogue.refresh()
+
+    async def _measure(self, stopping: asyncio.Event) -> None:
+        while not await pause(stopping, GAUGES_S):
+            metrics.ENCODED.set(self._desk.hub.encoded)
+            metrics.INSTRUMENTS.set(self._desk.hub.instruments)
+
+
+async def build(settings: PublisherSettings, resources: Resources) -> PublisherWorker:
+    """Wire a publisher.
+
+    Raises:
+        SettingsError: a key is malformed, or a URL.
+    """
+    section, log = settings.publisher, resources.log
+    desk = _desk(section, epoch=f"{resources.random.getrandbits(64):016x}")
+    if not section.keys:
+        log.warning("publisher.no_keys", hint="nobody can subscribe: set publisher.keys")
+    ticks = await resources.enter(
+        connect(settings.redis.ticks_url, name="publisher", settings=settings.redis)
+    )
+    resources.probe.register("redis_ticks", lambda: ping(ticks))
+    server = Server(Surroundings(desk, section, resources.clock, resources.random), log)
+    outlet = Outlet(desk, server.wake, Malformed(log, resources.clock), resources.clock, log)
+    catalogue = Catalogue(ticks, outlet)
+    feeds = _tick_feeds(ticks, catalogue, outlet, section)
+    if section.accounts:
+        orders = await resources.enter(
+            connect(settings.redis.orders_url, name="publisher", settings=settings.redis)
+        )
+        resources.probe.register("redis_orders", lambda: ping(orders))
+        feeds.append(OrderFeed(orders, outlet, block_ms=section.block_ms))
+    worker = PublisherWorker(feeds, catalogue, server, desk, refresh_s=section.refresh_s, log=log)
+    resources.probe.register("feeds", worker.readiness)
+    return worker
+
+
+def _tick_feeds(
+    ticks: Redis, catalogue: Catalogue, outlet: Outlet, section: PublisherSection
+) -> list[Feed]:
+    block_ms = section.block_ms
+    return [
+        TickFeed(ticks, catalogue, outlet, overlap_s=section.overlap_s, block_ms=block_ms),
+        HintFeed(ticks, catalogue, outlet, block_ms=block_ms),
+    ]
+
+
+def _desk(section: PublisherSection, *, epoch: str) -> Desk:
+    hub = Hub(
+        HubLimits(
+            subscribers_max=section.connections_max,
+            instruments_max=section.instruments_max,
+            queue_bytes_max=section.queue_bytes_max,
+            message_bytes_max=section.message_bytes_max,
+        ),
+        [JSON],
+    )
+    limits = DeskLimits(
+        connections_per_key_max=section.connections_per_key_max,
+        instruments_per_connection_max=section.instruments_per_connection_max,
+        requests_per_minute_max=section.requests_per_minute_max,
+        message_bytes_max=section.message_bytes_max,
+        heartbeat_s=section.heartbeat_s,
+    )
+    keyring = read_keyring(key.reveal() for key in section.keys)
+    return Desk(hub, keyring, accounts=section.accounts, limits=limits, epoch=epoch)
