@@ -33,8 +33,8 @@ async def create(redis: Redis, stream: str, group: str, start: str) -> bool:
     return True
 
 
-async def find(redis: Redis, stream: str, group: str) -> Group | None:
-    """Return the group, or None where it or its stream does not exist.
+async def all_of(redis: Redis, stream: str) -> list[Group]:
+    """Return the groups of a stream; none where the stream does not exist.
 
     Raises:
         StreamError: Redis refused or vanished.
@@ -45,8 +45,17 @@ async def find(redis: Redis, stream: str, group: str) -> Group | None:
         except ResponseError as error:
             if "no such key" not in str(error):
                 raise
-            return None
-    return next((found for found in replies.of_groups(reply) if found.name == group), None)
+            return []
+    return replies.of_groups(reply)
+
+
+async def find(redis: Redis, stream: str, group: str) -> Group | None:
+    """Return the group, or None where it or its stream does not exist.
+
+    Raises:
+        StreamError: Redis refused or vanished.
+    """
+    return next((found for found in await all_of(redis, stream) if found.name == group), None)
 
 
 async def newest_id(redis: Redis, stream: str) -> EntryId:

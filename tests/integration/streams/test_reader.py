@@ -7,7 +7,8 @@ import pytest
 
 from shared.clock import SystemClock
 from shared.errors import StreamError
-from shared.streams import dead_letters, groups
+from shared.streams import groups
+from shared.streams.dead_letters import TICK_LETTERS_MAX
 from shared.streams.ids import EntryId
 from shared.streams.reader import GroupReader, TailReader
 from tests.support.eventually import eventually
@@ -159,15 +160,16 @@ async def test_dead_letter_of_a_tick_keeps_the_fields_and_ends_the_delivery(redi
     assert await groups.pending(redis, STREAM, "enrich", idle_ms_min=0, count_max=10) == []
 
 
-async def test_dead_letters_of_ticks_are_bounded_and_those_of_orders_are_not(redis, monkeypatch):
-    monkeypatch.setattr(dead_letters, "TICK_LETTERS_MAX", 2)
+async def test_dead_letters_of_ticks_are_bounded_and_those_of_orders_are_not(redis):
     orders = "orders.commands.v1.AB1234"
-    await add(redis, 4)
-    await add(redis, 4, orders)
-    reader = reader_of(redis, STREAM, orders)
+    count = TICK_LETTERS_MAX + 1
+    await add(redis, count)
+    await add(redis, count, orders)
+    reader = reader_of(redis, STREAM, orders, count_max=count)
     for entry in await reader.read():
         await reader.dead_letter(entry, "bad", attempts=1)
-    assert [await redis.xlen(STREAM + ".dead"), await redis.xlen(orders + ".dead")] == [2, 4]
+    kept = [await redis.xlen(STREAM + ".dead"), await redis.xlen(orders + ".dead")]
+    assert kept == [TICK_LETTERS_MAX, count]
 
 
 async def test_lag_is_the_age_of_the_oldest_entry_not_delivered(redis):
@@ -239,6 +241,17 @@ async def test_group_reader_after_a_restart_of_redis_makes_its_group_again(redis
         await reader.read()
     await redis.xadd(STREAM, {b"n": b"after"})
     assert await read_all(reader) == [b"after"]
+
+
+async def test_read_that_was_cancelled_leaves_a_reader_that_reads_on(redis):
+    reader = reader_of(redis, block_ms=3000)
+    await reader.ensure()
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(reader.read(), name="read")
+        await eventually(lambda: blocked(redis))
+        reading.cancel()
+    await add(redis, 1)
+    assert await read_all(reader) == [b"0"]
 
 
 async def test_reader_of_a_stopped_redis_says_so_in_one_sentence(redis, plain_redis):

@@ -33,19 +33,21 @@ async def test_writer_appends_to_several_streams_in_order(redis):
 
 
 async def test_writer_keeps_a_stream_within_its_bytes(redis):
-    await redis.config_set("stream-node-max-bytes", 1024)
-    topic = bounded(retention_s=3600, retention_bytes=20_000)
-    clock = ManualClock()
-    writer = StreamWriter(redis, clock)
-    body = bytes(1000)
-    # The window tells bytes apart by time: a bucket of an hour's 64th part.
-    for _ in range(60):
-        await writer.append([Append(topic, "", {b"s": body})])
-        window = writer._windows[topic.name()]
-        window._buckets[-1][0] -= 60_000
-        for bucket in list(window._buckets)[:-1]:
-            bucket[0] -= 60_000
-    assert writer._windows[topic.name()].kept_bytes <= 20_000
+    await redis.config_set("stream-node-max-entries", 1)
+    topic = bounded(retention_s=1, retention_bytes=20_000)
+    writer = StreamWriter(redis, ManualClock())
+    five = [Append(topic, "", {b"s": bytes(1000)})] * 5
+    for _ in range(10):
+        ids = await writer.append(five)
+        # Bytes are told apart by time, in 64 parts of the retention.
+        await eventually(lambda last=ids[-1]: has_passed(redis, last.ms + 16))
+    # What is over the bound when an entry comes goes with the next one.
+    assert 10 <= await redis.xlen("test.v1") <= 25
+
+
+async def has_passed(redis, ms):
+    seconds, microseconds = await redis.time()
+    return seconds * 1000 + microseconds // 1000 >= ms
 
 
 async def test_writer_trims_what_is_older_than_the_retention(redis):
@@ -61,12 +63,7 @@ async def test_writer_trims_what_is_older_than_the_retention(redis):
 
 async def later(redis, writer, topic, than):
     """Append in a later millisecond of the server's clock than that of an id."""
-
-    async def passed():
-        seconds, microseconds = await redis.time()
-        return seconds * 1000 + microseconds // 1000 > than.ms
-
-    await eventually(passed)
+    await eventually(lambda: has_passed(redis, than.ms + 1))
     writer._newest_ms = than.ms + 1
     (entry_id,) = await writer.append([Append(topic, "", {b"n": b"new"})])
     return entry_id

@@ -1,0 +1,129 @@
+"""Each role does its own work with its own user, and none of another's."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from shared.clock import ManualClock
+from shared.errors import StreamError
+from shared.streams import hygiene, published
+from shared.streams.client import connect, ping
+from shared.streams.leases import acquire
+from shared.streams.limiter import Granted, RateLimiter, Window
+from shared.streams.reader import GroupReader, TailReader
+from shared.streams.settings import RedisSettings
+from shared.streams.writer import Append, StreamWriter
+from shared.wire.instruments import INSTRUMENT_DTYPE
+from shared.wire.shards import ShardMap
+from shared.wire.ticks import TICK, TICK_DTYPE
+from shared.wire.topics import COMMANDS, CONTROL, ENRICHED_TICKS, EVENTS, GAPS, RAW_TICKS
+
+pytestmark = pytest.mark.integration
+
+ACCOUNT = "AB1234"
+
+
+@asynccontextmanager
+async def as_role(server, role):
+    url = server.url_for(role)
+    settings = RedisSettings(ticks_url=url, orders_url=url)
+    async with connect(url, name=role, settings=settings) as redis:
+        await ping(redis)
+        yield redis
+
+
+def reader_of(redis, stream, group):
+    return GroupReader(redis, [stream], group, "one", count_max=10, block_ms=20)
+
+
+async def write(redis, topic, part=""):
+    await StreamWriter(redis, ManualClock()).append([Append(topic, part, {b"json": b"{}"})])
+
+
+async def test_ingest_writes_ticks_gaps_hints_and_publishes_the_market(ticks_redis):
+    async with as_role(ticks_redis, "ingest") as redis:
+        await write(redis, RAW_TICKS, 0)
+        await write(redis, GAPS)
+        await write(redis, CONTROL)
+        await published.put_instruments(redis, 1, np.zeros(1, INSTRUMENT_DTYPE))
+        await published.put_shard_map(redis, ShardMap(version=1, shards=1, underlyings={}))
+        await published.put_layouts(redis, [TICK])
+        assert await acquire(redis, "ingest.AB1234", "one", 10.0, clock=ManualClock())
+
+
+async def test_enrich_reads_raw_ticks_gives_up_bad_ones_and_writes_its_own(ticks_redis):
+    async with as_role(ticks_redis, "ingest") as redis:
+        await write(redis, RAW_TICKS, 0)
+        await write(redis, RAW_TICKS, 0)
+    async with as_role(ticks_redis, "enrich") as redis:
+        reader = reader_of(redis, "ticks.raw.v1.0", "enrich")
+        await reader.ensure()
+        bad, good = await reader.read()
+        await write(redis, ENRICHED_TICKS, 0)
+        await reader.acknowledge([good])
+        await reader.dead_letter(bad, "bad", attempts=1)
+        assert await reader.claim_abandoned(0) == []
+        assert await reader.lag_s("ticks.raw.v1.0", 0) == 0.0
+        await published.put_last(redis, 0, np.zeros(1, TICK_DTYPE))
+        assert (await published.get_instruments(redis))[0] == 0
+        assert await acquire(redis, "enrich.shard.0", "one", 10.0, clock=ManualClock())
+
+
+async def test_publisher_and_consumers_read_what_enrich_wrote(ticks_redis):
+    async with as_role(ticks_redis, "enrich") as redis:
+        await write(redis, ENRICHED_TICKS, 0)
+        await published.put_last(redis, 0, np.zeros(1, TICK_DTYPE))
+    for role in ("publisher", "client-read", "executor"):
+        async with as_role(ticks_redis, role) as redis:
+            tail = TailReader(redis, {"ticks.enriched.v1.0": "0"}, block_ms=20)
+            assert len(await tail.read()) == 1
+            assert len(await published.get_last(redis, 0)) == 1
+            assert await published.get_shard_map(redis) is None
+
+
+async def test_reader_of_ticks_cannot_write_them(ticks_redis):
+    async with as_role(ticks_redis, "client-read") as redis:
+        with pytest.raises(StreamError, match="permission"):
+            await write(redis, ENRICHED_TICKS, 0)
+
+
+async def test_executor_takes_commands_of_a_producer_and_answers_with_events(orders_redis):
+    async with as_role(orders_redis, "producer") as redis:
+        await write(redis, COMMANDS, ACCOUNT)
+        await write(redis, COMMANDS, ACCOUNT)
+    async with as_role(orders_redis, "executor") as redis:
+        reader = reader_of(redis, COMMANDS.name(ACCOUNT), "executor")
+        good, bad = await reader.read()
+        await write(redis, EVENTS, ACCOUNT)
+        await reader.acknowledge([good])
+        await reader.dead_letter(bad, "bad", attempts=1)
+        limiter = RateLimiter(redis, {"order": (Window("second", 1, 10),)})
+        assert isinstance(await limiter.take(ACCOUNT, "order"), Granted)
+        assert await acquire(redis, "executor.AB1234", "one", 10.0, clock=ManualClock())
+    async with as_role(orders_redis, "producer") as redis:
+        tail = TailReader(redis, {EVENTS.name(ACCOUNT): "0"}, block_ms=20)
+        assert len(await tail.read()) == 1
+
+
+async def test_operator_trims_what_the_journal_has_taken(orders_redis):
+    async with as_role(orders_redis, "producer") as redis:
+        await write(redis, COMMANDS, ACCOUNT)
+    async with as_role(orders_redis, "executor") as redis:
+        reader = reader_of(redis, COMMANDS.name(ACCOUNT), "executor")
+        await reader.acknowledge(await reader.read())
+    async with as_role(orders_redis, "ops") as redis:
+        await hygiene.trim_taken(redis, COMMANDS.name(ACCOUNT))
+        reaped = await hygiene.reap_consumers(
+            redis, COMMANDS.name(ACCOUNT), "executor", idle_ms_min=0
+        )
+        assert reaped == 1
+
+
+@pytest.mark.parametrize("role", ["ingest", "enrich", "publisher", "client-read"])
+async def test_only_a_producer_may_command(orders_redis, role):
+    async with as_role(orders_redis, role) as redis:
+        with pytest.raises(StreamError, match="permission"):
+            await write(redis, COMMANDS, ACCOUNT)
