@@ -55,7 +55,7 @@ class Layout:
             "fields": [
                 {
                     "name": field.name,
-                    "type": field.kind.lstrip("<|"),
+                    "type": _plain_name(field.kind),
                     "count": field.count,
                     "offset": offsets[field.name][1],
                     "unit": field.unit,
@@ -64,6 +64,13 @@ class Layout:
                 for field in self.fields
             ],
         }
+
+
+def _plain_name(kind: str) -> str:
+    """Return `uint64` for `<u8`; texts keep numpy's own name, `S16`."""
+    letter, size = kind[1], kind[2:]
+    words = {"u": "uint", "i": "int", "f": "float"}
+    return f"{words[letter]}{8 * int(size)}" if letter in words else f"{letter}{size}"
 
 
 def padding_free(layout: Layout) -> bool:
