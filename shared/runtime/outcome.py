@@ -19,12 +19,12 @@ class ExitCode(enum.IntEnum):
     DRAIN_TIMED_OUT = 3
 
 
-def tell(log: Log, error: BaseException) -> ExitCode:
+def tell(log: Log, *errors: BaseException) -> ExitCode:
     """Log why the worker ended, once for each cause, and return the exit code that follows.
 
     Our own errors are one clear line; anything else is a bug and brings its traceback.
     """
-    causes = tuple(_causes(error))
+    causes = {id(cause): cause for error in errors for cause in _causes(error)}.values()
     for cause in causes:
         notes = list(getattr(cause, "__notes__", ()))
         if _expected(cause):

@@ -1,4 +1,4 @@
-"""The life of a worker process.
+"""How a worker process starts, how it leaves.
 
 A worker's `__main__` is `sys.exit(main("ingest", IngestSettings, build, drain_timeout_s=5))`.
 """
@@ -9,12 +9,9 @@ import asyncio
 import contextlib
 import faulthandler
 import os
-import random
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any, Final, Generic, NoReturn, cast
+from typing import NoReturn, cast
 
 import uvloop
 from msgspec import Struct
@@ -22,27 +19,12 @@ from msgspec import Struct
 from shared.clock import Clock, SystemClock
 from shared.errors import LocalError, SettingsError
 from shared.runtime import logs
-from shared.runtime.arguments import Flags, parse, version
-from shared.runtime.outcome import ExitCode, tell
-from shared.runtime.probe import Probe
+from shared.runtime.arguments import Flags, parse
+from shared.runtime.life import Program, live
+from shared.runtime.outcome import ExitCode
 from shared.runtime.process import exit_with_parent
-from shared.runtime.resources import Build, Resources, SettingsT
+from shared.runtime.resources import Build, SettingsT
 from shared.runtime.settings import load
-from shared.runtime.signals import stop_on_signals
-from shared.runtime.supervise import TaskEnded
-
-#: Seconds a worker gets to unwind once its drain has run out of time.
-CANCEL_TIMEOUT_S: Final = 1.0
-_NAMES_SHOWN_MAX: Final = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program(Generic[SettingsT]):
-    """What makes one worker different from another."""
-
-    name: str
-    build: Build[SettingsT]
-    drain_timeout_s: float
 
 
 def main(
@@ -80,110 +62,12 @@ def main(
         return runner.run(_live_or_leave(program, settings, clock))
 
 
-async def live(program: Program[SettingsT], settings: SettingsT, clock: Clock) -> ExitCode:
-    """Build the worker, run it until a signal comes, drain it, say how it ended."""
-    life = _Life(program, settings, clock)
-    with stop_on_signals(life.stopping, force=_leave_forced):
-        code = await _oversee(life)
-    life.log.info("worker.stopped", exit_code=int(code))
-    return code
-
-
-class _Life(Generic[SettingsT]):
-    """One worker from its first resource to its last, lived in a single task."""
-
-    def __init__(self, program: Program[SettingsT], settings: SettingsT, clock: Clock) -> None:
-        self.program = program
-        self.stopping = asyncio.Event()
-        self.log = logs.get_log()
-        self.probe = Probe(settings.probe, worker=program.name)
-        self.is_built = False
-        self.failure: Exception | None = None
-        self._settings = settings
-        self._clock = clock
-
-    async def live(self) -> None:
-        async with AsyncExitStack() as stack:
-            try:
-                await self._work(stack)
-            except Exception as error:
-                self.failure = error
-                raise
-            finally:
-                # Whatever ended it, what is left of it stops now, within the drain's limit.
-                self.stopping.set()
-
-    async def _work(self, stack: AsyncExitStack) -> None:
-        resources = Resources(
-            probe=self.probe,
-            clock=self._clock,
-            log=self.log,
-            random=random.Random(),  # noqa: S311  # jitter, not secrets
-            stack=stack,
-        )
-        # Before anything else, so that a long start can be watched.
-        await resources.enter(self.probe.serving())
-        self.log.info("worker.starting", version=version(), probe=self.probe.address)
-        worker = await self.program.build(self._settings, resources)
-        self.is_built = True
-        self.probe.started()
-        self.log.info("worker.ready", probe=self.probe.address)
-        await worker.run(self.stopping)
-        if not self.stopping.is_set():
-            msg = "the worker returned although nobody asked it to stop"
-            raise TaskEnded(msg)
-
-
-async def _oversee(life: _Life[Any]) -> ExitCode:
-    # Not a TaskGroup: a group waits for ever for a task that does not heed its cancellation.
-    task = asyncio.create_task(life.live(), name="worker")
-    await _until_stopping(task, life.stopping)
-    if not task.done() and not await _drained(task, life):
-        return ExitCode.DRAIN_TIMED_OUT
-    if task.cancelled():
-        return ExitCode.CRASHED if life.is_built else ExitCode.CLEAN
-    error = task.exception()
-    return tell(life.log, error) if error else ExitCode.CLEAN
-
-
-async def _until_stopping(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
-    waiting = asyncio.create_task(stopping.wait(), name="stopping")
-    try:
-        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-
-
-async def _drained(task: asyncio.Task[None], life: _Life[Any]) -> bool:
-    """Wait for the drain, then cut it off; return whether it ended by itself."""
-    limit_s = life.program.drain_timeout_s
-    life.probe.set_unready("draining")
-    life.log.info("drain.started", timeout_s=limit_s)
-    if not life.is_built:
-        task.cancel()  # nothing has been read yet, so there is nothing to finish
-    await asyncio.wait({task}, timeout=limit_s)
-    if task.done():
-        return True
-    life.log.error("drain.timed_out", timeout_s=limit_s, unfinished=_unfinished())
-    if life.failure is not None:
-        tell(life.log, life.failure)
-    task.cancel()
-    await asyncio.wait({task}, timeout=CANCEL_TIMEOUT_S)
-    return False
-
-
-def _unfinished() -> list[str]:
-    current = asyncio.current_task()
-    names = (task.get_name() for task in asyncio.all_tasks() if task is not current)
-    return sorted(names)[:_NAMES_SHOWN_MAX]
-
-
 async def _live_or_leave(
     program: Program[SettingsT],
     settings: SettingsT,
     clock: Clock,
 ) -> ExitCode:
-    code = await live(program, settings, clock)
+    code = await live(program, settings, clock, force=_leave_forced)
     if code is not ExitCode.CLEAN:
         _leave(code)
     return code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -105,6 +105,7 @@ def test_breaker_with_too_many_keys_forgets_the_one_longest_untouched() -> None:
     assert states == [BreakerState.CLOSED, BreakerState.OPEN, BreakerState.OPEN]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=50))
 def test_breaker_remembers_no_more_failures_than_its_limit(gaps_s: list[float]) -> None:
     breaker, now_s = Breaker(POLICY), 0.0
@@ -168,4 +169,5 @@ class BreakerMachine(RuleBasedStateMachine):
         assert len(self.breaker._circuits) <= 1
 
 
+BreakerMachine.TestCase.settings = settings(max_examples=50, deadline=None)
 TestBreakerMachine = BreakerMachine.TestCase

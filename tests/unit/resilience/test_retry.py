@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.resilience.retry import RetryPolicy
@@ -33,6 +33,7 @@ def test_delay_after_days_of_trying_is_the_ceiling() -> None:
     assert RetryPolicy(factor=10, ceiling_s=7, jitter=0).delay_s(100_000, 0) == 7
 
 
+@settings(deadline=None)
 @given(policies, attempts, chances)
 def test_delay_lies_between_its_share_of_chance_and_the_ceiling(
     policy: RetryPolicy, attempt: int, chance: float
@@ -43,6 +44,7 @@ def test_delay_lies_between_its_share_of_chance_and_the_ceiling(
     assert longest_s * (1 - policy.jitter) - 1e-9 <= delay_s <= longest_s
 
 
+@settings(deadline=None)
 @given(policies, attempts, chances)
 def test_delay_of_a_later_attempt_is_never_shorter_for_the_same_chance(
     policy: RetryPolicy, attempt: int, chance: float
@@ -62,6 +64,7 @@ def test_next_delay_that_would_pass_the_deadline_gives_up() -> None:
     assert policy.next_delay_s(1, 9.0, 0) is None
 
 
+@settings(deadline=None)
 @given(policies, st.floats(0.1, 50), chances)
 def test_attempts_of_a_policy_with_a_deadline_all_begin_before_it(
     policy: RetryPolicy, deadline_s: float, chance: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.resilience.windows import (
@@ -109,6 +109,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(steps)
 def test_no_window_is_ever_exceeded_however_the_clock_moves(
     moves: list[tuple[int, int, int]],
@@ -129,6 +130,7 @@ def test_no_window_is_ever_exceeded_however_the_clock_moves(
     assert all(count <= limits[name] for (name, _index), count in taken.items())
 
 
+@settings(deadline=None)
 @given(steps)
 def test_a_request_asked_again_when_told_to_is_admitted_when_alone(
     moves: list[tuple[int, int, int]],
@@ -148,6 +150,7 @@ def test_a_request_asked_again_when_told_to_is_admitted_when_alone(
         usage = admission.usage
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4 * 10**18), st.sampled_from([per_second(1), per_minute(1), per_day(1)]))
 def test_every_moment_lies_in_the_window_of_its_index(now_ns: int, window: Window) -> None:
     index = window.index(now_ns)

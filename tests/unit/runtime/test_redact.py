@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.runtime.redact import is_secret_key, redact, redact_text
@@ -98,11 +98,13 @@ def test_redact_of_what_contains_itself_ends() -> None:
     assert "***" in repr(redact(loop))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_redacting_twice_is_redacting_once(text: str) -> None:
     assert redact_text(redact_text(text)) == redact_text(text)
 
 
+@settings(deadline=None)
 @given(st.text("abcdefghij0123456789", min_size=12, max_size=40), st.sampled_from(["&", " ", ""]))
 def test_no_access_token_in_a_url_is_ever_shown(token: str, end: str) -> None:
     assert token not in redact_text(f"https://h/x?access_token={token}{end}")

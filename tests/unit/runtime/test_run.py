@@ -170,6 +170,19 @@ async def test_worker_that_fails_as_expected_exits_1_with_one_clear_line(
     assert worker.events.count("tiny.closed") == 2
 
 
+async def test_worker_whose_closing_fails_after_a_bug_tells_both() -> None:
+    async with tiny("bug with failing close") as worker:
+        assert await worker.ended() == 1
+    assert worker.facts("worker.crashed")["error"] == "KeyError('missing')"
+    assert worker.facts("worker.failed")["error"] == "closing first failed"
+
+
+async def test_worker_that_cancels_itself_is_a_crash() -> None:
+    async with tiny("cancelled") as worker:
+        assert await worker.ended() == 1
+    assert worker.facts("worker.crashed")["error"] == "cancelled, though not by us"
+
+
 async def test_worker_that_finishes_by_itself_exits_0() -> None:
     async with tiny("finished") as worker:
         assert await worker.ended() == 0

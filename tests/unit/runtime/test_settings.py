@@ -383,7 +383,7 @@ def test_env_example_comments_out_every_setting() -> None:
 words = st.text("abz,019 [", min_size=1, max_size=8)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     rate=st.floats(0, 1),
     names=st.lists(words, max_size=4).map(tuple),
@@ -399,7 +399,7 @@ def test_effective_values_load_as_the_settings_they_came_from(**fields: object) 
     assert load(AllSettings, {}, name="desk", overrides=effective(chosen)) == chosen
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(words.map(str.upper), st.text(max_size=5), max_size=5))
 def test_load_of_any_names_under_our_prefix_loads_or_refuses(names: dict[str, str]) -> None:
     environ = {f"TICKFLOW_{name}": text for name, text in names.items()}
@@ -407,6 +407,7 @@ def test_load_of_any_names_under_our_prefix_loads_or_refuses(names: dict[str, st
         load(DeskSettings, environ, name="desk")
 
 
+@settings(deadline=None)
 @given(st.integers())
 def test_load_never_lets_a_value_past_its_bounds(port: int) -> None:
     try:

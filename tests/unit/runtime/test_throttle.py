@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.clock import ManualClock
@@ -36,6 +36,7 @@ def test_throttle_with_too_many_keys_forgets_the_longest_silent() -> None:
     assert (throttle.admit("a"), throttle.admit("c")) == (0, None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 3), max_size=60))
 def test_throttle_loses_no_count(gaps_s: list[float]) -> None:
     clock = ManualClock()

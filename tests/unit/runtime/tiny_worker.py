@@ -33,6 +33,8 @@ Mode = Literal[
     "failing build",
     "wrong combination",
     "crash with hanging close",
+    "bug with failing close",
+    "cancelled",
     "crash with hanging thread",
 ]
 
@@ -55,8 +57,10 @@ class TinyWorker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         match self._mode:
-            case "bug" | "crash with hanging close":
+            case "bug" | "crash with hanging close" | "bug with failing close":
                 raise KeyError("missing")
+            case "cancelled":
+                raise asyncio.CancelledError
             case "crash with hanging thread":
                 hang = threading.Event()
                 asyncio.get_running_loop().run_in_executor(None, hang.wait)
@@ -89,7 +93,12 @@ async def noted(resources: Resources, name: str, mode: Mode) -> AsyncIterator[st
     try:
         yield name
     finally:
+        # Closing takes a few turns of the loop, as that of a real connection does.
+        for _ in range(10):
+            await asyncio.sleep(0)
         resources.log.info("tiny.closed", resource=name)
+        if mode == "bug with failing close":
+            raise StoreError(f"closing {name} failed")
         if mode == "crash with hanging close":
             await asyncio.Event().wait()
 
