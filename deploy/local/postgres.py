@@ -50,6 +50,7 @@ class PostgresServer:
         self._directory = directory
         self._superuser = _password(directory / "superuser.password")
         self._owner = _password(directory / f"{OWNER}.password")
+        self.child: Child | None = None  # set once it is started
 
     @property
     def url(self) -> Secret:

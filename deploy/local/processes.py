@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 
@@ -21,6 +24,8 @@ KILL_WAIT_S = 10.0
 #: Last part of a log that is quoted when its process failed, in bytes.
 LOG_TAIL_BYTES_MAX = 4_000
 LOG_TAIL_LINES_MAX = 12
+#: Size at which a log begins anew; one older part is kept, in bytes.
+LOG_BYTES_MAX = 16 * 1024 * 1024
 
 _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 _STAT_STATE, _STAT_START_TICKS = 0, 19  # fields after the command's name. Source: proc(5)
@@ -52,7 +57,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     gid: int | None = None
     stop_signal: int = signal.SIGTERM
     orphan_signal: int = signal.SIGKILL  # what the kernel sends when we die without a word
-    catch_output: bool = False  # standard output as a pipe of ours; the log gets the rest
+    output: Path | None = None  # where standard output goes; None: into the log
 
 
 class Child:
@@ -68,12 +73,6 @@ class Child:
         """Return the exit code, or None while it runs; minus a signal's number if killed."""
         return self._process.poll()
 
-    @property
-    def output(self) -> int:
-        """Return the descriptor of the caught standard output."""
-        assert self._process.stdout is not None
-        return self._process.stdout.fileno()
-
     def request_stop(self) -> None:
         """Ask it to end."""
         if self.exit_code is None:
@@ -83,7 +82,6 @@ class Child:
         """Return the exit code once it has ended."""
         while (code := self.exit_code) is None:  # noqa: ASYNC110 - only the kernel knows
             await asyncio.sleep(POLL_S)
-        self._close()
         return code
 
     async def stop(self, *, within_s: float) -> bool:
@@ -97,20 +95,20 @@ class Child:
             return False
         return True
 
-    async def kill(self) -> None:
-        """End it at once, with whatever it started in its session."""
+    def kill_now(self) -> None:
+        """Have the kernel end it, with whatever it started in its session."""
         if self.exit_code is None:
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def kill(self) -> None:
+        """End it at once and wait until it is gone."""
+        self.kill_now()
         async with asyncio.timeout(KILL_WAIT_S):
             await self.wait()
 
     def log_tail(self) -> str:
         """Return the last lines of its log."""
         return tail(self.launch.log)
-
-    def _close(self) -> None:
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
 
 def spawn(launch: Launch) -> Child:
@@ -121,16 +119,16 @@ def spawn(launch: Launch) -> Child:
     Raises:
         LocalError: the program cannot be started.
     """
-    output = subprocess.PIPE if launch.catch_output else None
-    with launch.log.open("ab") as log:
-        launch.log.chmod(0o600)
+    with ExitStack() as files:
+        log = files.enter_context(_fresh(launch.log))
+        output = log if launch.output is None else files.enter_context(_fresh(launch.output))
         try:
             process = subprocess.Popen(  # noqa: S603 - argv is ours
                 launch.argv,
                 cwd=launch.directory,
                 env=dict(launch.environment),
                 stdin=subprocess.DEVNULL,
-                stdout=output or log,
+                stdout=output,
                 stderr=log,
                 start_new_session=True,
                 umask=0o077,
@@ -174,6 +172,26 @@ def tail(log: Path) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-LOG_TAIL_LINES_MAX:])
+
+
+def bound_log(log: Path) -> None:
+    """Keep a log that outgrew `LOG_BYTES_MAX` as `<name>.1`, let the file begin anew.
+
+    The writer's descriptor appends, so it goes on at the new beginning.
+    """
+    try:
+        if log.stat().st_size > LOG_BYTES_MAX:
+            shutil.copy(log, log.with_name(f"{log.name}.1"))
+            os.truncate(log, 0)
+    except FileNotFoundError:
+        return
+
+
+def _fresh(log: Path) -> BinaryIO:
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    return os.fdopen(descriptor, "ab")
 
 
 def _die_with_parent(orphan_signal: int) -> Callable[[], None]:

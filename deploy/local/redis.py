@@ -30,6 +30,7 @@ class RedisServer:
         self.kind = kind
         self.socket = socket
         self._passwords = passwords
+        self.child: Child | None = None  # set once it is started
 
     def url_for(self, role: Role) -> Secret:
         """Return the URL, password inside, with which `role` connects."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,10 +30,10 @@ async def redis_server(
     Raises:
         LocalError: no program, no answer, or another owner of the directory.
     """
-    binary = binary or find_redis(os.environ)
+    binary = binary or find_redis()
     async with claim(directory) as held:
         server, launch = redis.prepare(kind, directory, binary)
-        child = spawn(launch)
+        server.child = child = spawn(launch)
         held.add(child.identity)
         try:
             await redis.wait_ready(server, child)
@@ -55,12 +54,12 @@ async def postgres_server(
     Raises:
         LocalError: no program, no answer, or another owner of the directory.
     """
-    binaries = binaries or find_postgres(os.environ)
+    binaries = binaries or find_postgres()
     async with claim(directory) as held:
         home = settle(directory, binaries)
         try:
             server, launch = await asyncio.to_thread(postgres.prepare, directory, home)
-            child = spawn(launch)
+            server.child = child = spawn(launch)
             held.add(child.identity)
             try:
                 await postgres.wait_ready(server, child)

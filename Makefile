@@ -1,0 +1,43 @@
+# Everything is done with these words; anything longer is a Python file in the room it concerns.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+# The first name that answers: a version manager's shim may exist and fail.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'from __future__ import annotations' >/dev/null 2>&1 && echo $$p && break; done)
+PY := .venv/bin/python
+BIN := .venv/bin
+
+.PHONY: help venv run test check bench lock docs clean
+
+help: ## these words
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+venv: ## the environment in .venv, from deploy/requirements.lock with hashes checked
+	@$(or $(PYTHON),false) -c 'from __future__ import annotations' 2>/dev/null || \
+		{ echo "tickflow: no working Python found: install Python 3.11 or 3.12, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@$(PYTHON) deploy/bootstrap.py
+
+run: venv ## the whole pipeline on this machine, until Ctrl-C or for DURATION=<seconds>; SEED=<number>
+	@$(PY) -m deploy.local up $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
+
+test: venv ## every test
+	@$(PY) -m pytest tests $(ARGS)
+
+check: venv ## format, lint, types, import contracts, unit and architecture tests
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(PY) -m pytest tests/unit tests/architecture -q $(ARGS)
+
+bench: venv ## what docs/performance.md reports, measured here
+	@$(PY) -m tests.benchmarks $(ARGS)
+
+lock: venv ## write deploy/requirements.lock again from the .in files
+	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS) \
+		--output-file deploy/requirements.lock deploy/requirements-dev.in
+
+docs: venv ## write the generated pages again
+	@$(PY) -m deploy.docs
+
+clean: ## remove .venv, caches, and what local runs left
+	@if [ -x $(PY) ]; then $(PY) -m deploy.local clean; fi
+	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

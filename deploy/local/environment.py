@@ -1,0 +1,114 @@
+"""What each process finds in its environment, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from deploy.local.acl import Role
+from deploy.local.places import private_directory, write_private
+from shared.secret import Secret
+
+Worker = Literal["ingest", "enrich", "executor", "publisher"]
+#: In the order in which they are drained: who feeds others stops first.
+WORKERS: tuple[Worker, ...] = ("ingest", "enrich", "executor", "publisher")
+
+#: What we decide ourselves, whatever the shell we were called from says.
+_OURS = (
+    "REDIS_URL",
+    "POSTGRES_URL",
+    "TICKFLOW_REDIS__TICKS_URL",
+    "TICKFLOW_REDIS__ORDERS_URL",
+    "TICKFLOW_POSTGRES__URL",
+    "TICKFLOW_KITE__REST_URL",
+    "TICKFLOW_KITE__WS_URL",
+    "TICKFLOW_ACCOUNT__ID",
+    "TICKFLOW_ACCOUNT__API_KEY",
+    "TICKFLOW_ACCOUNT__API_SECRET",
+    "TICKFLOW_ACCOUNT__ACCESS_TOKEN",
+    "TICKFLOW_PROBE__PORT",
+    "TICKFLOW_PUBLISHER__PORT",
+    "TICKFLOW_LOG__FORMAT",
+    "PYTHONPATH",
+)
+_LOCAL_PREFIX = "TICKFLOW_LOCAL__"
+
+
+class Account(Struct, frozen=True):
+    """An account of the sandbox, as it prints it."""
+
+    id: str
+    api_key: str
+    api_secret: str
+    access_token: str
+
+
+class Sandbox(Struct, frozen=True):
+    """The one line the sandbox prints when it listens."""
+
+    rest_url: str
+    ws_url: str
+    control_url: str
+    accounts: list[Account]
+
+
+class Urls(Struct, frozen=True):
+    """The servers as one role reaches them."""
+
+    ticks: Secret
+    orders: Secret
+    postgres: Secret
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what children keep of our own environment: all but what a local run decides."""
+    decided = {*_OURS, *(f"{name}_FILE" for name in _OURS)}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in decided and not name.startswith(_LOCAL_PREFIX)
+    }
+
+
+def plain(sandbox: Sandbox) -> dict[str, str]:
+    """Return the settings of every worker that are no secrets."""
+    account = sandbox.accounts[0]
+    return {
+        "TICKFLOW_KITE__REST_URL": sandbox.rest_url,
+        "TICKFLOW_KITE__WS_URL": sandbox.ws_url,
+        "TICKFLOW_ACCOUNT__ID": account.id,
+        "TICKFLOW_ACCOUNT__API_KEY": account.api_key,
+        "TICKFLOW_LOG__FORMAT": "json",
+    }
+
+
+def ports(probe: int, publisher: int) -> dict[str, str]:
+    """Return where a worker listens; only the publisher reads the second."""
+    return {"TICKFLOW_PROBE__PORT": str(probe), "TICKFLOW_PUBLISHER__PORT": str(publisher)}
+
+
+def secret_files(directory: Path, role: Role, urls: Urls, account: Account) -> dict[str, str]:
+    """Write a role's secrets as files only we may read; return the settings that name them."""
+    place = private_directory(directory / role)
+    secrets = {
+        "TICKFLOW_REDIS__TICKS_URL": urls.ticks.reveal(),
+        "TICKFLOW_REDIS__ORDERS_URL": urls.orders.reveal(),
+        "TICKFLOW_POSTGRES__URL": urls.postgres.reveal(),
+        "TICKFLOW_ACCOUNT__API_SECRET": account.api_secret,
+        "TICKFLOW_ACCOUNT__ACCESS_TOKEN": account.access_token,
+    }
+    named = {}
+    for name, text in secrets.items():
+        file = place / name.removeprefix("TICKFLOW_").lower()
+        write_private(file, text)
+        named[f"{name}_FILE"] = str(file)
+    return named
+
+
+def shell_text(settings: Mapping[str, str]) -> str:
+    """Return settings as a file that a shell reads with `.`; the values need no escaping."""
+    lines = [f"{name}='{value}'" for name, value in sorted(settings.items())]
+    return "\n".join(["# Read it with: set -a; . <this file>; set +a", *lines, ""])
