@@ -126,7 +126,8 @@ async def _drain(task: asyncio.Task[None], life: _Life[Any]) -> None:
     """Wait until the worker has drained, then cut off what is left."""
     limit_s = life.program.drain_timeout_s
     life.probe.set_unready("draining")
-    life.log.info("drain.started", timeout_s=limit_s)
+    if life.phase is not _Phase.CLOSING:
+        life.log.info("drain.started", timeout_s=limit_s)
     if life.phase is _Phase.BUILDING:
         life.was_interrupted = True
         task.cancel()  # nothing has been read yet, so there is nothing to finish

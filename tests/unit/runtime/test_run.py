@@ -144,6 +144,7 @@ async def test_worker_told_twice_leaves_at_once_with_3() -> None:
 async def test_worker_with_a_bug_exits_1_with_one_structured_traceback() -> None:
     async with tiny("bug") as worker:
         assert await worker.ended() == 1
+    assert "drain.started" not in worker.events
     [exception] = worker.facts("worker.crashed")["exception"]
     assert exception["exc_type"] == "KeyError"
     assert worker.events.count("tiny.closed") == 2
