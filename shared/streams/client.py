@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -114,6 +115,21 @@ async def call(redis: Redis, what: str, *words: Word, **options: Any) -> Any:
     """
     with translate(what):
         return await raw(redis, *words, **options)
+
+
+async def call_all(pipeline: Pipeline, what: str) -> list[Any]:
+    """Send the commands gathered in `pipeline`, in one round trip.
+
+    Raises:
+        StreamError: the first that was refused, the others may be done; or Redis vanished.
+    """
+    with translate(what):
+        # Left to itself the library would quote the command, a whole entry.
+        answers = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise answer
+    return answers
 
 
 async def ping(redis: Redis) -> None:

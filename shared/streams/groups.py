@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from shared.streams import replies
-from shared.streams.client import call, raw, translate
+from shared.streams.client import call, call_all, raw, translate
 from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
 from shared.streams.replies import Group, Pending
@@ -132,6 +132,5 @@ async def gone(redis: Redis, stream: str, entry_ids: Sequence[EntryId]) -> list[
     pipeline = redis.pipeline(transaction=False)
     for entry_id in entry_ids:
         pipeline.execute_command("XRANGE", stream, str(entry_id), str(entry_id))
-    with translate(f"XRANGE of {len(entry_ids)} ids of {stream}"):
-        found = await pipeline.execute()
+    found = await call_all(pipeline, f"XRANGE of {len(entry_ids)} ids of {stream}")
     return [entry_id for entry_id, reply in zip(entry_ids, found, strict=True) if not reply]

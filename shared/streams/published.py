@@ -10,7 +10,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from shared.errors import MessageError
-from shared.streams.client import call, translate
+from shared.streams.client import call, call_all
 from shared.wire import topics
 from shared.wire.instruments import INSTRUMENT, INSTRUMENT_DTYPE
 from shared.wire.layout import Layout
@@ -153,8 +153,7 @@ async def put_last(redis: Redis, shard: int, records: Records) -> None:
         pairs = zip(tokens[part], bodies[part], strict=True)
         words = [word for pair in pairs for word in pair]
         pipeline.execute_command("HSET", topics.LAST_TICKS.name(shard), *words)
-    with translate(f"keeping the last ticks of shard {shard}"):
-        await pipeline.execute()
+    await call_all(pipeline, f"keeping the last ticks of shard {shard}")
 
 
 async def get_last(redis: Redis, shard: int) -> Records:

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from shared.errors import StreamError
 from shared.streams import dead_letters, groups, ids, replies
-from shared.streams.client import call, check_block, raw, translate
+from shared.streams.client import call, call_all, check_block, raw, translate
 from shared.streams.dead_letters import DeadLetter
 from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
@@ -102,7 +102,6 @@ class GroupReader:
         try:
             entries = await self._read_once()
         except _NoGroup:
-            self._held.clear()
             await self.ensure()
             entries = await self._read_once()
         for entry in entries:
@@ -124,8 +123,7 @@ class GroupReader:
         pipeline = self._redis.pipeline(transaction=False)
         for stream, entry_ids in by_stream.items():
             pipeline.execute_command("XACK", stream, self._group, *map(str, entry_ids))
-        with translate(f"XACK of {len(entries)} entries"):
-            await pipeline.execute()
+        await call_all(pipeline, f"XACK of {len(entries)} entries, first of {entries[0].stream}")
         for stream, entry_ids in by_stream.items():
             self._held[stream].difference_update(entry_ids)
 
@@ -157,8 +155,7 @@ class GroupReader:
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.execute_command("XADD", topics.dead(entry.stream), *bound, "*", *fields)
         pipeline.execute_command("XACK", entry.stream, self._group, str(entry.id))
-        with translate(f"dead letter of {entry.id} of {entry.stream}"):
-            await pipeline.execute()
+        await call_all(pipeline, f"dead letter of {entry.id} of {entry.stream}")
         self._held[entry.stream].discard(entry.id)
 
     async def lag_s(self, stream: str, now_ns: int) -> float:
@@ -197,6 +194,8 @@ class GroupReader:
         if group is not None:
             self._last_seen.setdefault(stream, group.last_delivered)
             return
+        # What was pending is gone with the group.
+        self._held.pop(stream, None)
         begin = await self._begin(stream)
         await groups.create(self._redis, stream, self._group, str(begin))
         self._last_seen[stream] = begin

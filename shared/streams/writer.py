@@ -31,9 +31,22 @@ class Append:
     fields: Mapping[bytes, Buffer]
 
     @property
+    def stream(self) -> str:
+        """Return the name of the stream."""
+        return self.topic.name(self.part)
+
+    @property
     def size_bytes(self) -> int:
         """Return the bytes of the fields' values."""
         return sum(memoryview(value).nbytes for value in self.fields.values())
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is known of one stream; `earlier` entries were there before this writer."""
+
+    window: RetentionWindow
+    earlier: int
 
 
 class StreamWriter:
@@ -46,7 +59,7 @@ class StreamWriter:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
         self._clock = clock
-        self._windows: dict[str, RetentionWindow] = {}
+        self._kept: dict[str, _Kept] = {}
         self._newest_ms = 0
         self._server_ahead_ms = 0
 
@@ -61,74 +74,66 @@ class StreamWriter:
             raise ValueError(f"{len(appends)} appends at once, over {APPENDS_MAX}")
         if not appends:
             return []
-        replies = await self._send(appends)
-        refused = [reply for reply in replies if isinstance(reply, Exception)]
-        written: list[EntryId] = []
-        for append, reply in zip(appends, replies, strict=True):
-            if not isinstance(reply, Exception):
-                written.append(ids.parse(reply))
-                await self._count(append, written[-1])
+        for append in appends:
+            if append.stream not in self._kept:
+                self._kept[append.stream] = await self._look_at(append)
+        answers = await self._send(appends)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
         if refused:
             raise StreamError(
                 f"{len(refused)} of {len(appends)} entries refused, first: {reason_of(refused[0])}"
             ) from refused[0]
-        return written
+        return [ids.parse(answer) for answer in answers]
+
+    async def _look_at(self, append: Append) -> _Kept:
+        """Count what an earlier writer left.
+
+        Its entries will count as large as our first: otherwise a writer that restarts often would
+        let the stream grow by its whole bound each time.
+        """
+        topic = append.topic
+        earlier = 0
+        if topic.retention_bytes:
+            earlier = await call(self._redis, f"XLEN of {append.stream}", "XLEN", append.stream)
+        return _Kept(RetentionWindow(topic.retention_s, topic.retention_bytes), earlier)
 
     async def _send(self, appends: Sequence[Append]) -> list[Any]:
         """Return an id or an error per append."""
         pipeline = self._redis.pipeline(transaction=False)
         positions = []
         for append in appends:
-            stream = append.topic.name(append.part)
-            floor_ms = self._floor_ms(stream)
+            floor_ms = self._floor_ms(append.stream)
             positions.append(len(pipeline))
-            pipeline.execute_command(*_xadd(append, stream, floor_ms))
+            pipeline.execute_command(*_xadd(append, floor_ms))
             if append.topic.entries_max and floor_ms:
                 # XADD trims by one bound only; such streams are small and slow.
-                pipeline.execute_command("XTRIM", stream, "MINID", "~", floor_ms)
-        with translate(f"XADD of {len(appends)} entries, first to {_name(appends[0])}"):
-            replies = await pipeline.execute(raise_on_error=False)
-        return [replies[position] for position in positions]
+                pipeline.execute_command("XTRIM", append.stream, "MINID", "~", floor_ms)
+        with translate(f"XADD of {len(appends)} entries, first to {appends[0].stream}"):
+            all_answers = await pipeline.execute(raise_on_error=False)
+        answers = [all_answers[position] for position in positions]
+        for append, answer in zip(appends, answers, strict=True):
+            if not isinstance(answer, Exception):
+                self._count(append, ids.parse(answer))
+        return answers
 
     def _floor_ms(self, stream: str) -> int:
-        window = self._windows.get(stream)
-        if window is None:
-            return 0
-        floor_ms = window.floor_ms(self._monotonic_ms() + self._server_ahead_ms)
+        now_ms = self._monotonic_ms() + self._server_ahead_ms
         # A floor ahead of the server would trim the entry that brings it.
-        return min(floor_ms, self._newest_ms)
+        return min(self._kept[stream].window.floor_ms(now_ms), self._newest_ms)
 
-    async def _count(self, append: Append, entry_id: EntryId) -> None:
+    def _count(self, append: Append, entry_id: EntryId) -> None:
         self._newest_ms = entry_id.ms
         self._server_ahead_ms = entry_id.ms - self._monotonic_ms()
-        topic = append.topic
-        if not (topic.retention_s or topic.retention_bytes):
-            return
-        stream = topic.name(append.part)
-        size_bytes = append.size_bytes
-        window = self._windows.get(stream)
-        if window is None:
-            window = RetentionWindow(topic.retention_s, topic.retention_bytes)
-            self._windows[stream] = window
-            if topic.retention_bytes:
-                size_bytes *= await self._length(stream)
-        window.add(entry_id.ms, size_bytes)
-
-    async def _length(self, stream: str) -> int:
-        """Return how many entries an earlier writer left, this one's first included.
-
-        They count as large as this one's first: otherwise a writer that restarts often would
-        let the stream grow by its whole bound each time.
-        """
-        length: int = await call(self._redis, f"XLEN of {stream}", "XLEN", stream)
-        return max(1, length)
+        kept = self._kept[append.stream]
+        kept.window.add(entry_id.ms, append.size_bytes * (kept.earlier + 1))
+        kept.earlier = 0
 
     def _monotonic_ms(self) -> int:
         return round(self._clock.monotonic_s() * 1000)
 
 
-def _xadd(append: Append, stream: str, floor_ms: int) -> list[Word]:
-    words: list[Word] = ["XADD", stream]
+def _xadd(append: Append, floor_ms: int) -> list[Word]:
+    words: list[Word] = ["XADD", append.stream]
     if append.topic.entries_max:
         words += ["MAXLEN", "~", append.topic.entries_max]
     elif floor_ms:
@@ -137,7 +142,3 @@ def _xadd(append: Append, stream: str, floor_ms: int) -> list[Word]:
     for name, value in append.fields.items():
         words += [name, value]
     return words
-
-
-def _name(append: Append) -> str:
-    return append.topic.name(append.part)

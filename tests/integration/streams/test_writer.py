@@ -105,13 +105,14 @@ async def test_new_writer_counts_what_the_one_before_left(redis):
         await redis.xadd("ticks.raw.v1.0", {b"h": b"", b"s": bytes(100)})
     writer = StreamWriter(redis, ManualClock())
     await writer.append([ticks(bytes(100))])
-    assert writer._windows["ticks.raw.v1.0"].kept_bytes == 500
+    assert writer._kept["ticks.raw.v1.0"].window.kept_bytes == 500
 
 
 async def test_refused_entry_is_an_error_that_names_the_count_and_the_reason(redis):
-    await redis.set("ticks.raw.v1.1", "not a stream")
     writer = StreamWriter(redis, ManualClock())
-    with pytest.raises(StreamError, match=r"^1 of 2 entries refused, first: .*WRONGTYPE"):
+    await writer.append([ticks(shard=1)])
+    await redis.set("ticks.raw.v1.1", "not a stream")
+    with pytest.raises(StreamError, match=r"^1 of 2 entries refused, first: WRONGTYPE"):
         await writer.append([ticks(), ticks(shard=1)])
     assert await redis.xlen("ticks.raw.v1.0") == 1
 
