@@ -74,7 +74,8 @@ class GroupReader:
 
     def remove(self, stream: str) -> None:
         """Stop reading `stream` from the next read on; what is unacknowledged stays pending."""
-        self._streams.remove(stream)
+        if stream in self._streams:
+            self._streams.remove(stream)
         self._last_seen.pop(stream, None)
         self._held.pop(stream, None)
 
@@ -280,7 +281,7 @@ class TailReader:
 
     def remove(self, stream: str) -> None:
         """Stop reading `stream` from the next read on."""
-        del self._positions[stream]
+        self._positions.pop(stream, None)
 
     async def read(self) -> list[Entry]:
         """Return new entries, at most `count_max` a stream; none when the block ran out.

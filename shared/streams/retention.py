@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
-#: How finely bytes are told apart by age; also how many buckets there can be.
-BUCKETS_MAX = 128
+#: How finely either bound is kept: one part of it may be over.
+PARTS = 64
+#: A window bounded both ways needs twice the parts; one without a bound on age merges at this.
+BUCKETS_MAX = 4 * PARTS
 
 
 class RetentionWindow:
@@ -19,7 +22,8 @@ class RetentionWindow:
         self._retention_ms = retention_s * 1000
         self._retention_bytes = retention_bytes
         # With bytes alone there is no natural width: buckets then grow with the window.
-        self._bucket_ms = max(1, self._retention_ms // (BUCKETS_MAX // 2)) if retention_s else 1000
+        self._bucket_ms = max(1, self._retention_ms // PARTS) if retention_s else 1000
+        self._bucket_bytes = retention_bytes / PARTS if retention_bytes else math.inf
         self._buckets: deque[list[int]] = deque()  # [first ms, bytes], oldest first
         self._kept_bytes = 0
         self._floor_ms = 0
@@ -31,11 +35,9 @@ class RetentionWindow:
 
     def add(self, ms: int, size_bytes: int) -> int:
         """Count an entry written at `ms`; return the oldest millisecond to keep."""
-        newest = self._buckets[-1] if self._buckets else None
-        if newest is None or ms >= newest[0] + self._bucket_ms:
-            self._buckets.append([ms, size_bytes])
-        else:
-            newest[1] += size_bytes
+        if not self._buckets or self._is_over(self._buckets[-1], ms):
+            self._buckets.append([ms, 0])
+        self._buckets[-1][1] += size_bytes
         self._kept_bytes += size_bytes
         if len(self._buckets) > BUCKETS_MAX:
             self._merge()
@@ -50,6 +52,11 @@ class RetentionWindow:
             while self._kept_bytes > self._retention_bytes and len(self._buckets) > 1:
                 self._raise_to(self._buckets[1][0])
         return self._floor_ms
+
+    def _is_over(self, bucket: list[int], ms: int) -> bool:
+        # A floor cannot part what was written within one millisecond.
+        is_full = bucket[1] >= self._bucket_bytes and ms > bucket[0]
+        return is_full or ms >= bucket[0] + self._bucket_ms
 
     def _raise_to(self, floor_ms: int) -> None:
         self._floor_ms = max(self._floor_ms, floor_ms)

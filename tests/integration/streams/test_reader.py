@@ -6,11 +6,11 @@ import contextlib
 import pytest
 
 from shared.clock import SystemClock
-from shared.errors import StreamError
+from shared.errors import MessageError, StreamError
 from shared.streams import groups
 from shared.streams.dead_letters import TICK_LETTERS_MAX
 from shared.streams.ids import EntryId
-from shared.streams.reader import GroupReader, TailReader
+from shared.streams.reader import STREAMS_MAX, GroupReader, TailReader
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
@@ -271,6 +271,35 @@ async def test_block_longer_than_the_clients_patience_is_refused(redis):
         reader_of(redis, block_ms=4900)
     with pytest.raises(ValueError, match="block_ms is 0"):
         TailReader(redis, {STREAM: "0"}, block_ms=0)
+
+
+async def test_group_that_is_there_is_not_made_again(redis):
+    assert await groups.create(redis, STREAM, "enrich", "0") is True
+    assert await groups.create(redis, STREAM, "enrich", "0") is False
+
+
+async def test_more_streams_than_one_read_names_are_refused(redis):
+    many = [f"ticks.raw.v1.{shard}" for shard in range(STREAMS_MAX + 1)]
+    with pytest.raises(ValueError, match=r"cannot read ticks\.raw\.v1\.1024 too"):
+        reader_of(redis, *many)
+    with pytest.raises(ValueError, match=r"cannot read ticks\.raw\.v1\.1024 too"):
+        TailReader(redis, dict.fromkeys(many, "0"))
+
+
+async def test_position_that_is_no_id_is_refused(redis):
+    with pytest.raises(MessageError, match="'yesterday' is not"):
+        TailReader(redis, {STREAM: "yesterday"})
+
+
+async def test_entries_of_other_streams_stay_in_work_when_one_stream_loses_its_group(redis):
+    other = "ticks.raw.v1.1"
+    reader = reader_of(redis, STREAM, other)
+    await add(redis, 1)
+    await add(redis, 1, other)
+    await reader.read()
+    await redis.xgroup_destroy(other, "enrich")
+    await reader.read()
+    assert await reader.claim_abandoned(0) == []
 
 
 async def test_tail_reader_reads_on_from_its_positions(redis):

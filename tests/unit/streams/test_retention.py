@@ -29,6 +29,14 @@ def test_floor_by_bytes_passes_the_oldest_buckets_until_the_rest_fits():
     assert window.kept_bytes == 200
 
 
+def test_burst_within_a_part_of_the_retention_is_still_bounded_by_its_bytes():
+    window = RetentionWindow(120, 64_000)
+    for ms in range(1_000_000, 1_001_000):
+        floor_ms = window.add(ms, 1_000)
+    assert floor_ms == 1_000_936
+    assert window.kept_bytes == 64_000
+
+
 def test_one_bucket_over_the_bound_is_kept_since_it_is_being_filled():
     window = RetentionWindow(64, 250)
     assert window.add(100_000, 1_000) == 36_000
