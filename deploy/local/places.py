@@ -15,13 +15,15 @@ SOCKET_PATH_BYTES_MAX = 100
 
 
 def private_directory(path: Path) -> Path:
-    """Make `path` (parents too) and leave it with mode 0700.
+    """Make `path` with what is missing above it, all of mode 0700.
 
     Raises:
         LocalError: it belongs to somebody else, is no directory, or cannot be made.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in [each for each in reversed(path.parents) if not each.exists()]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
     except OSError as error:
         reason = error.strerror or str(error)

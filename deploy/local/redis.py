@@ -26,8 +26,11 @@ _CONFIGURATION = Path(__file__).resolve().parent.parent
 class RedisServer:
     """A running Redis: one URL per role."""
 
-    def __init__(self, kind: Kind, socket: Path, passwords: dict[Role, str]) -> None:
+    def __init__(
+        self, kind: Kind, socket: Path, passwords: dict[Role, str], version: tuple[int, int]
+    ) -> None:
         self.kind = kind
+        self.version = version
         self.socket = socket
         self._passwords = passwords
         self.child: Child | None = None  # set once it is started
@@ -59,7 +62,7 @@ def prepare(kind: Kind, directory: Path, binary: RedisBinary) -> tuple[RedisServ
     """Write the files of a Redis into `directory` and say how to start it."""
     data = private_directory(directory / "data")
     socket = socket_directory(directory / "sock", longest_name="redis.sock") / "redis.sock"
-    server = RedisServer(kind, socket, _passwords(directory / "passwords.json"))
+    server = RedisServer(kind, socket, _passwords(directory / "passwords.json"), binary.version)
     access = directory / "users.acl"
     write_private(access, acl_file(kind, server._passwords, version=binary.version))  # noqa: SLF001
     options = {
