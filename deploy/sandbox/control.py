@@ -208,7 +208,7 @@ class ControlRoutes:
                 f"advance_s is {seconds!r}; it must be between 0 and {ADVANCE_S_MAX:g}"
             )
         self._parts.clock.advance(seconds)
-        await self._parts.simulation.settle(self._parts.market.step(self._parts.clock.now_s()))
+        await self._parts.simulation.step()
         return plain({"time_ns": str(self._parts.clock.now_ns())})
 
     async def _set_limits(self, request: web.Request) -> web.Response:

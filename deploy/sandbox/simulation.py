@@ -40,10 +40,14 @@ class Simulation:
         """Step for ever, at the pace of real seconds; a late step is not made up for."""
         due_s = self._clock.monotonic_s()
         while True:
-            await self.settle(self._market.step(self._clock.now_s()))
+            await self.step()
             now_s = self._clock.monotonic_s()
             due_s = max(due_s + step_s, now_s)
             await asyncio.sleep(due_s - now_s)
+
+    async def step(self) -> None:
+        """Move the market once with all that follows."""
+        await self.settle(self._market.step(self._clock.now_s()))
 
     async def settle(self, changed: Mask) -> None:
         """Tell the sockets, then the resting orders, of prices that changed."""
