@@ -56,6 +56,11 @@ class KiteSocket(picows.WSListener):
         self._last_pong_s = self.last_frame_s
         self._beat_due_s = self.last_frame_s
 
+    @property
+    def opened(self) -> bool:
+        """Say whether the handshake succeeded; the vendor is silent when it is cut short."""
+        return self._transport is not None
+
     def subscribe(self, tokens: Iterable[int]) -> None:
         """Ask for `tokens`, in quote mode until `set_mode` says otherwise."""
         self._say(subscriptions.membership("subscribe", tokens))
@@ -91,6 +96,8 @@ class KiteSocket(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Copy one frame out of the vendor's buffer, once, then pass it on."""
+        if self.ended.done():
+            return  # frames behind the one that failed, already in the vendor's buffer
         kind = frame.msg_type
         if kind is picows.WSMsgType.PONG:
             self._last_pong_s = self._clock.monotonic_s()
@@ -167,7 +174,7 @@ class KiteSocket(picows.WSListener):
         if self._transport is not None and not self._transport.is_disconnected:
             self._transport.underlying_transport.abort()
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         """End because the listener raised: its error is what `ended` gives."""
         if not self.ended.done():
             self.ended.set_exception(error)
@@ -212,9 +219,11 @@ class _Reporting:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self._socket.fail(error)
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._socket.fail(error)
+        return True
 
 
 def _breakage(transport: picows.WSTransport) -> str:

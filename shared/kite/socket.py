@@ -94,7 +94,7 @@ async def _connect(
         return KiteUnavailable(f"WebSocket: no handshake in {settings.socket_open_timeout_s:g} s")
     except (picows.WSError, OSError) as error:
         return KiteUnavailable(f"WebSocket: not connected: {_words(error)}")
-    return None
+    return None if socket.opened else KiteUnavailable("WebSocket: closed during the handshake")
 
 
 def _words(error: Exception) -> str:
