@@ -9,13 +9,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared.resilience.windows import Window
 from shared.streams.client import call
 
+#: Days of the exchange begin at midnight in India: 5 h 30 min ahead of UTC.
+IST_OFFSET_S = 19_800
+DAY_S = 86_400
 #: Forgotten when nothing was taken for this long: longer than any window.
-_FORGOTTEN_AFTER_MS = 2 * 86_400 * 1000
+_FORGOTTEN_AFTER_MS = 2 * DAY_S * 1000
 PAUSE_S_MAX = 3600.0
-_MS = 1_000_000
 
 # KEYS[1]: hash of pause_until_ms, and of <window>.b (which period) with <window>.n (taken in it).
 # ARGV: cost, server time in ms or '', then per window: name, period ms, offset ms, how many.
@@ -62,6 +63,28 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """At most `limit` in each calendar period; `reserved` of them only for who may use the reserve.
+
+    Periods begin at multiples of `period_s` after a midnight that is `offset_s` ahead of UTC's.
+    """
+
+    name: str
+    period_s: int
+    limit: int
+    reserved: int = 0
+    offset_s: int = IST_OFFSET_S
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.reserved <= self.limit:
+            raise ValueError(
+                f"window {self.name}: reserved {self.reserved} is not within 0 and {self.limit}"
+            )
+        if not 1 <= self.period_s <= DAY_S:
+            raise ValueError(f"window {self.name}: period_s {self.period_s} is not 1 to {DAY_S}")
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """Go ahead; `left` is what each window has yet for a call of the same kind."""
 
@@ -90,15 +113,14 @@ class RateLimiter:
         account: str,
         endpoint_class: str,
         cost: int = 1,
-        reserve: Mapping[str, int] | None = None,
         *,
+        reserve: bool = False,
         server_s: float | None = None,
     ) -> Granted | WaitUntil:
         """Take `cost` out of every window of the class, or nothing.
 
-        `reserve` keeps that much of a window, by name, for others: cancels ask without one.
-        Periods are told by Redis' clock, or by `server_s`, the Unix second at the other side,
-        where the caller knows it.
+        `reserve` lets the call into what the windows keep back: for cancels. Periods are told by
+        Redis' clock, or by `server_s`, the Unix second at the other side, where the caller knows.
 
         Raises:
             StreamError: Redis refused or vanished.
@@ -107,12 +129,12 @@ class RateLimiter:
         if cost < 1:
             raise ValueError(f"cost {cost} of {endpoint_class} is not at least 1")
         windows = self._windows[endpoint_class]
-        mosts = [window.limit - (reserve or {}).get(window.name, 0) for window in windows]
+        mosts = [window.limit - (0 if reserve else window.reserved) for window in windows]
         if min(mosts) < cost:
             return WaitUntil(math.inf)
         words: list[str | int] = []
         for window, most in zip(windows, mosts, strict=True):
-            words += [window.name, window.length_ns // _MS, window.offset_ns // _MS, most]
+            words += [window.name, window.period_s * 1000, window.offset_s * 1000, most]
         server_ms = "" if server_s is None else round(server_s * 1000)
         answer: Any = await call(
             self._redis,

@@ -5,17 +5,14 @@ import math
 
 import pytest
 
-from shared.resilience.windows import Window, per_day, per_minute, per_second
-from shared.streams.limiter import Granted, RateLimiter, WaitUntil, key
+from shared.streams.limiter import IST_OFFSET_S, Granted, RateLimiter, WaitUntil, Window, key
 
 pytestmark = pytest.mark.integration
 
-WINDOWS = {
-    "order": (per_second(10), per_minute(15), per_day(3000)),
-    "quote": (per_second(1),),
-}
-FOR_CANCELS = {"second": 2}
-IST_OFFSET_S = 19_800
+SECOND = Window("second", 1, 10, reserved=2)
+MINUTE = Window("minute", 60, 15)
+DAY = Window("day", 86_400, 3000)
+WINDOWS = {"order": (SECOND, MINUTE, DAY), "quote": (Window("second", 1, 1),)}
 #: 2026-11-23 09:15:00 in India.
 OPEN_S = 1_795_405_500.0
 
@@ -25,47 +22,37 @@ def limiter(redis):
     return RateLimiter(redis, WINDOWS)
 
 
-async def taken(limiter, times, reserve=FOR_CANCELS, **more):
-    grants = [await limiter.take("AB1234", "order", 1, reserve, **more) for _ in range(times)]
+async def taken(limiter, times, **more):
+    grants = [await limiter.take("AB1234", "order", **more) for _ in range(times)]
     return sum(isinstance(grant, Granted) for grant in grants)
 
 
 async def test_limiter_grants_up_to_the_limit_of_a_second_less_its_reserve(limiter):
     assert await taken(limiter, 12, server_s=OPEN_S) == 8
-    assert await limiter.take(
-        "AB1234", "order", 1, FOR_CANCELS, server_s=OPEN_S + 0.25
-    ) == WaitUntil(0.75)
-    assert await taken(limiter, 5, reserve=None, server_s=OPEN_S) == 2
+    assert await limiter.take("AB1234", "order", server_s=OPEN_S + 0.25) == WaitUntil(0.75)
+    assert await taken(limiter, 5, reserve=True, server_s=OPEN_S) == 2
 
 
 async def test_limiter_in_the_next_second_grants_again_until_the_minute_is_full(limiter):
     assert await taken(limiter, 8, server_s=OPEN_S) == 8
     assert await taken(limiter, 12, server_s=OPEN_S + 1) == 7
-    assert await limiter.take("AB1234", "order", 1, FOR_CANCELS, server_s=OPEN_S + 2) == WaitUntil(
-        58.0
-    )
+    assert await limiter.take("AB1234", "order", server_s=OPEN_S + 2) == WaitUntil(58.0)
     assert await taken(limiter, 1, server_s=OPEN_S + 60) == 1
 
 
 async def test_limiter_says_what_each_window_has_left(limiter):
-    assert await limiter.take("AB1234", "order", 1, FOR_CANCELS, server_s=OPEN_S) == Granted(
-        (7, 14, 2999)
-    )
-    assert await limiter.take("AB1234", "order", 3, FOR_CANCELS, server_s=OPEN_S) == Granted(
-        (4, 11, 2996)
-    )
+    assert await limiter.take("AB1234", "order", server_s=OPEN_S) == Granted((7, 14, 2999))
+    assert await limiter.take("AB1234", "order", 3, server_s=OPEN_S) == Granted((4, 11, 2996))
 
 
 async def test_limiter_refusing_takes_nothing_from_any_window(limiter):
-    await limiter.take("AB1234", "order", 8, FOR_CANCELS, server_s=OPEN_S)
-    await limiter.take("AB1234", "order", 1, FOR_CANCELS, server_s=OPEN_S)
-    assert await limiter.take("AB1234", "order", 7, FOR_CANCELS, server_s=OPEN_S + 1) == Granted(
-        (1, 0, 2985)
-    )
+    await limiter.take("AB1234", "order", 8, server_s=OPEN_S)
+    await limiter.take("AB1234", "order", server_s=OPEN_S)
+    assert await limiter.take("AB1234", "order", 7, server_s=OPEN_S + 1) == Granted((1, 0, 2985))
 
 
 async def test_day_begins_at_midnight_in_india(redis):
-    limiter = RateLimiter(redis, {"order": (per_day(1),)})
+    limiter = RateLimiter(redis, {"order": (Window("day", 86_400, 1),)})
     midnight_s = (OPEN_S + IST_OFFSET_S) // 86_400 * 86_400 - IST_OFFSET_S
     assert await limiter.take("A", "order", server_s=midnight_s - 1) == Granted((0,))
     assert await limiter.take("A", "order", server_s=midnight_s - 1) == WaitUntil(1.0)
@@ -81,9 +68,7 @@ async def test_accounts_and_classes_do_not_share(limiter):
 
 async def test_caller_whose_clock_is_a_period_behind_takes_from_the_period_under_way(limiter):
     assert await taken(limiter, 8, server_s=OPEN_S + 1) == 8
-    assert await limiter.take(
-        "AB1234", "order", 1, FOR_CANCELS, server_s=OPEN_S + 0.5
-    ) == WaitUntil(1.5)
+    assert await limiter.take("AB1234", "order", server_s=OPEN_S + 0.5) == WaitUntil(1.5)
 
 
 async def test_second_far_in_the_future_does_not_stop_those_whose_clock_is_right(limiter):
@@ -92,7 +77,7 @@ async def test_second_far_in_the_future_does_not_stop_those_whose_clock_is_right
 
 
 async def test_limiter_by_the_clock_of_redis_grants_and_refuses(redis):
-    limiter = RateLimiter(redis, {"order": (per_day(9), per_minute(1))})
+    limiter = RateLimiter(redis, {"order": (DAY, Window("minute", 60, 1))})
     answers = [await limiter.take("A", "order") for _ in range(3)]
     # A minute may end between two of them, not between each.
     assert any(isinstance(answer, WaitUntil) and 0 < answer.seconds <= 60 for answer in answers)
@@ -101,9 +86,7 @@ async def test_limiter_by_the_clock_of_redis_grants_and_refuses(redis):
 async def test_many_callers_at_once_get_no_more_than_the_limit(limiter):
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(
-                limiter.take("A", "order", 1, FOR_CANCELS, server_s=OPEN_S), name=f"take {n}"
-            )
+            group.create_task(limiter.take("A", "order", server_s=OPEN_S), name=f"take {n}")
             for n in range(30)
         ]
     assert sum(isinstance(task.result(), Granted) for task in tasks) == 8
@@ -129,8 +112,8 @@ async def test_budget_is_forgotten_after_two_days(limiter, redis):
 
 
 async def test_cost_that_never_fits_waits_for_ever(limiter):
-    assert await limiter.take("A", "order", 9, FOR_CANCELS) == WaitUntil(math.inf)
-    assert await limiter.take("A", "order", 1, {"minute": 15}) == WaitUntil(math.inf)
+    assert await limiter.take("A", "order", 9) == WaitUntil(math.inf)
+    assert await limiter.take("A", "order", 11, reserve=True) == WaitUntil(math.inf)
 
 
 async def test_cost_under_one_is_refused(limiter):
@@ -140,6 +123,13 @@ async def test_cost_under_one_is_refused(limiter):
 
 def test_windows_that_cannot_be_told_apart_are_refused():
     with pytest.raises(ValueError, match="twice of one name"):
-        RateLimiter(None, {"order": (per_minute(1), Window("minute", 1, 1))})
+        RateLimiter(None, {"order": (MINUTE, MINUTE)})
     with pytest.raises(ValueError, match="windows missing"):
         RateLimiter(None, {"order": ()})
+
+
+def test_windows_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="reserved 11"):
+        Window("second", 1, 10, reserved=11)
+    with pytest.raises(ValueError, match="period_s 0"):
+        Window("second", 0, 10)

@@ -9,11 +9,10 @@ import pytest
 
 from shared.clock import ManualClock
 from shared.errors import StreamError
-from shared.resilience.windows import per_second
 from shared.streams import hygiene, published
 from shared.streams.client import connect, ping
 from shared.streams.leases import acquire
-from shared.streams.limiter import Granted, RateLimiter
+from shared.streams.limiter import Granted, RateLimiter, Window
 from shared.streams.reader import GroupReader, TailReader
 from shared.streams.settings import RedisSettings
 from shared.streams.writer import Append, StreamWriter
@@ -101,7 +100,7 @@ async def test_executor_takes_commands_of_a_producer_and_answers_with_events(ord
         await write(redis, EVENTS, ACCOUNT)
         await reader.acknowledge([good])
         await reader.dead_letter(bad, "bad", attempts=1)
-        limiter = RateLimiter(redis, {"order": (per_second(10),)})
+        limiter = RateLimiter(redis, {"order": (Window("second", 1, 10),)})
         assert isinstance(await limiter.take(ACCOUNT, "order"), Granted)
         assert await acquire(redis, "executor.AB1234", "one", 10.0, clock=ManualClock())
     async with as_role(orders_redis, "producer") as redis:
