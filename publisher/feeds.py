@@ -201,7 +201,7 @@ class OrderFeed:
         self._desk = outlet.desk
         self._wake = outlet.wake
         self._malformed = outlet.malformed
-        self._accounts = {topics.EVENTS.name(each): each for each in desk.order_sequences}
+        self._accounts = {topics.EVENTS.name(each): each for each in outlet.desk.order_sequences}
         self._reader = TailReader(redis, {}, count_max=MESSAGE_ENTRIES_MAX, block_ms=block_ms)
         #: Newest entry of each stream when it was begun: it, being past, is not told.
         self._begun: dict[str, EntryId] = {}

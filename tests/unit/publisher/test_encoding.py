@@ -1,0 +1,80 @@
+"""Records become JSON that a browser can hold."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publisher.encoding import shorten
+from publisher.messages import MODES
+from publisher.protocol import JSON, MODE_FIELDS
+from shared.wire.ticks import TICK, TICK_DTYPE
+from tests.support.publisher_rows import full_row, rows
+
+
+def encoded(records: np.ndarray, mode: str) -> list[dict]:
+    encoder = JSON.encoders[MODES.index(mode)]
+    sequences = np.arange(1, len(records) + 1, dtype=np.uint64)
+    return [json.loads(each) for each in encoder(records, sequences, ["SYM"] * len(records))]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_row_has_the_fields_of_its_mode_with_the_values_of_the_record(mode: str) -> None:
+    record = full_row()
+    (row,) = encoded(record, mode)
+    assert row.pop("sequence") == 1
+    assert row.pop("tradingsymbol") == "SYM"
+    assert row.pop("received_at_us") == 1_764_000_000_123_456
+    assert set(row) == set(MODE_FIELDS[mode])
+    for name, value in row.items():
+        assert np.allclose(value, record[name][0], rtol=1e-6), name
+
+
+def test_full_mode_leaves_out_no_field_of_the_layout() -> None:
+    assert {"received_at_ns", *MODE_FIELDS["full"]} == {field.name for field in TICK.fields}
+
+
+def test_a_missing_number_is_null_alone_or_in_depth() -> None:
+    (row,) = encoded(rows((1, 100.5)), "full")
+    assert row["last_price"] == 100.5
+    assert row["delta"] is None
+    assert row["implied_vol"] is None
+    assert row["bid_price"] == [None] * 5
+
+
+def test_no_integer_is_above_what_a_json_reader_holds() -> None:
+    record = np.frombuffer(b"\xff" * TICK_DTYPE.itemsize, TICK_DTYPE).copy()
+    record["received_at_ns"] = 2**62
+    record["raw_entry_ms"] = 2**45
+    (row,) = encoded(record, "full")
+    integers = [v for value in row.values() for v in np.atleast_1d(np.array(value, object))]
+    assert all(v <= 2**53 for v in integers if isinstance(v, int))
+
+
+def test_an_infinite_number_is_null() -> None:
+    record = rows((1, np.inf))
+    record["delta"] = -np.inf
+    (row,) = encoded(record, "greeks")
+    assert row["last_price"] is None
+    assert row["delta"] is None
+
+
+def test_a_single_is_as_short_as_it_was_precise() -> None:
+    record = rows((1, 1.0))
+    record["delta"] = 0.5123
+    payload = JSON.encoders[MODES.index("greeks")](record, np.ones(1, np.uint64), ["S"])[0]
+    assert b'"delta":0.5123,' in payload
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=20))
+def test_shortening_stays_within_a_singles_precision(numbers: list[float]) -> None:
+    exact = np.array(numbers)
+    short = shorten(exact)
+    np.testing.assert_array_equal(np.isnan(exact), np.isnan(short))
+    finite = np.isfinite(exact)
+    np.testing.assert_array_equal(
+        exact[~finite & ~np.isnan(exact)], short[~finite & ~np.isnan(exact)]
+    )
+    assert np.all(np.abs(short[finite] - exact[finite]) <= 6e-7 * np.abs(exact[finite]))
