@@ -87,21 +87,25 @@ def step_stages(scratch: Columns) -> None:
 
 
 @compiled
-def finish_rows(
+def solve_rows(
     scratch: Columns, rows: int, status_out: NDArray[np.uint8], forward_mode: bool
 ) -> None:
-    """Write a status for every row; solve singly those that left the domain of the stages."""
-    left = 0
-    # Unsigned indices: the test for a negative one would keep the loop from vectorising.
-    offset = np.uint64(OK)
-    for row in range(np.uint64(rows)):
-        left += 1 if scratch[offset + row] != 1.0 else 0
-        status_out[row] = _SOLVED
-    if left == 0:
-        return
+    """Solve singly the rows that left the domain of the stages."""
     for row in range(rows):
         if scratch[row + OK] != 1.0:
             status_out[row] = solve_row(scratch, row, forward_mode)
+
+
+@compiled
+def write_status(scratch: Columns, rows: int, status_out: NDArray[np.uint8]) -> int:
+    """Write OK for every row; return how many, padding included, the stages did not solve."""
+    left = 0
+    for row in range(BLOCK_ROWS):
+        left += 1 if scratch[row + OK] != 1.0 else 0
+    # Unsigned indices: the test for a negative one would keep the loop from vectorising.
+    for row in range(np.uint64(rows)):
+        status_out[row] = _SOLVED
+    return left
 
 
 @compiled
@@ -117,9 +121,9 @@ def solve_block(
     """
     step_stages(scratch)
     greeks_stage(scratch)
-    if forward_mode:
-        forward_rho_stage(scratch)
-    finish_rows(scratch, rows, status_out, forward_mode)
+    forward_rho_stage(scratch, forward_mode)
+    left = write_status(scratch, rows, status_out)
+    solve_rows(scratch, rows if left > 0 else 0, status_out, forward_mode)
 
 
 @compiled
@@ -127,4 +131,5 @@ def solve_block_vol(scratch: Columns, rows: int, status_out: NDArray[np.uint8]) 
     """Fill the implied volatility column alone; otherwise as `solve_block`."""
     step_stages(scratch)
     implied_vol_stage(scratch)
-    finish_rows(scratch, rows, status_out, forward_mode=False)
+    left = write_status(scratch, rows, status_out)
+    solve_rows(scratch, rows if left > 0 else 0, status_out, forward_mode=False)

@@ -33,12 +33,13 @@ def copy_in(scratch: Columns, column: int, source: Columns, start: int, rows: in
 
 
 @inlined
-def copy_out(target: Columns, start: int, scratch: Columns, column: int, rows: int) -> None:
-    """Copy rows of one scratch column into its output."""
+def copy_out(target: Columns, start: int, scratch: Columns, rows: int) -> None:
+    """Copy rows of the results into their outputs, shape (results, n)."""
     to = np.uint64(start)
-    origin = np.uint64(column)
-    for row in range(np.uint64(rows)):
-        target[to + row] = scratch[origin + row]
+    for result in range(np.uint64(target.shape[0])):
+        origin = np.uint64(IMPLIED_VOL) + result * np.uint64(BLOCK_ROWS)
+        for row in range(np.uint64(rows)):
+            target[result, to + row] = scratch[origin + row]
 
 
 @compiled
@@ -77,8 +78,7 @@ def implied_vol_and_greeks(
         copy_in(scratch, DIVIDEND_YIELD, dividend_yield, start, rows)
         copy_in(scratch, OPTION_SIGN, option_sign, start, rows)
         solve_block(scratch, rows, status_out[start : start + rows], forward_mode=False)
-        for result in range(greeks_out.shape[0]):
-            copy_out(greeks_out[result], start, scratch, IMPLIED_VOL + result * BLOCK_ROWS, rows)
+        copy_out(greeks_out, start, scratch, rows)
 
 
 @compiled
@@ -105,4 +105,5 @@ def implied_vol(
         copy_in(scratch, DIVIDEND_YIELD, dividend_yield, start, rows)
         copy_in(scratch, OPTION_SIGN, option_sign, start, rows)
         solve_block_vol(scratch, rows, status_out[start : start + rows])
-        copy_out(implied_vol_out, start, scratch, IMPLIED_VOL, rows)
+        for row in range(np.uint64(rows)):
+            implied_vol_out[np.uint64(start) + row] = scratch[np.uint64(IMPLIED_VOL) + row]

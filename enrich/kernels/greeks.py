@@ -167,8 +167,8 @@ def greeks_stage(scratch: Columns) -> None:
 
 
 @compiled
-def forward_rho_stage(scratch: Columns) -> None:
-    """Replace rho by that of a quoted forward, which does not move with the rate: -T V / 100."""
+def forward_rho_stage(scratch: Columns, forward_mode: bool) -> None:
+    """In forward mode replace rho: a quoted forward does not move with the rate, so -T V / 100."""
     for row in range(BLOCK_ROWS):
-        life = PER_POINT * scratch[row + TIME_TO_EXPIRY]
-        scratch[row + RHO] = -life * scratch[row + PRICE]
+        discounting = -PER_POINT * scratch[row + TIME_TO_EXPIRY] * scratch[row + PRICE]
+        scratch[row + RHO] = discounting if forward_mode else scratch[row + RHO]

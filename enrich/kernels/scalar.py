@@ -11,17 +11,22 @@ from enrich.kernels.elementary import exp, expm1, log, log1p
 from enrich.kernels.formulas import PER_POINT, Results, Row, Solution, black_greeks, reciprocals
 from enrich.kernels.jit import compiled
 from enrich.kernels.layout import (
-    BLOCK_ROWS,
+    CHARM,
+    DELTA,
     DIVIDEND_YIELD,
+    GAMMA,
     IMPLIED_VOL,
     OPTION_SIGN,
     PRICE,
     RATE,
-    RESULTS,
     RHO,
     STRIKE,
+    THETA,
     TIME_TO_EXPIRY,
     UNDERLYING,
+    VANNA,
+    VEGA,
+    VOMMA,
     Columns,
 )
 from enrich.kernels.normal import mills_difference, mills_ratio, upper_tail
@@ -128,7 +133,7 @@ def finite(results: Results) -> bool:
 
 @compiled
 def solve_price(price: float, row: Row) -> tuple[Results, np.uint8]:
-    """Return the nine results with the status of one row; the results count only with OK."""
+    """Return the nine results with the status of one row; all NaN unless it is OK."""
     nothing = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
     status = input_status(price, row)
     if status != OK:
@@ -168,12 +173,13 @@ def solve_price(price: float, row: Row) -> tuple[Results, np.uint8]:
         mean,
         carry_growth,
     )
-    return results, OK if finite(results) else NO_CONVERGENCE
+    return (results, OK) if finite(results) else (nothing, NO_CONVERGENCE)
 
 
 @compiled
 def solve_row(scratch: Columns, row: int, forward_mode: bool) -> np.uint8:
     """Solve one row of a scratch block in place; results are NaN where the status is not OK."""
+    # One straight line: with a branch or a loop the compiler would count references to the block.
     price = scratch[row + PRICE]
     time_to_expiry = scratch[row + TIME_TO_EXPIRY]
     results, status = solve_price(
@@ -187,9 +193,15 @@ def solve_row(scratch: Columns, row: int, forward_mode: bool) -> np.uint8:
             scratch[row + OPTION_SIGN],
         ),
     )
-    for result in range(RESULTS):
-        number = results[result] if status == OK else np.nan
-        scratch[row + IMPLIED_VOL + result * BLOCK_ROWS] = number
-    if forward_mode and status == OK:
-        scratch[row + RHO] = -PER_POINT * time_to_expiry * price
+    implied_vol, delta, gamma, theta, vega, rho, vanna, vomma, charm = results
+    on_forward = forward_mode and status == OK
+    scratch[row + IMPLIED_VOL] = implied_vol
+    scratch[row + DELTA] = delta
+    scratch[row + GAMMA] = gamma
+    scratch[row + THETA] = theta
+    scratch[row + VEGA] = vega
+    scratch[row + RHO] = -PER_POINT * time_to_expiry * price if on_forward else rho
+    scratch[row + VANNA] = vanna
+    scratch[row + VOMMA] = vomma
+    scratch[row + CHARM] = charm
     return status

@@ -74,8 +74,11 @@ def test_greeks_stage_has_the_volatility_of_the_shorter_stage() -> None:
     assert scratch[layout.IMPLIED_VOL] == pytest.approx(alone, rel=5e-16)
 
 
-def test_forward_rho_stage_is_the_discounting_of_the_price() -> None:
+def test_forward_rho_stage_is_the_discounting_of_the_price_when_asked_for() -> None:
     scratch = solved_scratch()
     scratch[layout.PRICE] = 80.0
-    forward_rho_stage(scratch)
+    scratch[layout.RHO] = 7.0
+    forward_rho_stage(scratch, forward_mode=False)
+    assert scratch[layout.RHO] == 7.0
+    forward_rho_stage(scratch, forward_mode=True)
     assert scratch[layout.RHO] == pytest.approx(-0.25 * 80.0 / 100.0, rel=1e-15)

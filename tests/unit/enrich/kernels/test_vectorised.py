@@ -37,7 +37,8 @@ pytestmark = pytest.mark.skipif(
 def assembly(request) -> str:
     # What comes from the cache cannot be inspected, so the stage is compiled once more.
     stage = njit(error_model="numpy", nogil=True)(request.param.py_func)
-    stage(layout.new_scratch())
+    switches = (True,) if request.param is forward_rho_stage else ()
+    stage(layout.new_scratch(), *switches)
     return "".join(stage.inspect_asm().values())
 
 
