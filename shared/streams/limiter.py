@@ -17,17 +17,22 @@ DAY_S = 86_400
 #: Forgotten when nothing was taken for this long: longer than any window.
 _FORGOTTEN_AFTER_MS = 2 * DAY_S * 1000
 PAUSE_S_MAX = 3600.0
+#: A clock at the other side further from Redis' own is a mistake.
+_SKEW_MS_MAX = 300_000
 
 # KEYS[1]: hash of pause_until_ms, and of <window>.b (which period) with <window>.n (taken in it).
 # ARGV: cost, server time in ms or '', then per window: name, period ms, offset ms, how many.
 # Nothing is taken unless every window has room. A period behind the one stored counts as that one
-# (two callers whose clocks differ by less than a period); further apart, the stored one is wrong.
+# (two callers whose clocks differ by less than a period). A server time that cannot be is not
+# believed: it would begin another day.
 _TAKE = f"""
 local time = redis.call('TIME')
 local real_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local cost = tonumber(ARGV[1])
 local now_ms = real_ms
-if ARGV[2] ~= '' then now_ms = tonumber(ARGV[2]) end
+if ARGV[2] ~= '' and math.abs(ARGV[2] - real_ms) <= {_SKEW_MS_MAX} then
+  now_ms = tonumber(ARGV[2])
+end
 local wait_ms = tonumber(redis.call('HGET', KEYS[1], 'pause_until_ms') or '0') - real_ms
 local writes, left = {{}}, {{}}
 for i = 3, #ARGV, 4 do
@@ -120,7 +125,8 @@ class RateLimiter:
         """Take `cost` out of every window of the class, or nothing.
 
         `reserve` lets the call into what the windows keep back: for cancels. Periods are told by
-        Redis' clock, or by `server_s`, the Unix second at the other side, where the caller knows.
+        Redis' clock, or by `server_s`, the Unix second at the other side, where the caller knows;
+        one that is over five minutes off is not believed.
 
         Raises:
             StreamError: Redis refused or vanished.

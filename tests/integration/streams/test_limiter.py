@@ -13,8 +13,13 @@ SECOND = Window("second", 1, 10, reserved=2)
 MINUTE = Window("minute", 60, 15)
 DAY = Window("day", 86_400, 3000)
 WINDOWS = {"order": (SECOND, MINUTE, DAY), "quote": (Window("second", 1, 1),)}
-#: 2026-11-23 09:15:00 in India.
-OPEN_S = 1_795_405_500.0
+
+
+@pytest.fixture
+async def minute_s(redis):
+    """Give the start of a minute that is near enough to the present to be believed."""
+    seconds, _ = await redis.time()
+    return seconds // 60 * 60
 
 
 @pytest.fixture
@@ -27,53 +32,63 @@ async def taken(limiter, times, **more):
     return sum(isinstance(grant, Granted) for grant in grants)
 
 
-async def test_limiter_grants_up_to_the_limit_of_a_second_less_its_reserve(limiter):
-    assert await taken(limiter, 12, server_s=OPEN_S) == 8
-    assert await limiter.take("AB1234", "order", server_s=OPEN_S + 0.25) == WaitUntil(0.75)
-    assert await taken(limiter, 5, reserve=True, server_s=OPEN_S) == 2
+async def test_limiter_grants_up_to_the_limit_of_a_second_less_its_reserve(limiter, minute_s):
+    assert await taken(limiter, 12, server_s=minute_s) == 8
+    assert await limiter.take("AB1234", "order", server_s=minute_s + 0.25) == WaitUntil(0.75)
+    assert await taken(limiter, 5, reserve=True, server_s=minute_s) == 2
 
 
-async def test_limiter_in_the_next_second_grants_again_until_the_minute_is_full(limiter):
-    assert await taken(limiter, 8, server_s=OPEN_S) == 8
-    assert await taken(limiter, 12, server_s=OPEN_S + 1) == 7
-    assert await limiter.take("AB1234", "order", server_s=OPEN_S + 2) == WaitUntil(58.0)
-    assert await taken(limiter, 1, server_s=OPEN_S + 60) == 1
+async def test_limiter_in_the_next_second_grants_again_until_the_minute_is_full(limiter, minute_s):
+    assert await taken(limiter, 8, server_s=minute_s) == 8
+    assert await taken(limiter, 12, server_s=minute_s + 1) == 7
+    assert await limiter.take("AB1234", "order", server_s=minute_s + 2) == WaitUntil(58.0)
+    assert await taken(limiter, 1, server_s=minute_s + 60) == 1
 
 
-async def test_limiter_says_what_each_window_has_left(limiter):
-    assert await limiter.take("AB1234", "order", server_s=OPEN_S) == Granted((7, 14, 2999))
-    assert await limiter.take("AB1234", "order", 3, server_s=OPEN_S) == Granted((4, 11, 2996))
+async def test_limiter_says_what_each_window_has_left(limiter, minute_s):
+    assert await limiter.take("AB1234", "order", server_s=minute_s) == Granted((7, 14, 2999))
+    assert await limiter.take("AB1234", "order", 3, server_s=minute_s) == Granted((4, 11, 2996))
 
 
-async def test_limiter_refusing_takes_nothing_from_any_window(limiter):
-    await limiter.take("AB1234", "order", 8, server_s=OPEN_S)
-    await limiter.take("AB1234", "order", server_s=OPEN_S)
-    assert await limiter.take("AB1234", "order", 7, server_s=OPEN_S + 1) == Granted((1, 0, 2985))
+async def test_limiter_refusing_takes_nothing_from_any_window(limiter, minute_s):
+    await limiter.take("AB1234", "order", 8, server_s=minute_s)
+    await limiter.take("AB1234", "order", server_s=minute_s)
+    assert await limiter.take("AB1234", "order", 7, server_s=minute_s + 1) == Granted((1, 0, 2985))
 
 
-async def test_day_begins_at_midnight_in_india(redis):
-    limiter = RateLimiter(redis, {"order": (Window("day", 86_400, 1),)})
-    midnight_s = (OPEN_S + IST_OFFSET_S) // 86_400 * 86_400 - IST_OFFSET_S
-    assert await limiter.take("A", "order", server_s=midnight_s - 1) == Granted((0,))
-    assert await limiter.take("A", "order", server_s=midnight_s - 1) == WaitUntil(1.0)
-    assert await limiter.take("A", "order", server_s=midnight_s) == Granted((0,))
+async def test_period_of_a_day_begins_at_midnight_of_its_zone(redis, minute_s):
+    zone_s = -minute_s % 86_400
+    limiter = RateLimiter(redis, {"order": (Window("day", 86_400, 1, offset_s=zone_s),)})
+    assert await limiter.take("A", "order", server_s=minute_s - 1) == Granted((0,))
+    assert await limiter.take("A", "order", server_s=minute_s - 1) == WaitUntil(1.0)
+    assert await limiter.take("A", "order", server_s=minute_s) == Granted((0,))
 
 
-async def test_accounts_and_classes_do_not_share(limiter):
-    assert isinstance(await limiter.take("A", "quote", server_s=OPEN_S), Granted)
-    assert isinstance(await limiter.take("A", "quote", server_s=OPEN_S), WaitUntil)
-    assert isinstance(await limiter.take("B", "quote", server_s=OPEN_S), Granted)
-    assert isinstance(await limiter.take("A", "order", server_s=OPEN_S), Granted)
+def test_days_are_those_of_india():
+    assert DAY.offset_s == IST_OFFSET_S == 5.5 * 3600
 
 
-async def test_caller_whose_clock_is_a_period_behind_takes_from_the_period_under_way(limiter):
-    assert await taken(limiter, 8, server_s=OPEN_S + 1) == 8
-    assert await limiter.take("AB1234", "order", server_s=OPEN_S + 0.5) == WaitUntil(1.5)
+async def test_accounts_and_classes_do_not_share(limiter, minute_s):
+    assert isinstance(await limiter.take("A", "quote", server_s=minute_s), Granted)
+    assert isinstance(await limiter.take("A", "quote", server_s=minute_s), WaitUntil)
+    assert isinstance(await limiter.take("B", "quote", server_s=minute_s), Granted)
+    assert isinstance(await limiter.take("A", "order", server_s=minute_s), Granted)
 
 
-async def test_second_far_in_the_future_does_not_stop_those_whose_clock_is_right(limiter):
-    assert await taken(limiter, 8, server_s=OPEN_S + 86_400) == 8
-    assert await taken(limiter, 8, server_s=OPEN_S) == 8
+async def test_caller_whose_clock_is_a_period_behind_takes_from_the_period_under_way(
+    limiter, minute_s
+):
+    assert await taken(limiter, 8, server_s=minute_s + 1) == 8
+    assert await limiter.take("AB1234", "order", server_s=minute_s + 0.5) == WaitUntil(1.5)
+
+
+async def test_server_time_that_cannot_be_does_not_begin_another_day(limiter, minute_s):
+    (_, _, left) = (await limiter.take("AB1234", "order", server_s=minute_s)).left
+    answers = [
+        await limiter.take("AB1234", "order", server_s=minute_s + days * 86_400)
+        for days in (1, -1, 400)
+    ]
+    assert [answer.left[2] for answer in answers] == [left - 1, left - 2, left - 3]
 
 
 async def test_limiter_by_the_clock_of_redis_grants_and_refuses(redis):
@@ -83,10 +98,10 @@ async def test_limiter_by_the_clock_of_redis_grants_and_refuses(redis):
     assert any(isinstance(answer, WaitUntil) and 0 < answer.seconds <= 60 for answer in answers)
 
 
-async def test_many_callers_at_once_get_no_more_than_the_limit(limiter):
+async def test_many_callers_at_once_get_no_more_than_the_limit(limiter, minute_s):
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(limiter.take("A", "order", server_s=OPEN_S), name=f"take {n}")
+            group.create_task(limiter.take("A", "order", server_s=minute_s), name=f"take {n}")
             for n in range(30)
         ]
     assert sum(isinstance(task.result(), Granted) for task in tasks) == 8
