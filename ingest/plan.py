@@ -1,16 +1,11 @@
-"""Which instrument goes on which socket, as arithmetic.
-
-Limits per API key: 3 sockets of 3,000 instruments.
-Source: kite.trade/docs/connect/v3/websocket (read 2026-11); repeats count towards the limit.
-"""
+"""Which instrument goes on which socket, as arithmetic."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SOCKETS_PER_ACCOUNT_MAX = 3
-INSTRUMENTS_PER_SOCKET_MAX = 3_000
+from shared.kite.limits import INSTRUMENTS_PER_SOCKET_MAX, SOCKETS_PER_KEY_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +28,7 @@ def plan(
     wanted: Sequence[int],
     held: Sequence[frozenset[int]] = (),
     *,
-    sockets_max: int = SOCKETS_PER_ACCOUNT_MAX,
+    sockets_max: int = SOCKETS_PER_KEY_MAX,
     room: int = INSTRUMENTS_PER_SOCKET_MAX,
 ) -> Plan:
     """Assign each wanted token to one socket, moving none that is held already.

@@ -1,0 +1,126 @@
+"""The instruments dump fetched, checked, sharded, published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ingest import metrics
+from ingest.settings import IngestOptions
+from ingest.sharding import assign, balanced, weights
+from ingest.universe import Wish, recentred, strike_step, universe
+from shared.clock import Clock
+from shared.errors import KiteError, MessageError
+from shared.kite.data import KiteData
+from shared.market.expiry import IST
+from shared.market.instruments import parse
+from shared.runtime.logs import get_log
+from shared.wire.instruments import INSTRUMENT_DTYPE, Kind
+from shared.wire.shards import ShardMap
+
+log = get_log()
+
+#: A dump that has lost this share of its rows against the last good one is half a dump.
+SHRINKAGE_MAX = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """The instruments of one good dump with the tokens wanted of them."""
+
+    version: int
+    instruments: np.ndarray
+    shard_map: ShardMap
+    tokens: tuple[int, ...]
+
+
+class Registry:
+    """Knows the newest good dump and where the money is; asks Kite for both."""
+
+    def __init__(self, kite: KiteData, options: IngestOptions, clock: Clock) -> None:
+        self._kite = kite
+        self._options = options
+        self._clock = clock
+        self._wish = Wish(
+            options.underlyings, options.expiries, options.strikes_each_side, options.symbols
+        )
+        self._centres: dict[str, float] = {}
+        self._instruments = np.empty(0, INSTRUMENT_DTYPE)
+        self._loads = 0
+
+    async def load(self) -> Market:
+        """Fetch the dump; return it with what is wanted of it.
+
+        Raises:
+            KiteError: Kite did not answer with a dump.
+            MessageError: what it answered is no dump, or half of one; the last good one stays.
+        """
+        parsed = parse(await self._kite.instruments())
+        if len(parsed.records) < SHRINKAGE_MAX * len(self._instruments):
+            raise MessageError(
+                f"instruments dump: {len(parsed.records)} rows after {len(self._instruments)}"
+            )
+        for refusal in parsed.refused:
+            log.warning("instrument.refused", reason=refusal.sentence)
+        self._instruments = parsed.records
+        self._loads += 1
+        await self.recentre()
+        return self._market()
+
+    async def recentre(self) -> bool:
+        """Look where the money is; return whether a window of strikes moved.
+
+        An underlying without a price keeps the window it has.
+        """
+        if not self._options.strikes_each_side:
+            return False
+        names = {_quote_name(self._instruments, name): name for name in self._options.underlyings}
+        names.pop("", None)
+        if not names:
+            return False
+        try:
+            prices = await self._kite.ltp(list(names))
+        except KiteError as error:
+            log.warning("money.unknown", reason=str(error))
+            return False
+        before = dict(self._centres)
+        for quoted, name in names.items():
+            price = float(prices.get(quoted, {}).get("last_price") or 0.0)
+            if price > 0.0:
+                self._centres[name] = self._centre(name, price)
+        return self._centres != before
+
+    def current(self) -> Market:
+        """Return the last good dump with what is wanted of it now."""
+        return self._market()
+
+    def _centre(self, name: str, price: float) -> float:
+        rows = self._instruments
+        strikes = rows["strike"][(rows["underlying"] == name.encode()) & (rows["strike"] > 0)]
+        step = strike_step(strikes, price)
+        return recentred(self._centres.get(name), price, step, self._options.recentre_strikes)
+
+    def _market(self) -> Market:
+        today = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC).astimezone(IST)
+        day = today.year * 10_000 + today.month * 100 + today.day
+        wanted = universe(self._instruments, self._wish, self._centres, day)
+        for missing in wanted.missing:
+            log.warning("instrument.missing", wanted=missing)
+        tokens = np.array(wanted.tokens, dtype=np.uint32)
+        weight_of = weights(self._instruments, tokens)
+        shard_map = balanced(weight_of, self._options.shards, day)
+        placed = assign(self._instruments, shard_map)
+        metrics.INSTRUMENTS.set(len(placed))
+        return Market(day, placed, shard_map, wanted.tokens)
+
+
+def _quote_name(instruments: np.ndarray, underlying: str) -> str:
+    """Return how Kite's quotes call an underlying, "" where it is not listed."""
+    rows = instruments[instruments["underlying"] == underlying.encode()]
+    rows = rows[rows["kind"] <= Kind.INDEX]
+    if not len(rows):
+        return ""
+    row = rows[np.lexsort((rows["exchange"] != b"NSE", rows["kind"] != Kind.INDEX))[0]]
+    return f"{row['exchange'].decode()}:{row['tradingsymbol'].decode()}"
