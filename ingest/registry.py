@@ -24,6 +24,8 @@ log = get_log()
 
 #: A dump that has lost this share of its rows against the last good one is half a dump.
 SHRINKAGE_MAX = 0.5
+#: A version is the day's yyyymmdd times this, plus one for every other dump of that day.
+LOADS_PER_DAY_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Registry:
         )
         self._centres: dict[str, float] = {}
         self._instruments = np.empty(0, INSTRUMENT_DTYPE)
-        self._loads = 0
+        self._shard_map = ShardMap(version=0, shards=options.shards, underlyings={})
 
     async def load(self) -> Market:
         """Fetch the dump; return it with what is wanted of it.
@@ -65,7 +67,6 @@ class Registry:
         for refusal in parsed.refused:
             log.warning("instrument.refused", reason=refusal.sentence)
         self._instruments = parsed.records
-        self._loads += 1
         await self.recentre()
         return self._market()
 
@@ -109,11 +110,19 @@ class Registry:
         for missing in wanted.missing:
             log.warning("instrument.missing", wanted=missing)
         tokens = np.array(wanted.tokens, dtype=np.uint32)
-        weight_of = weights(self._instruments, tokens)
-        shard_map = balanced(weight_of, self._options.shards, day)
-        placed = assign(self._instruments, shard_map)
+        placed = assign(self._instruments, self._mapped(tokens, day))
         metrics.INSTRUMENTS.set(len(placed))
-        return Market(day, placed, shard_map, wanted.tokens)
+        return Market(day * LOADS_PER_DAY_MAX, placed, self._shard_map, wanted.tokens)
+
+    def _mapped(self, tokens: np.ndarray, day: int) -> ShardMap:
+        """Return the shard map, made anew only when an underlying is not in it.
+
+        Weights drift all day; moving an underlying for it would cost its history each time.
+        """
+        weight_of = weights(self._instruments, tokens)
+        if not weight_of.keys() <= self._shard_map.underlyings.keys():
+            self._shard_map = balanced(weight_of, self._options.shards, day)
+        return self._shard_map
 
 
 def _quote_name(instruments: np.ndarray, underlying: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -169,22 +169,30 @@ class IngestWorker:
 
     async def _adopt(self, market: Market) -> None:
         """Publish what others need to know before a packet of it arrives; then route by it."""
-        redis = self._outlets.redis
         before = self._market
         if before is None or not np.array_equal(before.instruments, market.instruments):
-            await published.put_layouts(redis, LAYOUTS)
-            await published.put_shard_map(redis, market.shard_map)
-            await published.put_instruments(redis, market.version, market.instruments)
-            await self._announce(market)
+            market = replace(market, version=await self._publish(market))
             await self._route(market)
         self._market = market
+
+    async def _publish(self, market: Market) -> int:
+        """Publish instruments that differ from what is there under a version that is new."""
+        redis = self._outlets.redis
+        await published.put_layouts(redis, LAYOUTS)
+        await published.put_shard_map(redis, market.shard_map)
+        version, known = await published.get_instruments(redis)
+        if version and np.array_equal(known, market.instruments):
+            return version
+        version = max(market.version, version + 1)
+        await published.put_instruments(redis, version, market.instruments)
+        await self._announce(version, len(market.instruments))
+        return version
 
     async def _route(self, market: Market) -> None:
         """Exchange the intake for one that knows these instruments, losing nothing in the old."""
         rows = market.instruments
-        router = Router(
-            rows["instrument_token"].copy(), rows["shard"].copy(), market.shard_map.shards
-        )
+        tokens, shards = rows["instrument_token"].copy(), rows["shard"].copy()
+        router = Router(tokens, shards, market.shard_map.shards)
         intake = Intake(
             router,
             account=self._settings.account.id,
@@ -195,15 +203,15 @@ class IngestWorker:
         await self._outlets.ticks.flush()
         self._outlets.ticks.intake = intake
 
-    async def _announce(self, market: Market) -> None:
+    async def _announce(self, version: int, count: int) -> None:
         changed = Control(
             kind="instruments_changed",
-            version=market.version,
+            version=version,
             by="ingest",
             at_us=self._clock.now_ns() // 1000,
         )
         await self._outlets.control.append([Append(CONTROL, "", codec.encode(changed))])
-        log.info("instruments.published", version=market.version, count=len(market.instruments))
+        log.info("instruments.published", version=version, count=count)
 
     def _hold(self, group: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
         """Give every socket what it should hold; open another only when the others are full."""

@@ -87,7 +87,7 @@ _LINEAGE = (
     Field(
         "fence", "<u4", "", "fencing number of the shard's owner; a lower one than seen is stale"
     ),
-    Field("instruments_version", "<u4", "yyyymmdd", "which instruments the row was looked up in"),
+    Field("instruments_version", "<u4", "yyyymmddnn", "which instruments the row was looked up in"),
     Field("parameters_id", "<u4", "", "which rates, dividends, price rules were used"),
 )
 
@@ -176,7 +176,7 @@ _HEADER_FIELDS = (
     Field("account", "|S16", "", "account id whose socket received the frames, NUL padded"),
     Field("sequence", "<u8", "", "counts this writer's entries of this shard, from 0"),
     Field("packets", "<u4", "count", "Kite packets in the entry's segments"),
-    Field("instruments_version", "<u4", "yyyymmdd", "instruments that routed the packets"),
+    Field("instruments_version", "<u4", "yyyymmddnn", "instruments that routed the packets"),
     Field("shard", "<u2", "", "which shard"),
     Field("socket", "<u2", "", "which socket of the account; 65535: several joined"),
     Field("epoch", "<u4", "Unix s", "start of the writer; a new one begins at sequence 0"),
