@@ -1,0 +1,214 @@
+"""The official Python client works against the sandbox unmodified."""
+
+from datetime import date, datetime
+
+import pytest
+import requests
+from kiteconnect import KiteConnect, exceptions
+
+from tests.support.sandbox import SandboxInfo
+
+
+def resting(kite: KiteConnect, **change) -> str:
+    order = {
+        "variety": "regular",
+        "exchange": "NSE",
+        "tradingsymbol": "RELIANCE",
+        "transaction_type": "BUY",
+        "quantity": 10,
+        "product": "CNC",
+        "order_type": "LIMIT",
+        "price": 1300,
+        **change,
+    }
+    return kite.place_order(**order)
+
+
+def test_profile_names_the_account(kite: KiteConnect, sandbox: SandboxInfo) -> None:
+    assert kite.profile()["user_id"] == sandbox.account.id
+
+
+def test_margins_have_both_segments_and_each_alone(kite: KiteConnect) -> None:
+    both = kite.margins()
+    assert set(both) == {"equity", "commodity"}
+    assert kite.margins("equity")["available"]["cash"] == both["equity"]["available"]["cash"]
+
+
+def test_instruments_parse_with_dates_and_real_tokens(kite: KiteConnect) -> None:
+    rows = kite.instruments()
+    by_symbol = {row["tradingsymbol"]: row for row in rows}
+    assert by_symbol["NIFTY 50"]["instrument_token"] == 256265
+    options = [row for row in rows if row["segment"] == "NFO-OPT"]
+    assert all(isinstance(row["expiry"], date) for row in options)
+    assert {row["exchange"] for row in kite.instruments("BFO")} == {"BFO"}
+
+
+def test_quotes_agree_with_one_another(kite: KiteConnect, sandbox: SandboxInfo) -> None:
+    sandbox.post("market", frozen=True)
+    names = ["NSE:NIFTY 50", "NSE:INFY", "NFO:NOTHING"]
+    quote, ohlc, ltp = kite.quote(names), kite.ohlc(names), kite.ltp(names)
+    assert set(quote) == set(ohlc) == set(ltp) == {"NSE:NIFTY 50", "NSE:INFY"}
+    infy = quote["NSE:INFY"]
+    assert infy["last_price"] == ltp["NSE:INFY"]["last_price"]
+    assert infy["ohlc"] == ohlc["NSE:INFY"]["ohlc"]
+    assert isinstance(infy["timestamp"], datetime)
+    assert len(infy["depth"]["buy"]) == len(infy["depth"]["sell"]) == 5
+
+
+def test_historical_data_parses(kite: KiteConnect) -> None:
+    found = kite.historical_data(256265, "2026-11-20 09:15:00", "2026-11-20 10:15:00", "5minute")
+    assert len(found) == 13
+    assert found[0]["date"].utcoffset().total_seconds() == 19_800
+
+
+def test_order_placed_modified_cancelled_is_seen_everywhere(kite: KiteConnect) -> None:
+    order_id = resting(kite, tag="seen")
+    assert kite.modify_order("regular", order_id, price=1301) == order_id
+    assert kite.cancel_order("regular", order_id) == order_id
+    row = next(row for row in kite.orders() if row["order_id"] == order_id)
+    assert (row["status"], row["price"], row["tag"], row["tags"]) == (
+        "CANCELLED",
+        1301,
+        "seen",
+        ["seen"],
+    )
+    assert isinstance(row["order_timestamp"], datetime)
+    assert [state["status"] for state in kite.order_history(order_id)] == [
+        "PUT ORDER REQ RECEIVED",
+        "VALIDATION PENDING",
+        "OPEN PENDING",
+        "OPEN",
+        "MODIFY VALIDATION PENDING",
+        "MODIFY PENDING",
+        "MODIFIED",
+        "OPEN",
+        "CANCEL PENDING",
+        "CANCELLED",
+    ]
+
+
+def test_order_at_market_trades_and_makes_a_position(kite: KiteConnect) -> None:
+    order_id = resting(
+        kite, tradingsymbol="TCS", order_type="MARKET", price=None, market_protection=-1
+    )
+    trades = kite.order_trades(order_id)
+    assert sum(trade["quantity"] for trade in trades) == 10
+    assert trades[0]["trade_id"] in {trade["trade_id"] for trade in kite.trades()}
+    position = next(row for row in kite.positions()["net"] if row["tradingsymbol"] == "TCS")
+    assert len(position) == 29
+    assert position["quantity"] == 10
+    assert kite.holdings() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "code"),
+    [
+        ({"order_type": "MARKET", "price": None}, exceptions.InputException, 400),
+        ({"price": 1300.03}, exceptions.InputException, 400),
+        ({"tradingsymbol": "NOTHING"}, exceptions.InputException, 400),
+        ({"tag": "x" * 21}, exceptions.InputException, 400),
+        ({"quantity": 9_000_000}, exceptions.GeneralException, 400),
+    ],
+)
+def test_order_against_a_rule_raises_what_the_client_promises(
+    kite: KiteConnect, change, kind, code
+) -> None:
+    with pytest.raises(kind) as caught:
+        resting(kite, **change)
+    assert type(caught.value) is kind
+    assert caught.value.code == code
+
+
+def test_session_of_a_wrong_token_raises_and_calls_the_hook(sandbox: SandboxInfo) -> None:
+    client = KiteConnect(sandbox.account.api_key, "x" * 32, root=sandbox.rest_url)
+    called = []
+    client.set_session_expiry_hook(lambda: called.append(1))
+    with pytest.raises(exceptions.TokenException):
+        client.profile()
+    client.reqsession.close()
+    assert called == [1]
+
+
+def test_unknown_order_raises_the_brokers_words(kite: KiteConnect) -> None:
+    with pytest.raises(exceptions.GeneralException, match="Couldn't find that `order_id`"):
+        kite.cancel_order("regular", "42")
+
+
+def test_fault_of_a_full_second_raises_a_network_exception(
+    kite: KiteConnect, sandbox: SandboxInfo
+) -> None:
+    sandbox.post("faults", kind="http_429")
+    with pytest.raises(exceptions.NetworkException) as caught:
+        kite.orders()
+    assert caught.value.code == 429
+    kite.orders()
+
+
+def test_fault_of_a_gateway_page_raises_a_data_exception(
+    kite: KiteConnect, sandbox: SandboxInfo
+) -> None:
+    sandbox.post("faults", kind="http_html")
+    with pytest.raises(exceptions.DataException):
+        kite.orders()
+
+
+@pytest.mark.parametrize("kind", ["accept_then_drop", "accept_then_500", "refuse_timed_out_400"])
+def test_fault_after_acceptance_leaves_the_order_in_the_book(
+    kite: KiteConnect, sandbox: SandboxInfo, kind: str
+) -> None:
+    sandbox.post("faults", kind=kind)
+    with pytest.raises((exceptions.KiteException, requests.ConnectionError)):
+        resting(kite, tag=kind[:20].replace("_", ""))
+    assert [row["status"] for row in kite.orders() if row["tag"] == kind[:20].replace("_", "")] == [
+        "OPEN"
+    ]
+
+
+def test_fault_of_a_dropped_request_leaves_no_order(
+    kite: KiteConnect, sandbox: SandboxInfo
+) -> None:
+    sandbox.post("faults", kind="drop_request")
+    with pytest.raises(requests.ConnectionError):
+        resting(kite, tag="never")
+    assert [row for row in kite.orders() if row["tag"] == "never"] == []
+
+
+def test_fault_of_a_hidden_order_keeps_it_from_the_book(
+    kite: KiteConnect, sandbox: SandboxInfo
+) -> None:
+    sandbox.post("faults", kind="hidden_for", seconds=3600)
+    order_id = resting(kite)
+    assert order_id not in {row["order_id"] for row in kite.orders()}
+    assert order_id in {row["order_id"] for row in sandbox.get("orders")}
+
+
+def test_sandbox_remembers_every_placement_it_received(
+    kite: KiteConnect, sandbox: SandboxInfo
+) -> None:
+    before = sandbox.get("received")["sequence"]
+    resting(kite, tag="counted")
+    entries = sandbox.get("received", since=before)["entries"]
+    placed = [entry for entry in entries if entry["method"] == "POST"]
+    assert [(entry["path"], entry["params"]["tag"], entry["status"]) for entry in placed] == [
+        ("/orders/regular", "counted", 200)
+    ]
+
+
+def test_session_generated_from_a_request_token_replaces_the_old_one() -> None:
+    from tests.support.sandbox import sandbox_process
+
+    with sandbox_process(seed=12, extra_args=["--strikes", "1"]) as own:
+        who = own.account
+        client = KiteConnect(who.api_key, root=own.rest_url)
+        token = own.post("login")["request_token"]
+        session = client.generate_session(token, who.api_secret)
+        assert session["user_id"] == who.id
+        assert client.profile()["user_id"] == who.id
+        old = KiteConnect(who.api_key, who.access_token, root=own.rest_url)
+        with pytest.raises(exceptions.TokenException):
+            old.profile()
+        client.invalidate_access_token()
+        with pytest.raises(exceptions.TokenException):
+            client.profile()
+        old.reqsession.close()
+        client.reqsession.close()
