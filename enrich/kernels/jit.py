@@ -29,5 +29,7 @@ def compiled(function: Function) -> Function:
 
 def inlined(function: Function) -> Function:
     """Compile a scalar step that dissolves in the loop calling it, so that the loop vectorises."""
+    if JIT_OFF:
+        return np.errstate(all="ignore")(function)
     jit = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
     return cast("Function", jit(function))

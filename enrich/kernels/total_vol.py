@@ -63,7 +63,7 @@ def value_residual(total_vol: float, log_moneyness: float, log_beta: float) -> R
     residual = log_beta + 0.5 * (h * h + t * t) + _LN_SQRT_2PI - log(d)
     b2 = h * h / s - 0.25 * s
     second = b2 - 1.0 / d
-    third = b2 * b2 - 3.0 * h * h / (s * s) - 0.25 - 3.0 * b2 / d + 2.0 / (d * d)
+    third = b2 * b2 - 3.0 * (h / s) * (h / s) - 0.25 - 3.0 * b2 / d + 2.0 / (d * d)
     return residual, d, second, third
 
 
@@ -80,7 +80,7 @@ def headroom_residual(total_vol: float, log_moneyness: float, log_headroom: floa
     residual = log(c) - 0.5 * (h * h + t * t) - _LN_SQRT_2PI - log_headroom
     b2 = h * h / s - 0.25 * s
     second = b2 + 1.0 / c
-    third = b2 * b2 - 3.0 * h * h / (s * s) - 0.25 + 3.0 * b2 / c + 2.0 / (c * c)
+    third = b2 * b2 - 3.0 * (h / s) * (h / s) - 0.25 + 3.0 * b2 / c + 2.0 / (c * c)
     return residual, c, second, third
 
 

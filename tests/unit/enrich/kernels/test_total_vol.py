@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from enrich.kernels.total_vol import householder_step, solve_total_vol
@@ -42,7 +43,7 @@ def test_total_vol_of_a_tiny_value_reprices_in_logarithms(beta: float, price_bla
 
 
 def test_total_vol_at_the_money_without_a_guess_is_the_linear_one() -> None:
-    solved, converged = solve_total_vol(0.0, 1e-200, 1.0)
+    solved, converged = solve_total_vol(np.float64(0.0), 1e-200, 1.0)
     assert converged
     assert solved == pytest.approx(1e-200 * math.sqrt(2 * math.pi), rel=2e-13, abs=0.0)
 

@@ -10,6 +10,7 @@ from enrich.kernels.density import density_stage
 from enrich.kernels.greeks import forward_rho_stage, greeks_stage, implied_vol_stage
 from enrich.kernels.guess import guess_stage
 from enrich.kernels.halley import halley_stage
+from enrich.kernels.jit import JIT_OFF
 from enrich.kernels.mills import mills_stage
 from enrich.kernels.moneyness import moneyness_stage
 
@@ -27,10 +28,13 @@ STAGES = [
 ARITHMETIC = r"\bv?(?:add|sub|mul|div|sqrt)"
 FUSED = r"\bvf(?:n?m)(?:add|sub)\d*[ps]d\b"
 
-pytestmark = pytest.mark.skipif(
-    not binding.get_host_cpu_features().get("avx2", False),
-    reason="without AVX2 the compiler leaves the selects scalar",
-)
+pytestmark = [
+    pytest.mark.skipif(JIT_OFF, reason="the compiler is switched off"),
+    pytest.mark.skipif(
+        not binding.get_host_cpu_features().get("avx2", False),
+        reason="without AVX2 the compiler leaves the selects scalar",
+    ),
+]
 
 
 @pytest.fixture(scope="module", params=STAGES, ids=lambda stage: stage.__name__)
