@@ -1,0 +1,63 @@
+"""What each process finds in its environment."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+from pathlib import Path
+
+from deploy.local.environment import (
+    Account,
+    Sandbox,
+    Urls,
+    inherited,
+    plain,
+    ports,
+    secret_files,
+    shell_text,
+)
+from shared.secret import Secret
+
+ACCOUNT = Account("SB0001", "key", "api secret", "token")
+SANDBOX = Sandbox("http://127.0.0.1:1", "ws://127.0.0.1:1", "http://127.0.0.1:1/c", [ACCOUNT])
+URLS = Urls(Secret("unix://a"), Secret("unix://b"), Secret("postgresql://c"))
+
+
+def test_inherited_drops_what_a_local_run_decides_in_either_spelling() -> None:
+    kept = inherited(
+        {
+            "PATH": "/bin",
+            "REDIS_URL": "redis://elsewhere",
+            "TICKFLOW_ACCOUNT__ACCESS_TOKEN_FILE": "/real/token",
+            "TICKFLOW_KITE__REST_URL": "https://api.kite.trade",
+            "TICKFLOW_LOCAL__STATE_DIR": "/x",
+            "TICKFLOW_ENRICH__WORKERS": "2",
+        }
+    )
+    assert kept == {"PATH": "/bin", "TICKFLOW_ENRICH__WORKERS": "2"}
+
+
+def test_plain_settings_point_at_the_sandbox_and_hold_no_secret() -> None:
+    settings = plain(SANDBOX)
+    assert settings["TICKFLOW_KITE__REST_URL"] == SANDBOX.rest_url
+    assert settings["TICKFLOW_ACCOUNT__ID"] == "SB0001"
+    assert not {"api secret", "token"} & set(settings.values())
+
+
+def test_secrets_are_files_for_their_owner_only(tmp_path: Path) -> None:
+    settings = secret_files(tmp_path, "executor", URLS, ACCOUNT)
+    assert all(name.endswith("_FILE") for name in settings)
+    for path in map(Path, settings.values()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    token = Path(settings["TICKFLOW_ACCOUNT__ACCESS_TOKEN_FILE"])
+    assert token.read_text() == "token"
+
+
+def test_shell_text_is_read_back_by_a_shell() -> None:
+    lines = shell_text({"TICKFLOW_A": "/with space/x", "TICKFLOW_B": "1"}).splitlines()
+    words = [word for line in lines for word in shlex.split(line, comments=True)]
+    assert words == ["TICKFLOW_A=/with space/x", "TICKFLOW_B=1"]
+
+
+def test_ports_are_named_for_every_worker() -> None:
+    assert ports(1, 2) == {"TICKFLOW_PROBE__PORT": "1", "TICKFLOW_PUBLISHER__PORT": "2"}
