@@ -55,10 +55,10 @@ WITH counted AS (
     UPDATE order_accounts SET event_sequence = $3 WHERE account = $1 AND fence = $2
     RETURNING account
 )
-INSERT INTO order_events (account, sequence, command_id, payload, fence)
-SELECT account, sequence, command_id, payload, $2
-FROM counted, unnest($4::bigint[], $5::text[], $6::bytea[])
-    AS given (sequence, command_id, payload)
+INSERT INTO order_events (account, sequence, command_id, payload, is_step, fence)
+SELECT account, sequence, command_id, payload, is_step, $2
+FROM counted, unnest($4::bigint[], $5::text[], $6::bytea[], $7::boolean[])
+    AS given (sequence, command_id, payload, is_step)
 """
 
 
@@ -74,6 +74,9 @@ class Change:
         self._sequence = sequence
         self.at_us = at_us
         self.events: list[OrderEvent] = []
+        #: The newest step told of each command in this change.
+        self.steps: dict[str, OrderEvent] = {}
+        self._step_numbers: set[int] = set()
 
     async def claim(self, commands: Sequence[NewCommand]) -> list[CommandRow]:
         """Insert what is new, in the order given; return only that."""
@@ -105,10 +108,19 @@ class Change:
         )
         return [command_row(row) for row in rows]
 
-    async def placement_of(self, order_id: str) -> CommandRow | None:
-        """Return the placement that led to this order, or None."""
-        found = await self._commands("order_id = ANY($2) AND kind = 'place'", [order_id])
-        return next(iter(found.values()), None)
+    async def placements_of(self, order_ids: Sequence[str]) -> dict[str, CommandRow]:
+        """Return the placements that led to these orders, by command_id."""
+        return await self._commands("order_id = ANY($2) AND kind = 'place'", order_ids)
+
+    async def open_in(self, states: Sequence[State]) -> list[CommandRow]:
+        """Return commands not at rest that are in one of these states, oldest first."""
+        rows = await self._connection.fetch(
+            f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
+            "WHERE account = $1 AND is_open AND state = ANY($2) ORDER BY serial",
+            self._account,
+            list(states),
+        )
+        return [command_row(row) for row in rows]
 
     async def save(self, after: CommandRow, *, was: State) -> None:
         """Write what may change of a command.
@@ -164,9 +176,12 @@ class Change:
             order.observed_us,
         )
 
-    async def bury(self, target_command_id: str, *, by_command_id: str) -> None:
-        """Leave a tombstone: this placement, should it come, is not to be sent."""
-        await self._connection.execute(
+    async def bury(self, target_command_id: str, *, by_command_id: str) -> bool:
+        """Leave a tombstone: this placement, should it come, is not to be sent.
+
+        Return False where one stood already.
+        """
+        tag = await self._connection.execute(
             "INSERT INTO order_tombstones "
             "(account, target_command_id, by_command_id, at_us, fence) "
             "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -176,6 +191,7 @@ class Change:
             self.at_us,
             self._fence,
         )
+        return tag == "INSERT 0 1"
 
     async def buried(self, command_ids: Sequence[str]) -> dict[str, str]:
         """Return, of these placements, those with a tombstone, with the cancel that left it."""
@@ -197,24 +213,36 @@ class Change:
         )
         return [(row["state"], row["scope"]) for row in rows]
 
-    async def last_events(self, command_ids: Sequence[str]) -> dict[str, OrderEvent]:
-        """Return the newest event of each of these commands, by command_id."""
+    async def last_steps(self, command_ids: Sequence[str]) -> dict[str, OrderEvent]:
+        """Return the newest step told of each of these commands, by command_id."""
         rows = await self._connection.fetch(
             "SELECT DISTINCT ON (command_id) command_id, payload FROM order_events "
-            "WHERE account = $1 AND command_id = ANY($2) ORDER BY command_id, sequence DESC",
+            "WHERE account = $1 AND command_id = ANY($2) AND is_step "
+            "ORDER BY command_id, sequence DESC",
             self._account,
             list(command_ids),
         )
-        return {
+        committed = {
             row["command_id"]: msgspec.json.decode(row["payload"], type=OrderEvent) for row in rows
         }
+        wanted = self.steps.keys() & set(command_ids)
+        return {**committed, **{each: self.steps[each] for each in wanted}}
 
-    def emit(self, event: OrderEvent) -> None:
-        """Give the event the account's next number; it is committed with the change."""
-        number = self._sequence + len(self.events) + 1
-        self.events.append(
-            msgspec.structs.replace(event, sequence=number, account=self._account, at_us=self.at_us)
+    def emit(self, event: OrderEvent, *, is_step: bool = True) -> None:
+        """Give the event the account's next number; it is committed with the change.
+
+        What only answers a repeated command is no step of it.
+        """
+        numbered = msgspec.structs.replace(
+            event,
+            sequence=self._sequence + len(self.events) + 1,
+            account=self._account,
+            at_us=self.at_us,
         )
+        self.events.append(numbered)
+        if is_step:
+            self.steps[numbered.command_id] = numbered
+            self._step_numbers.add(numbered.sequence)
 
     async def flush(self) -> None:
         """Write the events; the journal calls it just before the commit."""
@@ -228,6 +256,7 @@ class Change:
             [event.sequence for event in self.events],
             [event.command_id for event in self.events],
             [encode(event)[JSON_FIELD] for event in self.events],
+            [event.sequence in self._step_numbers for event in self.events],
         )
 
     async def _commands(self, condition: str, wanted: Sequence[str]) -> dict[str, CommandRow]:

@@ -19,6 +19,7 @@ from shared.store.rows import (
     order_row,
 )
 from shared.store.seat import Seat
+from shared.wire.orders import State
 
 #: Commands, orders or events handed out in one answer.
 ROWS_MAX = 5_000
@@ -103,6 +104,16 @@ class Journal:
                 list(order_ids),
             )
         return {row["order_id"]: order_row(row) for row in rows}
+
+    async def counts(self) -> dict[State, int]:
+        """Return how many commands are not at rest, by state."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT state, count(*) AS commands FROM order_commands "
+                "WHERE account = $1 AND is_open GROUP BY state",
+                self._account,
+            )
+        return {State(row["state"]): row["commands"] for row in rows}
 
     async def unpublished(self, count_max: int) -> list[StoredEvent]:
         """Return events that may not have been published yet, in order."""

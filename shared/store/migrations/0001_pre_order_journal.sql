@@ -74,12 +74,15 @@ CREATE TABLE order_events (
     sequence     bigint  NOT NULL,
     command_id   text    NOT NULL,
     payload      bytea   NOT NULL,
+    -- False for what only answers a repeated command.
+    is_step      boolean NOT NULL,
     is_published boolean NOT NULL DEFAULT false,
     fence        bigint  NOT NULL,
     PRIMARY KEY (account, sequence)
 );
 CREATE INDEX order_events_unpublished ON order_events (account, sequence) WHERE NOT is_published;
-CREATE INDEX order_events_of_command ON order_events (account, command_id, sequence);
+CREATE INDEX order_events_of_command ON order_events (account, command_id, sequence)
+    WHERE is_step;
 
 -- What may be sent: the strictest of the rows that apply wins; no row means ACTIVE.
 CREATE TABLE trading_states (

@@ -151,13 +151,14 @@ async def test_orders_are_kept_by_their_id_as_last_seen(journal):
     assert (kept.status, kept.is_terminal) == ("COMPLETE", True)
 
 
-async def test_last_event_of_each_command_is_its_newest(journal):
+async def test_last_step_of_each_command_is_its_newest_whatever_repeats_were_answered(journal):
     async with journal.change(at_us=5) as change:
         change.emit(told("cmd-0001"))
         change.emit(told("cmd-0001", event="refused"))
         change.emit(told("cmd-0002"))
+        change.emit(told("cmd-0002", event="conflict"), is_step=False)
     async with journal.change(at_us=6) as change:
-        last = await change.last_events(["cmd-0001", "cmd-0002"])
+        last = await change.last_steps(["cmd-0001", "cmd-0002"])
     assert {name: event.event for name, event in last.items()} == {
         "cmd-0001": "refused",
         "cmd-0002": "received",

@@ -1,0 +1,73 @@
+"""What it means that the order book does not show what was sent.
+
+One look proves nothing: an order has taken 90 seconds to show. Each of the settle times counts one
+look made after it; when all have counted, a person has to look. The book is cleared overnight, so
+what was sent on an earlier day is never judged by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+
+import msgspec
+
+from shared.resilience.windows import per_day
+from shared.wire.orders import Reason
+
+#: The day that order books, their limits, their numbers belong to: midnight to midnight in India.
+_DAY = per_day(1)
+
+
+class Absent(Enum):
+    """What follows from one more look that did not settle a command."""
+
+    WAIT = auto()
+    GIVE_UP = auto()
+
+
+class Looks(msgspec.Struct, frozen=True):
+    """How many looks have counted, and when the next may, Unix microseconds."""
+
+    counted: int
+    next_us: int
+
+
+def first_look(sent_us: int, settle_s: Sequence[float]) -> Looks:
+    """Return the count at the start: the first look counts once the first time has passed."""
+    return Looks(0, sent_us + _us(settle_s[0]))
+
+
+def count_look(
+    looks: Looks, *, began_us: int, sent_us: int, settle_s: Sequence[float]
+) -> tuple[Looks, Absent]:
+    """Count a look that began at `began_us` and did not show the order."""
+    if began_us < looks.next_us:
+        return looks, Absent.WAIT
+    counted = looks.counted + 1
+    if counted >= len(settle_s):
+        return Looks(counted, looks.next_us), Absent.GIVE_UP
+    # After a restart all times may lie in the past; looks in quick succession are still only one.
+    next_us = max(sent_us + _us(settle_s[counted]), began_us + _us(settle_s[0]))
+    return Looks(counted, next_us), Absent.WAIT
+
+
+def is_of_earlier_day(sent_us: int, now_us: int) -> bool:
+    """Tell whether the book that would show the order may have been cleared since."""
+    return _DAY.index(sent_us * 1000) < _DAY.index(now_us * 1000)
+
+
+NEVER_SEEN = Reason(
+    code="never_seen",
+    sentence="no look at the order book has shown it; a person has to look before anything is sent",
+)
+NOT_IN_EFFECT = Reason(
+    code="not_in_effect", sentence="no look at the order book has shown the change in effect"
+)
+BOOK_CLEARED = Reason(
+    code="book_cleared", sentence="the day ended before the order book told how it ended"
+)
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1_000_000)

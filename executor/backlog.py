@@ -1,0 +1,111 @@
+"""Which claimed command goes next.
+
+Cancels first, then in the order of their claim. A modify waits while another modify of the same
+order is on its way; a command that cannot go yet is parked until something happens. What is at
+work is not handed out twice.
+"""
+
+from __future__ import annotations
+
+import heapq
+from enum import Enum, auto
+from typing import Final
+
+from shared.store.rows import CommandRow
+
+PRIORITY_CANCEL: Final = 0
+PRIORITY_NORMAL: Final = 1
+
+
+class _Place(Enum):
+    QUEUED = auto()
+    PARKED = auto()
+    AT_WORK = auto()
+
+
+def priority_of(kind: str) -> int:
+    """Return the place of a kind in the queue, the smallest first."""
+    return PRIORITY_CANCEL if kind == "cancel" else PRIORITY_NORMAL
+
+
+class Backlog:
+    """Commands that are claimed but not yet sent."""
+
+    def __init__(self) -> None:
+        # A command may stand in the heap more than once; only its place says where it is.
+        self._heap: list[tuple[int, int, str]] = []
+        self._rows: dict[str, CommandRow] = {}
+        self._places: dict[str, _Place] = {}
+        self._busy: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: CommandRow) -> None:
+        """Take in a command; one that is here already is left as it is."""
+        if row.command_id not in self._rows:
+            self._queue(row)
+
+    def take(self, *, cancels_only: bool = False) -> CommandRow | None:
+        """Hand out the next command, or None; give it back with `done`, `park` or `put_back`."""
+        held: list[tuple[int, int, str]] = []
+        taken: CommandRow | None = None
+        while self._heap and taken is None:
+            if cancels_only and self._heap[0][0] != PRIORITY_CANCEL:
+                break
+            item = heapq.heappop(self._heap)
+            if self._places.get(item[2]) is not _Place.QUEUED:
+                continue
+            if _lane(self._rows[item[2]]) in self._busy:
+                held.append(item)
+            else:
+                taken = self._rows[item[2]]
+        for item in held:
+            heapq.heappush(self._heap, item)
+        return None if taken is None else self._hand_out(taken)
+
+    def take_expired(self, now_us: int) -> CommandRow | None:
+        """Hand out a waiting command whose time has passed, or None."""
+        for command_id, row in self._rows.items():
+            is_waiting = self._places[command_id] is not _Place.AT_WORK
+            if is_waiting and row.valid_until_us is not None and now_us >= row.valid_until_us:
+                return self._hand_out(row)
+        return None
+
+    def done(self, row: CommandRow) -> None:
+        """Forget a command that has been sent or has ended."""
+        self._busy.discard(_lane(row))
+        self._rows.pop(row.command_id, None)
+        self._places.pop(row.command_id, None)
+
+    def park(self, row: CommandRow) -> None:
+        """Put a command aside until `wake`."""
+        self._busy.discard(_lane(row))
+        self._places[row.command_id] = _Place.PARKED
+
+    def put_back(self, row: CommandRow) -> None:
+        """Return a command to its place in the queue."""
+        self._busy.discard(_lane(row))
+        self._queue(row)
+
+    def wake(self) -> None:
+        """Put what is parked back into the queue."""
+        for command_id, place in self._places.items():
+            if place is _Place.PARKED:
+                self._queue(self._rows[command_id])
+
+    def _queue(self, row: CommandRow) -> None:
+        self._rows[row.command_id] = row
+        self._places[row.command_id] = _Place.QUEUED
+        heapq.heappush(self._heap, (row.priority, row.serial, row.command_id))
+
+    def _hand_out(self, row: CommandRow) -> CommandRow:
+        self._places[row.command_id] = _Place.AT_WORK
+        self._busy.add(_lane(row))
+        return row
+
+
+def _lane(row: CommandRow) -> str:
+    if row.kind == "modify":
+        return f"modify of {row.target_command_id or row.order_id}"
+    return row.command_id

@@ -1,0 +1,163 @@
+"""What the executor asks of the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from shared.errors import (
+    KiteError,
+    KiteOutcomeUnknown,
+    KiteRejected,
+    KiteSessionExpired,
+    KiteThrottled,
+    KiteUnavailable,
+)
+from shared.kite.orders import KiteOrders, changed_order, new_order
+from shared.kite.session import KiteSessions
+from shared.wire.orders import Cancel, Command, Modify, Place
+
+
+class Broker(Protocol):
+    """The order desk; writes raise as `classify` lists, reads raise KiteError."""
+
+    async def place(self, place: Place, tag: str) -> str:
+        """Place an order and return its order_id."""
+        ...
+
+    async def modify(self, order_id: str, variety: str, modify: Modify) -> str:
+        """Change an order and return its order_id."""
+        ...
+
+    async def cancel(self, order_id: str, variety: str) -> str:
+        """Cancel an order and return its order_id."""
+        ...
+
+    async def book(self) -> Sequence[bytes]:
+        """Return every order row of the day as JSON, of a session proven alive."""
+        ...
+
+    async def history(self, order_id: str) -> Sequence[bytes]:
+        """Return an order's rows as JSON, oldest first."""
+        ...
+
+
+class KiteBroker:
+    """Zerodha, as an order desk."""
+
+    def __init__(self, orders: KiteOrders, sessions: KiteSessions) -> None:
+        self._orders = orders
+        self._sessions = sessions
+
+    async def place(self, place: Place, tag: str) -> str:
+        """Place an order and return its order_id."""
+        return await self._orders.place(new_order(place, tag=tag))
+
+    async def modify(self, order_id: str, variety: str, modify: Modify) -> str:
+        """Change an order and return its order_id."""
+        changed = changed_order(modify, order_id=order_id)
+        return await self._orders.modify(msgspec.structs.replace(changed, variety=variety))
+
+    async def cancel(self, order_id: str, variety: str) -> str:
+        """Cancel an order and return its order_id."""
+        return await self._orders.cancel(order_id, variety=variety)
+
+    async def book(self) -> Sequence[bytes]:
+        """Return every order row of the day as JSON, of a session proven alive.
+
+        Raises:
+            KiteError: it was not read.
+        """
+        rows = await self._orders.book()
+        if not rows:
+            # A dead token has been answered with empty lists; nothing is absent from those.
+            await self._sessions.profile()
+        return [bytes(row) for row in rows]
+
+    async def history(self, order_id: str) -> Sequence[bytes]:
+        """Return an order's rows as JSON, oldest first.
+
+        Raises:
+            KiteError: they were not read.
+        """
+        return [bytes(row) for row in await self._orders.history(order_id)]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One order request as it leaves."""
+
+    command: Command
+    order_id: str
+    variety: str
+    tag: str
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The broker took it under this order_id."""
+
+    order_id: str
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The broker said no for certain; `is_session` where the session is dead."""
+
+    message: str
+    error_type: str = ""
+    is_session: bool = False
+
+
+class NotExecuted(msgspec.Struct, frozen=True):
+    """It certainly did not happen; `pause_s` where the broker's rate limit refused it."""
+
+    message: str
+    pause_s: float = 0.0
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Nobody knows."""
+
+    message: str
+
+
+Outcome = Taken | Refused | NotExecuted | Lost
+
+
+async def send(broker: Broker, request: Request) -> Outcome:
+    """Send once and return what is known of it afterwards.
+
+    Raises:
+        KiteError: never; every one becomes an outcome, an unexpected one the most careful.
+    """
+    try:
+        return Taken(await _call(broker, request))
+    except KiteError as error:
+        return classify(error)
+
+
+def classify(error: KiteError) -> Outcome:
+    """Return the outcome an error of a write stands for."""
+    match error:
+        case KiteSessionExpired():
+            return Refused(str(error), error.error_type, is_session=True)
+        case KiteRejected():
+            return Refused(str(error), error.error_type)
+        case KiteThrottled():
+            return NotExecuted(str(error), error.retry_after_s)
+        case KiteUnavailable():
+            return NotExecuted(str(error))
+        case KiteOutcomeUnknown():
+            return Lost(str(error))
+        case _:
+            return Lost(f"{type(error).__name__}: {error}")
+
+
+async def _call(broker: Broker, request: Request) -> str:
+    match request.command:
+        case Place() as place:
+            return await broker.place(place, request.tag)
+        case Modify() as modify:
+            return await broker.modify(request.order_id, request.variety, modify)
+        case Cancel():
+            return await broker.cancel(request.order_id, request.variety)

@@ -1,0 +1,204 @@
+"""What is to be done with a claimed command, given all that is known."""
+
+from __future__ import annotations
+
+import msgspec
+
+from executor.guard import Instrument, is_expired, refuse_modify, refuse_place, refuse_trading
+from executor.lifecycle import UNSENT, is_open
+from executor.reducer import BrokerOrder
+from shared.store.rows import CommandRow
+from shared.wire.orders import Cancel, Command, Modify, Place, Reason, State
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's own limits."""
+
+    placements_per_day_max: int
+    modifications_max: int
+    target_wait_us: int
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a decision rests on; `placement` and `order` are those the command names."""
+
+    row: CommandRow
+    command: Command
+    now_us: int
+    limits: Limits
+    placement: CommandRow | None = None
+    order: BrokerOrder | None = None
+    modifications: int = 0
+    instrument: Instrument | None = None
+    switches: tuple[tuple[str, str], ...] = ()
+    placements_today: int = 0
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
+    """Let it go; `order_id` and `variety` are the order's, for a modify or a cancel."""
+
+    order_id: str = ""
+    variety: str = ""
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """End it here."""
+
+    reason: Reason
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """Its time has passed."""
+
+
+class EndBoth(msgspec.Struct, frozen=True):
+    """The placement has not left: neither it nor its cancel is sent."""
+
+    placement: CommandRow
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Ask again when something has happened; `bury` where the placement has not even been read."""
+
+    bury: bool = False
+
+
+#: What keeps a command here.
+Stay = Refuse | Expire | EndBoth | Wait
+Decision = Send | Stay
+
+
+def decide(facts: Facts) -> Decision:
+    """Return what to do with a command that has not been sent."""
+    if is_expired(facts.row.valid_until_us, facts.now_us):
+        return Expire()
+    match facts.command:
+        case Place() as place:
+            return _decide_place(place, facts)
+        case Modify() as modify:
+            return _decide_modify(modify, facts)
+        case Cancel() as cancel:
+            return _decide_cancel(cancel, facts)
+
+
+def _decide_place(place: Place, facts: Facts) -> Decision:
+    reason = (
+        refuse_trading(facts.switches)
+        or refuse_place(place, facts.instrument)
+        or _refuse_day(facts.placements_today, facts.limits.placements_per_day_max)
+    )
+    return Refuse(reason) if reason else Send(variety=place.variety)
+
+
+def _decide_modify(modify: Modify, facts: Facts) -> Decision:
+    reason = refuse_trading(facts.switches) or _refuse_naming(modify)
+    if reason is not None:
+        return Refuse(reason)
+    if facts.placement is not None and facts.placement.state in UNSENT:
+        return Wait()
+    target = _target(facts, modify)
+    if not isinstance(target, Send):
+        return target
+    if facts.order is None:
+        return Wait() if facts.placement is not None else Refuse(_UNKNOWN_ORDER)
+    refused = refuse_modify(
+        modify,
+        facts.order,
+        modifications=facts.modifications,
+        modifications_max=facts.limits.modifications_max,
+        instrument=facts.instrument,
+    )
+    return Refuse(refused) if refused else target
+
+
+def _decide_cancel(cancel: Cancel, facts: Facts) -> Decision:
+    reason = _refuse_naming(cancel)
+    if reason is not None:
+        return Refuse(reason)
+    if cancel.target_command_id is not None and facts.placement is None:
+        waited_us = facts.now_us - facts.row.received_us
+        is_over = waited_us >= facts.limits.target_wait_us
+        return Refuse(_UNREAD_PLACEMENT) if is_over else Wait(bury=True)
+    if facts.placement is not None and facts.placement.state in UNSENT:
+        return EndBoth(facts.placement)
+    return _target(facts, cancel)
+
+
+def _target(facts: Facts, command: Modify | Cancel) -> Decision:
+    """Say which order a modify or cancel goes to, or why to none."""
+    placement, order = facts.placement, facts.order
+    if command.target_command_id is not None and placement is None:
+        return Refuse(_UNKNOWN_PLACEMENT)
+    if placement is not None and placement.kind != "place":
+        return Refuse(_NOT_A_PLACEMENT)
+    if (order is not None and order.is_terminal) or _has_ended(placement):
+        state = order.status if order is not None else str(placement and placement.state)
+        return Refuse(_ended(state))
+    order_id = command.order_id or (placement and placement.order_id)
+    if order_id:
+        return Send(order_id=order_id, variety=order.variety if order else command.variety)
+    if placement is not None and placement.state is State.MANUAL:
+        return Refuse(_IN_DOUBT)
+    return Wait()
+
+
+def _has_ended(placement: CommandRow | None) -> bool:
+    if placement is None or placement.state is State.MANUAL:
+        return False
+    return not is_open(placement.kind, placement.state)
+
+
+def _refuse_naming(command: Modify | Cancel) -> Reason | None:
+    if (command.target_command_id is None) != (command.order_id is None):
+        return None
+    given = "both" if command.order_id is not None else "neither"
+    return Reason(
+        code="target_ambiguous",
+        sentence=f"exactly one of target_command_id and order_id is needed, {given} given",
+        field="target_command_id",
+        measured=given,
+        limit="one",
+    )
+
+
+def _refuse_day(sent_today: int, most: int) -> Reason | None:
+    if sent_today < most:
+        return None
+    return Reason(
+        code="day_limit",
+        sentence=f"{sent_today} placements were sent today, the limit is {most}",
+        measured=str(sent_today),
+        limit=str(most),
+    )
+
+
+def _ended(state: str) -> Reason:
+    return Reason(
+        code="target_ended", sentence=f"the order is {state} already", measured=state, limit="open"
+    )
+
+
+_UNKNOWN_PLACEMENT = Reason(
+    code="target_unknown",
+    sentence="no placement with this target_command_id has been read",
+    field="target_command_id",
+)
+_UNREAD_PLACEMENT = Reason(
+    code="target_unknown",
+    sentence="no placement with this target_command_id was read in time; should it still come, "
+    "it will not be sent",
+    field="target_command_id",
+)
+_UNKNOWN_ORDER = Reason(
+    code="target_unknown", sentence="no order with this order_id has been seen", field="order_id"
+)
+_NOT_A_PLACEMENT = Reason(
+    code="target_not_a_placement",
+    sentence="target_command_id names a modify or a cancel",
+    field="target_command_id",
+)
+_IN_DOUBT = Reason(
+    code="target_manual",
+    sentence="nobody knows whether the order exists; a person has to look",
+    field="target_command_id",
+)

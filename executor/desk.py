@@ -1,0 +1,41 @@
+"""What a command needs on its way."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from executor.broker import Broker
+from executor.crash import CrashHook
+from executor.knowledge import Knowledge
+from executor.pace import Pace
+from executor.steady import Patience
+from shared.clock import Clock
+from shared.store.journal import Journal
+
+
+class Verdict(Enum):
+    """What the backlog does with a command afterwards."""
+
+    DONE = auto()
+    PARK = auto()
+    BACK = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One account's desk; `look_soon` asks for a look at the order book."""
+
+    account: str
+    journal: Journal
+    broker: Broker
+    knowledge: Knowledge
+    pace: Pace
+    patience: Patience
+    clock: Clock
+    attempts_max: int
+    attempt_gap_s: float
+    crash_point: CrashHook
+    stopping: asyncio.Event
+    look_soon: asyncio.Event = field(default_factory=asyncio.Event)

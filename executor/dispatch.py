@@ -1,0 +1,108 @@
+"""Hands claimed commands to the handler, as many at a time as settings allow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from executor.backlog import Backlog
+from executor.desk import Desk, Verdict
+from executor.handler import Handler
+from executor.metrics import QUEUED
+from executor.settings import BehaviourSettings
+from shared.runtime.supervise import pause
+from shared.store.rows import CommandRow
+
+#: How often what is parked, or has expired, is looked at without any other cause.
+SWEEP_S: Final = 0.5
+
+
+class Dispatcher:
+    """Owns the tasks that handle commands."""
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        backlog: Backlog,
+        handler: Handler,
+        behaviour: BehaviourSettings,
+        work: asyncio.Event,
+    ) -> None:
+        self._desk = desk
+        self._backlog = backlog
+        self._handler = handler
+        self._behaviour = behaviour
+        self._work = work
+        self._at_work = {"cancel": 0, "other": 0}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Hand out until `stopping`, then wait for what is on its way."""
+        async with asyncio.TaskGroup() as group:
+            while not stopping.is_set():
+                self._work.clear()
+                self._hand_out(group)
+                QUEUED.set(len(self._backlog))
+                await self._until_work(stopping)
+
+    async def _until_work(self, stopping: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(SWEEP_S):
+                await self._work.wait()
+        except TimeoutError:
+            if not stopping.is_set():
+                self._backlog.wake()
+
+    def _hand_out(self, group: asyncio.TaskGroup) -> None:
+        now_us = self._desk.clock.now_ns() // 1000
+        while (row := self._backlog.take_expired(now_us)) is not None:
+            self._start(group, row, is_expired=True)
+        while (row := self._next()) is not None:
+            self._start(group, row, is_expired=False)
+
+    def _next(self) -> CommandRow | None:
+        gate = self._desk.patience.gate
+        if not gate.passes("cancel") or self._at_work["cancel"] >= self._behaviour.cancels_max:
+            return None
+        is_full = self._at_work["other"] >= self._behaviour.sends_max
+        return self._backlog.take(cancels_only=is_full or not gate.passes("place"))
+
+    def _start(self, group: asyncio.TaskGroup, row: CommandRow, *, is_expired: bool) -> None:
+        self._at_work[_class(row)] += 1
+        group.create_task(
+            self._work_on(row, is_expired=is_expired), name=f"command {row.command_id}"
+        )
+
+    async def _work_on(self, row: CommandRow, *, is_expired: bool) -> None:
+        verdicts: list[Verdict] = []
+
+        async def handle() -> None:
+            if is_expired:
+                verdicts.append(await self._handler.consider(row) or Verdict.BACK)
+            else:
+                verdicts.append(await self._handler.handle(row))
+
+        try:
+            if not await self._desk.patience.tried(handle, name="handle"):
+                await pause(self._desk.stopping, self._behaviour.retry_s_min)
+                verdicts.append(Verdict.BACK)
+        finally:
+            self._at_work[_class(row)] -= 1
+        self._give_back(row, verdicts[-1])
+
+    def _give_back(self, row: CommandRow, verdict: Verdict) -> None:
+        match verdict:
+            case Verdict.DONE:
+                self._backlog.done(row)
+                # What waited for this command, or for its order, may go now.
+                self._backlog.wake()
+            case Verdict.PARK:
+                self._backlog.park(row)
+                return
+            case Verdict.BACK:
+                self._backlog.put_back(row)
+        self._work.set()
+
+
+def _class(row: CommandRow) -> str:
+    return "cancel" if row.kind == "cancel" else "other"

@@ -1,0 +1,37 @@
+"""Whether two commands of one command_id are the same command.
+
+Every field counts but command_id itself, valid_until_us included: whoever repeats a command repeats
+it unchanged. Numbers count by value, so 101.50, "101.5" and 1.015e2 are one price; a field left out
+counts as its default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+
+import msgspec
+
+from shared.wire.orders import Command
+
+FINGERPRINT_BYTES = 32
+
+
+def fingerprint(command: Command) -> bytes:
+    """Return 32 bytes that are equal for equal commands, whatever their spelling."""
+    fields = {
+        name: _canonical(getattr(command, name))
+        for name in command.__struct_fields__
+        if name != "command_id"
+    }
+    kind = type(command).__struct_config__.tag
+    return hashlib.sha256(msgspec.json.encode({**fields, "kind": kind}, order="sorted")).digest()
+
+
+def _canonical(value: object) -> object:
+    if isinstance(value, Decimal):
+        # Zero first: normalize() keeps the exponent's sign of nothing, and -0 equals 0.
+        return format(value.normalize(), "f") if value else "0"
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,157 @@
+"""One command from its claim to its outcome."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from executor.broker import Outcome, Request, send
+from executor.claims import CANCELLED_UNSENT
+from executor.crash import CrashPoint
+from executor.decide import EndBoth, Expire, Facts, Refuse, Send, Stay, Wait, decide
+from executor.desk import Desk, Verdict
+from executor.lifecycle import UNSENT, Step
+from executor.metrics import ANSWER, SENT, TO_WIRE
+from executor.moves import move
+from executor.record import Recorder
+from executor.tag import tag_of
+from executor.telling import Told, tell
+from shared.errors import StoreError
+from shared.store.change import Change
+from shared.store.rows import CommandRow
+from shared.wire.orders import Place, Reason, State
+
+
+class Handler:
+    """Brings commands to the broker, each at most once."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._recorder = Recorder(desk)
+        #: Commands whose SENDING may have been committed although nothing was sent.
+        self._in_doubt: set[str] = set()
+
+    async def handle(self, row: CommandRow) -> Verdict:
+        """Judge the command, wait for its turn, commit SENDING, send it, commit what came of it.
+
+        Raises:
+            StoreError: PostgreSQL is away; nothing was sent.
+            StreamError: Redis is away; nothing was sent.
+            LeaseLost: another executor holds the account; nothing was sent.
+        """
+        if row.kind != "place" and (verdict := await self.consider(row)) is not None:
+            return verdict
+        if not await self._desk.pace.turn(row):
+            return Verdict.BACK
+        self._desk.crash_point(CrashPoint.BEFORE_SENDING)
+        request = await self._begin(row)
+        if isinstance(request, Verdict):
+            return request
+        self._desk.crash_point(CrashPoint.BEFORE_WIRE)
+        outcome = await self._send(row, request)
+        self._desk.crash_point(CrashPoint.AFTER_WIRE)
+        verdict = await self._recorder.record(row.command_id, request, outcome)
+        self._desk.crash_point(CrashPoint.AFTER_OUTCOME)
+        return verdict
+
+    async def consider(self, row: CommandRow) -> Verdict | None:
+        """End, or park, a command that will not be sent; None where it may go.
+
+        Raises:
+            StoreError: PostgreSQL is away.
+        """
+        async with self._desk.journal.change(at_us=self._now_us()) as change:
+            facts = await self._facts(change, row)
+            if facts is None:
+                return Verdict.DONE
+            decision = decide(facts)
+            return None if isinstance(decision, Send) else await _end(change, facts, decision)
+
+    async def _begin(self, row: CommandRow) -> Request | Verdict:
+        """Commit SENDING with the tag, or what keeps the command from it."""
+        await self._desk.knowledge.count_day(self._now_us())
+        try:
+            async with self._desk.journal.change(at_us=self._now_us()) as change:
+                facts = await self._facts(change, row)
+                if facts is None:
+                    return Verdict.DONE
+                decision = decide(facts)
+                if not isinstance(decision, Send):
+                    return await _end(change, facts, decision)
+                sending = await self._commit_sending(change, facts, decision)
+        except StoreError:
+            self._in_doubt.add(row.command_id)
+            raise
+        self._desk.knowledge.note_sent(sending)
+        return Request(
+            command=facts.command,
+            order_id=decision.order_id,
+            variety=decision.variety,
+            tag=sending.tag or "",
+        )
+
+    async def _facts(self, change: Change, row: CommandRow) -> Facts | None:
+        """Return what is known of the command, None where it has left this desk already."""
+        current = (await change.commands([row.command_id]))[row.command_id]
+        if row.command_id in self._in_doubt and current.state is State.SENDING:
+            current = await move(change, current, Step.NOT_SENT)
+        self._in_doubt.discard(row.command_id)
+        if current.state not in UNSENT:
+            return None
+        return await self._desk.knowledge.gather(change, current)
+
+    async def _commit_sending(self, change: Change, facts: Facts, decision: Send) -> CommandRow:
+        is_place = isinstance(facts.command, Place)
+        row = replace(
+            facts.row,
+            tag=tag_of(self._desk.account, facts.row.command_id) if is_place else None,
+            order_id=decision.order_id or None,
+            attempts=facts.row.attempts + 1,
+            sending_us=change.at_us,
+        )
+        if row.kind == "modify":
+            known = (await change.orders([decision.order_id]))[decision.order_id]
+            await change.save_order(replace(known, modifications=known.modifications + 1))
+        return await move(change, row, Step.SEND, order=facts.order)
+
+    async def _send(self, row: CommandRow, request: Request) -> Outcome:
+        TO_WIRE.observe(max(0, self._now_us() - row.received_us) / 1e6)
+        began_s = self._desk.clock.monotonic_s()
+        outcome = await send(self._desk.broker, request)
+        ANSWER.observe(self._desk.clock.monotonic_s() - began_s)
+        SENT.labels(kind=row.kind, outcome=type(outcome).__name__.lower()).inc()
+        return outcome
+
+    def _now_us(self) -> int:
+        return self._desk.clock.now_ns() // 1000
+
+
+async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
+    """Write what a decision other than Send means."""
+    match decision:
+        case Expire():
+            await move(change, facts.row, Step.EXPIRE, reason=_EXPIRED)
+        case Refuse(reason):
+            await move(change, facts.row, Step.REFUSE, reason=reason)
+        case EndBoth(placement):
+            await move(change, placement, Step.END_UNSENT, reason=CANCELLED_UNSENT)
+            await move(change, facts.row, Step.END_UNSENT)
+        case Wait(bury):
+            await _wait(change, facts, bury=bury)
+            return Verdict.PARK
+    return Verdict.DONE
+
+
+async def _wait(change: Change, facts: Facts, *, bury: bool) -> None:
+    target = facts.row.target_command_id
+    if bury and target is not None:
+        is_first = await change.bury(target, by_command_id=facts.row.command_id)
+        if is_first:
+            change.emit(tell(Told.WAITING, facts.row, reason=_UNREAD))
+
+
+_EXPIRED = Reason(code="expired", sentence="valid_until_us passed before the command was sent")
+_UNREAD = Reason(
+    code="target_unread",
+    sentence="the placement has not been read yet; when it is, it will not be sent",
+    field="target_command_id",
+)

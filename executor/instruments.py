@@ -1,0 +1,72 @@
+"""Lots and ticks of the published instruments."""
+
+from __future__ import annotations
+
+import numpy as np
+from redis.asyncio import Redis
+
+from executor.guard import Instrument
+from shared.errors import MessageError, StreamError
+from shared.runtime.logs import Log
+from shared.streams.published import get_instruments, get_instruments_version
+from shared.wire.decimals import PAISE_PER_RUPEE
+
+#: MCX counts quantities in lots, so a lot says nothing about them.
+#: Source: kite.trade/docs/connect/v3/orders (read 2026-11).
+_COUNTED_IN_LOTS = "MCX"
+
+
+class Instruments:
+    """What is published about instruments; one that is not published is not judged."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._version = 0
+        self._by_name: dict[tuple[str, str], Instrument] = {}
+
+    async def refresh(self) -> None:
+        """Read the instruments again where a newer version is published.
+
+        Raises:
+            StreamError: the Redis of ticks is away.
+        """
+        try:
+            if await get_instruments_version(self._redis) == self._version:
+                return
+            self._version, records = await get_instruments(self._redis)
+        except MessageError:
+            # Nothing is published (yet), or in a layout of another release: judge nothing.
+            self._version, records = 0, None
+        self._by_name = {} if records is None else _by_name(records)
+
+    async def try_refresh(self, log: Log) -> None:
+        """Refresh; where the Redis of ticks is away go on with what is known."""
+        try:
+            await self.refresh()
+        except StreamError as error:
+            log.warning("instruments.not_refreshed", error=str(error))
+
+    def find(self, exchange: str, tradingsymbol: str) -> Instrument | None:
+        """Return what is known of an instrument, or None."""
+        return self._by_name.get((exchange, tradingsymbol))
+
+
+def _by_name(
+    records: np.ndarray[tuple[int, ...], np.dtype[np.void]],
+) -> dict[tuple[str, str], Instrument]:
+    names = zip(records["exchange"].tolist(), records["tradingsymbol"].tolist(), strict=True)
+    steps = zip(records["lot_size"].tolist(), records["tick_size"].tolist(), strict=True)
+    return {
+        (exchange.decode(), symbol.decode()): _instrument(exchange.decode(), lot, tick)
+        for (exchange, symbol), (lot, tick) in zip(names, steps, strict=True)
+    }
+
+
+def _instrument(exchange: str, lot_size: int, tick_size: float) -> Instrument:
+    ticks_paise = tick_size * PAISE_PER_RUPEE
+    # Currency ticks are a quarter of a paisa, finer than any price an order may name.
+    is_whole = abs(ticks_paise - round(ticks_paise)) < 1e-6  # noqa: PLR2004  # rupees are floats there
+    return Instrument(
+        lot_size=0 if exchange == _COUNTED_IN_LOTS else lot_size,
+        tick_size_paise=round(ticks_paise) if is_whole else 0,
+    )

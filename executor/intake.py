@@ -1,0 +1,153 @@
+"""Commands from their stream into the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from executor.backlog import Backlog, priority_of
+from executor.claims import claim
+from executor.crash import CrashPoint
+from executor.desk import Desk
+from executor.fingerprint import fingerprint
+from executor.metrics import CLAIMED, DEAD
+from executor.telling import tell_malformed
+from shared.errors import MessageError
+from shared.store.rows import Encoding, NewCommand
+from shared.streams.entry import Entry
+from shared.streams.reader import GroupReader
+from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD, decode
+from shared.wire.orders import Command, CommandId, Place
+
+#: An entry held for this long without an acknowledgement fell between a read and an error.
+ABANDONED_MS: Final = 5_000
+
+_ENCODINGS: Final[tuple[tuple[bytes, Encoding], ...]] = (
+    (JSON_FIELD, "json"),
+    (MSGPACK_FIELD, "msgpack"),
+)
+
+
+class _Named(msgspec.Struct):
+    command_id: CommandId
+
+
+class Intake:
+    """Claims whatever is read; an entry is acknowledged when its claim is committed."""
+
+    def __init__(
+        self, *, reader: GroupReader, desk: Desk, backlog: Backlog, work: asyncio.Event
+    ) -> None:
+        self._reader = reader
+        self._journal = desk.journal
+        self._backlog = backlog
+        self._clock = desk.clock
+        self._crash_point = desk.crash_point
+        self._work = work
+        self._unclaimed: list[Entry] = []
+        self._unacknowledged: list[Entry] = []
+        self._next_rescue_s = 0.0
+
+    async def take_over(self) -> None:
+        """Claim what an earlier process of this account read and did not acknowledge.
+
+        Raises:
+            StreamError: Redis is away.
+            StoreError: PostgreSQL is away.
+        """
+        await self._reader.ensure()
+        await self._settle()
+        while entries := await self._reader.claim_abandoned(0):
+            await self._take(entries)
+
+    async def step(self) -> None:
+        """Read once, claim, acknowledge.
+
+        Raises:
+            StreamError: Redis is away; what was claimed is acknowledged next time.
+            StoreError: PostgreSQL is away; what was read is claimed next time.
+        """
+        await self._settle()
+        if self._clock.monotonic_s() >= self._next_rescue_s:
+            self._next_rescue_s = self._clock.monotonic_s() + ABANDONED_MS / 1000
+            await self._take(await self._reader.claim_abandoned(ABANDONED_MS))
+        await self._take(await self._reader.read())
+
+    async def _settle(self) -> None:
+        """Finish what a failure interrupted."""
+        await self._acknowledge(())
+        await self._take(())
+
+    async def _take(self, entries: Sequence[Entry]) -> None:
+        self._unclaimed += entries
+        given: list[NewCommand] = []
+        good: list[Entry] = []
+        for entry in tuple(self._unclaimed):
+            try:
+                given.append(_command_of(entry))
+                good.append(entry)
+            except MessageError as error:
+                await self._give_up(entry, str(error))
+                self._unclaimed.remove(entry)
+        if given:
+            await self._claim(given)
+        self._unclaimed.clear()
+        await self._acknowledge(good)
+
+    async def _claim(self, given: Sequence[NewCommand]) -> None:
+        self._crash_point(CrashPoint.BEFORE_CLAIM)
+        async with self._journal.change(at_us=self._clock.now_ns() // 1000) as change:
+            claimed = await claim(change, given)
+        for row in claimed:
+            CLAIMED.labels(kind=row.kind).inc()
+            self._backlog.add(row)
+        self._work.set()
+
+    async def _acknowledge(self, entries: Sequence[Entry]) -> None:
+        self._unacknowledged += entries
+        if not self._unacknowledged:
+            return
+        self._crash_point(CrashPoint.BEFORE_ACKNOWLEDGE)
+        await self._reader.acknowledge(self._unacknowledged)
+        self._crash_point(CrashPoint.AFTER_ACKNOWLEDGE)
+        self._unacknowledged.clear()
+
+    async def _give_up(self, entry: Entry, sentence: str) -> None:
+        command_id = _named_in(entry)
+        if command_id is not None:
+            async with self._journal.change(at_us=self._clock.now_ns() // 1000) as change:
+                is_known = bool(await change.commands([command_id]))
+                event = tell_malformed(command_id, is_known=is_known, sentence=sentence)
+                change.emit(event, is_step=False)
+        await self._reader.dead_letter(entry, sentence, entry.deliveries)
+        DEAD.labels(stream="commands").inc()
+
+
+def _command_of(entry: Entry) -> NewCommand:
+    command: Command = decode(entry.fields, Command)
+    field, encoding = next(each for each in _ENCODINGS if each[0] in entry.fields)
+    kind = str(type(command).__struct_config__.tag)
+    return NewCommand(
+        command_id=command.command_id,
+        kind=kind,
+        fingerprint=fingerprint(command),
+        encoding=encoding,
+        payload=entry.fields[field],
+        priority=priority_of(kind),
+        strategy_id=command.strategy_id,
+        target_command_id=None if isinstance(command, Place) else command.target_command_id,
+        order_id=None if isinstance(command, Place) else command.order_id,
+        valid_until_us=command.valid_until_us,
+    )
+
+
+def _named_in(entry: Entry) -> str | None:
+    """Return the command_id of an entry that is no command, where it can be read."""
+    try:
+        named: _Named = decode(entry.fields, _Named)
+    except MessageError:
+        return None
+    return named.command_id

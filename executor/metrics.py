@@ -1,0 +1,42 @@
+"""Every metric the executor declares."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_WAIT_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30, 180)
+
+CLAIMED: Final = Counter(
+    "tickflow_executor_commands_claimed_total", "Commands taken into the journal.", ["kind"]
+)
+REPEATED: Final = Counter(
+    "tickflow_executor_commands_repeated_total",
+    "Commands whose command_id was known: replayed, or in conflict.",
+    ["outcome"],
+)
+DEAD: Final = Counter("tickflow_executor_entries_dead_total", "Entries given up.", ["stream"])
+EVENTS: Final = Counter(
+    "tickflow_executor_events_published_total", "Order events written to the stream."
+)
+SENT: Final = Counter(
+    "tickflow_executor_requests_total", "Answers to order requests.", ["kind", "outcome"]
+)
+QUEUED: Final = Gauge("tickflow_executor_backlog_commands", "Claimed commands not sent yet.")
+UNSETTLED: Final = Gauge(
+    "tickflow_executor_unknown_commands", "Commands whose outcome is not known."
+)
+LIVING: Final = Gauge("tickflow_executor_open_commands", "Commands not at rest.")
+TO_WIRE: Final = Histogram(
+    "tickflow_executor_received_to_wire_seconds",
+    "From the claim to the request leaving.",
+    buckets=_WAIT_BUCKETS_S,
+)
+ANSWER: Final = Histogram(
+    "tickflow_executor_answer_seconds", "From the request to its answer.", buckets=_WAIT_BUCKETS_S
+)
+LOOKS: Final = Counter("tickflow_executor_looks_total", "Order books read.", ["outcome"])
+FAILURES: Final = Counter(
+    "tickflow_executor_failures_total", "Failures of what the executor depends on.", ["of"]
+)

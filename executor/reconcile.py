@@ -1,0 +1,213 @@
+"""Compares the broker's order book with the journal until nothing is in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from executor import absence
+from executor.absence import Absent, Looks
+from executor.backlog import Backlog
+from executor.desk import Desk
+from executor.gate import Bar
+from executor.lifecycle import Step
+from executor.metrics import LIVING, LOOKS, UNSETTLED
+from executor.moves import move
+from executor.record import RESTARTED
+from executor.reducer import BrokerOrder, parse_row
+from executor.settings import BehaviourSettings
+from executor.sightings import sight
+from shared.errors import KiteError, KiteSessionExpired, MessageError
+from shared.runtime.supervise import pause
+from shared.store.change import Change
+from shared.store.rows import CommandRow
+from shared.streams.writer import Append, StreamWriter
+from shared.wire.codec import encode
+from shared.wire.orders import BrokerUpdate, Reason, State
+from shared.wire.topics import UPDATES
+
+#: Entries of one write to the stream of updates.
+_UPDATES_MAX = 1000
+_FOLLOWED = (State.UNKNOWN, State.ACCEPTED, State.OPEN)
+
+
+class Reconciler:
+    """Looks at the order book: once at the start, then while anything is open."""
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        backlog: Backlog,
+        behaviour: BehaviourSettings,
+        updates: StreamWriter,
+        work: asyncio.Event,
+    ) -> None:
+        self._desk = desk
+        self._backlog = backlog
+        self._behaviour = behaviour
+        self._updates = updates
+        self._work = work
+        self._looks: dict[str, Looks] = {}
+
+    async def doubt_what_was_sending(self) -> None:
+        """Turn every SENDING of an earlier process into UNKNOWN, to be looked for.
+
+        Raises:
+            StoreError: PostgreSQL is away.
+        """
+        async with self._desk.journal.change(at_us=self._now_us()) as change:
+            for row in await change.open_in([State.SENDING]):
+                await move(change, row, Step.LOSE, reason=RESTARTED)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look when asked, and ever more rarely while something is open, until `stopping`."""
+        delay_s = self._behaviour.poll_s_min
+        while not stopping.is_set():
+            if await self._is_asked(delay_s):
+                # What was sent a moment ago is told by events first; the book comes after them.
+                delay_s = self._behaviour.poll_s_min
+                await pause(stopping, delay_s)
+            if not stopping.is_set() and await self._is_needed():
+                await self._desk.patience.tried(self.look, name="look")
+                delay_s = min(delay_s * 2, self._behaviour.poll_s_max)
+
+    async def look(self) -> None:
+        """Read the book once; bring every command where its order is.
+
+        Raises:
+            KiteError: the book was not read.
+            StoreError: PostgreSQL is away.
+            StreamError: the sightings were not passed on; they are in the journal.
+        """
+        began_us = self._now_us()
+        rows = await self._read()
+        sightings = self._parse(rows, began_us)
+        async with self._desk.journal.change(at_us=self._now_us()) as change:
+            news = await sight(change, [order for order, _row in sightings])
+            again = await self._judge(change, sightings, began_us)
+        LOOKS.labels(outcome="read").inc()
+        self._desk.patience.gate.open(Bar.START, Bar.SESSION, Bar.BROKER)
+        for command in again:
+            self._backlog.add(command)
+        self._backlog.wake()
+        self._work.set()
+        changed = {order.order_id for order in news}
+        await self._pass_on([row for order, row in sightings if order.order_id in changed])
+
+    async def _read(self) -> Sequence[bytes]:
+        try:
+            return await self._desk.broker.book()
+        except KiteSessionExpired as error:
+            LOOKS.labels(outcome="session_dead").inc()
+            self._desk.patience.gate.close(Bar.SESSION, str(error))
+            raise
+        except KiteError:
+            LOOKS.labels(outcome="failed").inc()
+            raise
+
+    def _parse(self, rows: Sequence[bytes], began_us: int) -> list[tuple[BrokerOrder, bytes]]:
+        parsed: list[tuple[BrokerOrder, bytes]] = []
+        for row in rows:
+            try:
+                # A row is as old as the request for it may be.
+                parsed.append((parse_row(row, observed_us=began_us), row))
+            except MessageError as error:
+                LOOKS.labels(outcome="row_unreadable").inc()
+                self._desk.patience.log.warning("order.row_unreadable", error=str(error))
+        return parsed
+
+    async def _judge(
+        self, change: Change, sightings: Sequence[tuple[BrokerOrder, bytes]], began_us: int
+    ) -> list[CommandRow]:
+        """Draw the conclusions from what the book does not show; return cancels to issue again."""
+        book = {order.order_id: order for order, _row in sightings}
+        again: list[CommandRow] = []
+        followed = await change.open_in(_FOLLOWED)
+        self._looks = {
+            row.command_id: self._looks[row.command_id]
+            for row in followed
+            if row.command_id in self._looks
+        }
+        for row in followed:
+            order = book.get(row.order_id or "")
+            if _is_to_reissue(row, order, began_us):
+                again.append(await move(change, row, Step.REISSUE))
+                continue
+            reason = self._given_up(row, order, began_us)
+            if reason is not None:
+                self._desk.patience.log.warning(
+                    "order.given_up", command_id=row.command_id, tag=row.tag, code=reason.code
+                )
+                await move(change, row, Step.GIVE_UP, reason=reason)
+        return again
+
+    def _given_up(self, row: CommandRow, order: BrokerOrder | None, began_us: int) -> Reason | None:
+        """Return why a person has to look at the command, or None while there is hope."""
+        sent_us = row.sending_us or row.received_us
+        if absence.is_of_earlier_day(sent_us, began_us) and (order is None or row.kind != "place"):
+            return absence.BOOK_CLEARED
+        if row.state is not State.UNKNOWN or (row.kind == "cancel" and order is not None):
+            return None
+        settle_s = self._behaviour.settle_s
+        looks = self._looks.get(row.command_id) or absence.first_look(sent_us, settle_s)
+        looks, verdict = absence.count_look(
+            looks, began_us=began_us, sent_us=sent_us, settle_s=settle_s
+        )
+        self._looks[row.command_id] = looks
+        if verdict is Absent.WAIT:
+            return None
+        return absence.NEVER_SEEN if row.kind == "place" else absence.NOT_IN_EFFECT
+
+    async def _pass_on(self, rows: Sequence[bytes]) -> None:
+        """Tell the stream of updates what only the poll has seen."""
+        for start in range(0, len(rows), _UPDATES_MAX):
+            updates = [
+                BrokerUpdate(source="poll", received_at_us=self._now_us(), row=msgspec.Raw(row))
+                for row in rows[start : start + _UPDATES_MAX]
+            ]
+            await self._updates.append(
+                [Append(UPDATES, self._desk.account, encode(update)) for update in updates]
+            )
+
+    async def _is_needed(self) -> bool:
+        """Tell whether the book could change anything that is known."""
+        counts: dict[State, int] = {}
+
+        async def count() -> None:
+            counts.update(await self._desk.journal.counts())
+
+        if not await self._desk.patience.tried(count, name="count"):
+            return False
+        LIVING.set(sum(counts.values()))
+        UNSETTLED.set(counts.get(State.UNKNOWN, 0))
+        gate = self._desk.patience.gate
+        is_held = any(gate.is_closed(bar) for bar in (Bar.START, Bar.SESSION, Bar.BROKER))
+        return is_held or any(counts.get(state) for state in _FOLLOWED)
+
+    async def _is_asked(self, delay_s: float) -> bool:
+        """Wait `delay_s`, less where a look may count sooner; tell whether somebody asked."""
+        due_us = min((looks.next_us for looks in self._looks.values()), default=None)
+        if due_us is not None:
+            due_s = (due_us - self._now_us()) / 1e6
+            delay_s = min(delay_s, max(self._behaviour.poll_s_min, due_s))
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._desk.look_soon.wait()
+        except TimeoutError:
+            return False
+        self._desk.look_soon.clear()
+        return True
+
+    def _now_us(self) -> int:
+        return self._desk.clock.now_ns() // 1000
+
+
+def _is_to_reissue(row: CommandRow, order: BrokerOrder | None, began_us: int) -> bool:
+    """Tell whether a cancel that may have been lost is to go out again: its order still lives."""
+    if row.kind != "cancel" or row.state is not State.UNKNOWN or order is None:
+        return False
+    is_pending = order.status == "CANCEL PENDING"
+    return began_us >= row.changed_us and not order.is_terminal and not is_pending

@@ -1,0 +1,121 @@
+"""What came of an order request, into the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from executor.broker import Lost, NotExecuted, Outcome, Refused, Request, Taken
+from executor.desk import Desk, Verdict
+from executor.gate import Bar
+from executor.lifecycle import UNSENT, Step
+from executor.moves import move
+from executor.reducer import BrokerOrder, parse_row
+from executor.sightings import sight
+from shared.errors import KiteError, MessageError
+from shared.runtime.supervise import pause
+from shared.store.change import Change
+from shared.store.rows import CommandRow
+from shared.wire.orders import Cancel, Reason
+
+
+class Recorder:
+    """Commits outcomes; it does not give up while the process lives."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        # An answer is worth more than a fast stop: only the end of the process cuts this off.
+        self._never = asyncio.Event()
+
+    async def record(self, command_id: str, request: Request, outcome: Outcome) -> Verdict:
+        """Commit the outcome; return whether the command may go out again.
+
+        Raises:
+            LeaseLost: another executor holds the account and will find the command SENDING.
+        """
+        seen = await self._look_at(request, outcome)
+        self._bar(outcome)
+        recorded: list[CommandRow] = []
+
+        async def commit() -> None:
+            async with self._desk.journal.change(at_us=self._desk.clock.now_ns() // 1000) as change:
+                await sight(change, seen)
+                row = (await change.commands([command_id]))[command_id]
+                recorded[:] = [await _write(change, row, outcome, self._desk.attempts_max)]
+
+        await self._desk.patience.until_done(commit, name="record", stopping=self._never)
+        self._desk.look_soon.set()
+        if recorded[0].state not in UNSENT:
+            return Verdict.DONE
+        await self._hold(outcome)
+        return Verdict.BACK
+
+    def _bar(self, outcome: Outcome) -> None:
+        gate = self._desk.patience.gate
+        if isinstance(outcome, Refused) and outcome.is_session:
+            gate.close(Bar.SESSION, outcome.message)
+        if isinstance(outcome, NotExecuted):
+            # One successful look at the book opens it: reads try the broker, not orders.
+            gate.close(Bar.BROKER, outcome.message)
+
+    async def _hold(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, NotExecuted):
+            return
+        if outcome.pause_s:
+            held_s = outcome.pause_s
+
+            async def hold() -> None:
+                await self._desk.pace.hold(held_s)
+
+            await self._desk.patience.tried(hold, name="pause")
+        await pause(self._desk.stopping, max(outcome.pause_s, self._desk.attempt_gap_s))
+
+    async def _look_at(self, request: Request, outcome: Outcome) -> Sequence[BrokerOrder]:
+        """Read the order a cancel was refused for: it may be cancelled already."""
+        if not isinstance(request.command, Cancel) or not isinstance(outcome, Refused):
+            return []
+        try:
+            rows = await self._desk.broker.history(request.order_id)
+            now_us = self._desk.clock.now_ns() // 1000
+            return [parse_row(row, observed_us=now_us) for row in rows[-1:]]
+        except (KiteError, MessageError) as error:
+            self._desk.patience.log.warning("order.history_unread", error=str(error))
+            return []
+
+
+async def _write(
+    change: Change, row: CommandRow, outcome: Outcome, attempts_max: int
+) -> CommandRow:
+    match outcome:
+        case Taken(order_id):
+            linked = row if row.order_id else replace(row, order_id=order_id)
+            return await move(change, linked, Step.ACCEPT)
+        case Refused(message, error_type):
+            reason = Reason(code="broker_rejected", sentence=message, measured=error_type)
+            return await move(change, row, Step.REJECT, reason=reason)
+        case Lost(message):
+            reason = Reason(code="outcome_unknown", sentence=message)
+            return await move(change, row, Step.LOSE, reason=reason)
+        case NotExecuted(message):
+            reason = Reason(code="not_executed", sentence=message)
+            after = await move(change, row, Step.NOT_SENT, reason=reason)
+            if after.state in UNSENT and after.attempts >= attempts_max:
+                return await move(change, after, Step.REFUSE, reason=_spent(after, message))
+            return after
+
+
+def _spent(row: CommandRow, message: str) -> Reason:
+    return Reason(
+        code="attempts_spent",
+        sentence=f"not executed in {row.attempts} attempts, the last: {message}",
+        measured=str(row.attempts),
+    )
+
+
+RESTARTED: Final = Reason(
+    code="restarted_while_sending",
+    sentence="the executor ended between sending and the answer; the order book will tell",
+)

@@ -1,0 +1,139 @@
+"""How the executor behaves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from shared.accounts.settings import AccountSettings
+from shared.errors import SettingsError
+from shared.kite.settings import KiteSettings
+from shared.runtime.settings import LogSettings, ProbeSettings
+from shared.store.settings import PostgresSettings
+from shared.streams.settings import RedisSettings
+
+#: Looks at the order book before a placement may be called absent, seconds after it was sent.
+#: Source: kite.trade/forum comment 41029, an order that took 90 s to show (read 2026-11).
+SETTLE_S: Final = (5.0, 30.0, 180.0)
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+
+
+class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits and waits of the executor itself."""
+
+    commands_read_max: Annotated[
+        int, Meta(ge=1, le=1000, description="commands claimed in one transaction")
+    ] = 256
+    read_block_ms: Annotated[
+        int, Meta(ge=10, le=5000, description="longest wait of one read of a stream")
+    ] = 1000
+    backlog_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="claimed commands waiting before reading stops")
+    ] = 10_000
+    sends_max: Annotated[
+        int, Meta(ge=1, le=32, description="placements and modifies on their way at a time")
+    ] = 4
+    cancels_max: Annotated[
+        int, Meta(ge=1, le=32, description="cancels on their way at a time beside those")
+    ] = 4
+    attempts_max: Annotated[
+        int, Meta(ge=1, le=10, description="sends of a command that certainly was not executed")
+    ] = 3
+    attempt_gap_s: Annotated[
+        float, Meta(ge=0.01, le=60, description="wait after a send that was not executed")
+    ] = 1.0
+    target_wait_s: Annotated[
+        float, Meta(ge=1, le=3600, description="how long a cancel waits for an unread placement")
+    ] = 60.0
+    events_published_max: Annotated[
+        int, Meta(ge=1, le=1000, description="events in one write to the stream")
+    ] = 256
+    orders_per_second_max: Annotated[
+        int, Meta(ge=1, le=10, description="order requests in a calendar second; Kite: 10")
+    ] = 9
+    cancels_per_second_reserved: Annotated[
+        int, Meta(ge=0, le=9, description="of those, kept for cancels")
+    ] = 2
+    orders_per_minute_max: Annotated[
+        int, Meta(ge=1, le=400, description="order requests in a calendar minute; Kite: 400")
+    ] = 390
+    cancels_per_minute_reserved: Annotated[
+        int, Meta(ge=0, le=399, description="of those, kept for cancels")
+    ] = 40
+    placements_per_day_max: Annotated[
+        int, Meta(ge=1, le=5000, description="placements sent in a day in India; Kite: 5000")
+    ] = 4900
+    modifications_max: Annotated[
+        int, Meta(ge=1, le=25, description="modifies of one order; Kite: 25, one kept for exit")
+    ] = 24
+    settle_s: Annotated[
+        tuple[Seconds, ...],
+        Meta(min_length=3, max_length=10, description="looks for an order of unknown outcome"),
+    ] = SETTLE_S
+    allow_short_settle_times: Annotated[
+        bool, Meta(description="only for tests against a loopback kite.rest_url")
+    ] = False
+    poll_s_min: Annotated[
+        float, Meta(gt=0, le=60, description="first look at the book after something was sent")
+    ] = 3.0
+    poll_s_max: Annotated[
+        float, Meta(gt=0, le=600, description="longest gap between looks while an order is open")
+    ] = 30.0
+    retry_s_min: Annotated[
+        float, Meta(gt=0, le=60, description="first wait after a store or a stream failed")
+    ] = 0.2
+    retry_s_max: Annotated[float, Meta(gt=0, le=60, description="longest such wait")] = 5.0
+    seat_check_s: Annotated[
+        float, Meta(gt=0, le=60, description="how often the account's lock is checked or tried")
+    ] = 1.0
+
+
+class ExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything the executor process reads."""
+
+    account: AccountSettings
+    kite: KiteSettings
+    redis: RedisSettings
+    postgres: PostgresSettings
+    executor: BehaviourSettings = BehaviourSettings()
+    log: LogSettings = LogSettings()
+    probe: ProbeSettings = ProbeSettings()
+
+
+def check(settings: ExecutorSettings) -> None:
+    """Refuse settings that are each fine alone.
+
+    Raises:
+        SettingsError: names the setting and the rule.
+    """
+    behaviour = settings.executor
+    _check_settle(behaviour, settings.kite.rest_url)
+    if behaviour.cancels_per_second_reserved >= behaviour.orders_per_second_max:
+        raise SettingsError(
+            "executor.cancels_per_second_reserved must be below executor.orders_per_second_max"
+        )
+    if behaviour.cancels_per_minute_reserved >= behaviour.orders_per_minute_max:
+        raise SettingsError(
+            "executor.cancels_per_minute_reserved must be below executor.orders_per_minute_max"
+        )
+
+
+def _check_settle(behaviour: BehaviourSettings, rest_url: str) -> None:
+    if list(behaviour.settle_s) != sorted(behaviour.settle_s):
+        raise SettingsError(f"executor.settle_s must grow; it is {behaviour.settle_s}")
+    if behaviour.allow_short_settle_times:
+        if urlsplit(rest_url).hostname not in _LOOPBACK:
+            raise SettingsError(
+                "executor.allow_short_settle_times needs a loopback kite.rest_url; "
+                f"it is {rest_url}"
+            )
+        return
+    if any(have < least for have, least in zip(behaviour.settle_s, SETTLE_S, strict=False)):
+        raise SettingsError(
+            f"executor.settle_s must be at least {SETTLE_S}; it is {behaviour.settle_s}"
+        )

@@ -1,0 +1,112 @@
+"""What the account's event stream says of a command's steps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from executor.reducer import BrokerOrder
+from shared.store.rows import CommandRow
+from shared.wire.codec import decode
+from shared.wire.orders import Command, OrderEvent, Place, Reason, State
+
+
+class Told(StrEnum):
+    """The names of the steps, a closed set."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    ENDED_UNSENT = "ended_unsent"
+    SENDING = "sending"
+    NOT_SENT = "not_sent"
+    REISSUED = "reissued"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    MANUAL = "manual"
+    UPDATED = "updated"
+    CONFLICT = "conflict"
+    REPLAYED = "replayed"
+
+
+def parse_command(row: CommandRow) -> Command:
+    """Return the command as it was claimed.
+
+    Raises:
+        MessageError: the journal's bytes are not a command of this release.
+    """
+    command: Command = decode({row.encoding.encode(): row.payload}, Command)
+    return command
+
+
+def tell(
+    told: Told, row: CommandRow, *, order: BrokerOrder | None = None, reason: Reason | None = None
+) -> OrderEvent:
+    """Return the event of a command's step; number, account and time are the journal's to fill."""
+    event = OrderEvent(
+        sequence=0,
+        account="",
+        command_id=row.command_id,
+        kind=row.kind,
+        event=told,
+        state=row.state,
+        at_us=0,
+        strategy_id=row.strategy_id,
+        tag=row.tag or "",
+        order_id=row.order_id or "",
+        reason=reason,
+    )
+    if order is not None:
+        return _with_order(event, order)
+    command = parse_command(row)
+    return _with_place(event, command) if isinstance(command, Place) else event
+
+
+def tell_malformed(command_id: str, *, is_known: bool, sentence: str) -> OrderEvent:
+    """Return the event of an entry that is no command; a known command_id keeps its own state."""
+    return OrderEvent(
+        sequence=0,
+        account="",
+        command_id=command_id,
+        kind="",
+        event=Told.CONFLICT if is_known else Told.REFUSED,
+        state=State.CONFLICT if is_known else State.REFUSED,
+        at_us=0,
+        reason=Reason(code="malformed", sentence=sentence),
+    )
+
+
+def tell_again(last: OrderEvent) -> OrderEvent:
+    """Return the newest event once more, for whoever repeated the command."""
+    return msgspec.structs.replace(last, event=Told.REPLAYED)
+
+
+def _with_place(event: OrderEvent, place: Place) -> OrderEvent:
+    return msgspec.structs.replace(
+        event,
+        exchange=place.exchange,
+        tradingsymbol=place.tradingsymbol,
+        transaction_type=place.transaction_type,
+        quantity=place.quantity,
+    )
+
+
+def _with_order(event: OrderEvent, order: BrokerOrder) -> OrderEvent:
+    return msgspec.structs.replace(
+        event,
+        order_id=order.order_id,
+        exchange=order.exchange,
+        tradingsymbol=order.tradingsymbol,
+        transaction_type=order.transaction_type,
+        quantity=order.quantity,
+        filled_quantity=order.filled_quantity,
+        pending_quantity=order.pending_quantity,
+        cancelled_quantity=order.cancelled_quantity,
+        average_price=format(order.average_price, "f") if order.filled_quantity else "",
+        broker_status=order.status,
+        broker_message=order.status_message or "",
+        version=order.version,
+    )

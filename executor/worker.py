@@ -1,0 +1,136 @@
+"""The life of one account's executor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from executor.backlog import Backlog
+from executor.desk import Desk
+from executor.dispatch import Dispatcher
+from executor.gate import Bar
+from executor.instruments import Instruments
+from executor.intake import Intake
+from executor.lifecycle import UNSENT
+from executor.publishing import Publisher
+from executor.reconcile import Reconciler
+from executor.seating import Seating
+from executor.updates import Updates
+from shared.runtime.supervise import pause, supervise
+
+#: How often the published instruments are asked for a newer version.
+_INSTRUMENTS_S: Final = 30.0
+#: How often a full backlog is looked at again.
+_FULL_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an executor is made of."""
+
+    desk: Desk
+    backlog: Backlog
+    seating: Seating
+    intake: Intake
+    updates: Updates
+    dispatcher: Dispatcher
+    reconciler: Reconciler
+    publisher: Publisher
+    instruments: Instruments
+    work: asyncio.Event
+    backlog_max: int
+
+
+class ExecutorWorker:
+    """Takes the seat, doubts what was being sent, then works until it is stopped."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set; what is on its way then is finished first.
+
+        Raises:
+            LeaseLost: another executor traded for the account.
+        """
+        parts = self._parts
+        released = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._relay(stopping), name="relay of stopping")
+            group.create_task(parts.seating.run(released), name="seat")
+            try:
+                if await self._begin(stopping):
+                    await self._work(stopping)
+            finally:
+                # The seat goes last: whatever was still being recorded needed it.
+                released.set()
+
+    async def _begin(self, stopping: asyncio.Event) -> bool:
+        """Do what must be done before anything is read; False where stopping comes first."""
+        parts, patience = self._parts, self._parts.desk.patience
+        while not parts.seating.taken.is_set():
+            if await pause(stopping, _FULL_S):
+                return False
+        steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+            ("doubt", parts.reconciler.doubt_what_was_sending),
+            ("load", self._load),
+            ("take over updates", parts.updates.take_over),
+            ("take over commands", parts.intake.take_over),
+        )
+        for name, step in steps:
+            if not await patience.until_done(step, name=name, stopping=stopping):
+                return False
+        patience.gate.open(Bar.STORE, Bar.STREAMS)
+        parts.desk.look_soon.set()
+        return True
+
+    async def _work(self, stopping: asyncio.Event) -> None:
+        parts, patience = self._parts, self._parts.desk.patience
+        loops = {
+            "commands": patience.repeat(
+                self._read_commands, name="commands", stopping=stopping, opens=Bar.STREAMS
+            ),
+            "updates": patience.repeat(parts.updates.step, name="updates", stopping=stopping),
+            "events": patience.repeat(
+                parts.publisher.step, name="events", stopping=stopping, opens=Bar.STORE
+            ),
+            "instruments": self._refresh(stopping),
+            "book": parts.reconciler.run(stopping),
+            "dispatch": parts.dispatcher.run(stopping),
+        }
+        async with asyncio.TaskGroup() as group:
+            for name, loop in loops.items():
+                supervise(group, loop, name=name, stopping=stopping)
+        await patience.tried(parts.publisher.flush, name="last events")
+
+    async def _load(self) -> None:
+        """Take up what earlier processes claimed and did not send."""
+        parts, after = self._parts, 0
+        while rows := await parts.desk.journal.open_commands(after_serial=after):
+            for row in rows:
+                if row.state in UNSENT:
+                    parts.backlog.add(row)
+            after = rows[-1].serial
+
+    async def _read_commands(self) -> None:
+        if len(self._parts.backlog) >= self._parts.backlog_max:
+            await pause(self._parts.desk.stopping, _FULL_S)
+            return
+        await self._parts.intake.step()
+
+    async def _refresh(self, stopping: asyncio.Event) -> None:
+        patience = self._parts.desk.patience
+        while not stopping.is_set():
+            # Ticks' Redis: without it orders are judged by fewer rules, not held back.
+            await self._parts.instruments.try_refresh(patience.log)
+            await pause(stopping, _INSTRUMENTS_S)
+
+    async def _relay(self, stopping: asyncio.Event) -> None:
+        """Pass the stop on; wake whoever waits for something else."""
+        await stopping.wait()
+        self._parts.desk.stopping.set()
+        self._parts.work.set()
+        self._parts.desk.look_soon.set()
+        self._parts.desk.journal.events_waiting.set()
