@@ -1,7 +1,7 @@
 """Instruments as they are published: token to contract, underlying and shard.
 
-Published in the tick Redis as the hash `instruments.v1`: field `version` (the day as yyyymmdd times 100, plus a count),
-`count`, `layout` (JSON) and `records` (this layout, sorted by instrument_token).
+Published in the tick Redis as the hash `instruments.v1`: field `version` (the day as yyyymmdd
+times 100, plus a count), `count`, `layout` (JSON) and `records` (this layout, sorted by token).
 """
 
 from __future__ import annotations

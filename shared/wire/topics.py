@@ -48,12 +48,12 @@ MIB = 1024 * 1024
 RAW_TICKS = Topic(
     "ticks.raw", 1, "ticks", "stream", ticks.RAW_HEADER, "shard",
     "Kite's own packets as segments; fields h (raw_header) and s (segments)",
-    retention_s=120, retention_bytes=512 * MIB,
+    retention_s=120, retention_bytes=256 * MIB,
 )  # fmt: skip
 ENRICHED_TICKS = Topic(
     "ticks.enriched", 1, "ticks", "stream", ticks.TICK, "shard",
     "records with Greeks; fields h (batch_header) and r (tick records)",
-    retention_s=120, retention_bytes=512 * MIB,
+    retention_s=120, retention_bytes=256 * MIB,
 )  # fmt: skip
 LAST_TICKS = Topic(
     "ticks.last", 1, "ticks", "hash", ticks.TICK, "shard",

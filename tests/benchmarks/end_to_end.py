@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def pipeline(directory: Path) -> Iterator[Pipeline]:
         url = server.url_for("ops").reveal()
         consumer = start("tests.benchmarks.load.consumer", url, str(where["now_s"]))
         consumer.hear()
-        pids = {"feed": feed.process.pid, "ingest": ingest.process.pid, "redis": server.pid,
+        pids = {"feed": feed.process.pid, "ingest": ingest.process.pid, "redis": server.child.identity.pid,
                 "enrich": enrich.process.pid, "consumer": consumer.process.pid}  # fmt: skip
         yield Pipeline(feed, consumer, pids)
 
@@ -112,7 +111,7 @@ def _enrich(server: Any, port: int) -> dict[str, str]:
 def _await_ready(port: int) -> None:
     deadline_s = time.monotonic() + READY_S_MAX
     while time.monotonic() < deadline_s:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+        with contextlib.suppress(OSError):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
                 if answer.status == 200:
                     return
