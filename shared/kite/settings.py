@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import ipaddress
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+_VERSIONS: Final = {"ipv4": 4, "ipv6": 6}
 
 _Seconds = Annotated[float, Meta(gt=0, le=120)]
 
@@ -59,3 +63,25 @@ class KiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     socket_close_timeout_s: Annotated[
         _Seconds, Meta(description="waiting for the other side when closing a WebSocket")
     ] = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that contradict the pinned family: no call could ever leave."""
+        if self.local_address and _version(self.local_address) is None:
+            raise ValueError(f"local_address {self.local_address} must be an IP address")
+        if self.address_family == "any":
+            return
+        for name, host in (
+            ("local_address", self.local_address),
+            ("rest_url", urlsplit(self.rest_url).hostname or ""),
+        ):
+            version = _version(host)
+            if version is not None and version != _VERSIONS[self.address_family]:
+                raise ValueError(f"{name} {host} must be an {self.address_family} address")
+
+
+def _version(host: str) -> int | None:
+    """Return 4 or 6; None for what is a name, not an address."""
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None

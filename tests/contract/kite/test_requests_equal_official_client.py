@@ -1,0 +1,192 @@
+"""Method by method: what kiteconnect sends against what we send, both noted by one server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from aiohttp import web
+from kiteconnect import KiteConnect
+
+from shared.errors import PipelineError
+from shared.kite.data import Candles, KiteData
+from shared.kite.orders import ChangedOrder, KiteOrders, NewOrder
+from shared.kite.portfolio import KitePortfolio
+from shared.kite.rest import KiteRest, open_rest
+from shared.kite.session import KiteSessions, login_url
+from shared.kite.settings import KiteSettings
+from shared.secret import Secret
+from tests.support.kite_rest_server import Noted, serving_rest
+
+KEY, TOKEN, SECRET = "thekey", "thetoken", "thesecret"
+COMPARED_HEADERS = ("X-Kite-Version", "Authorization")
+
+PLAIN: dict[str, Any] = {
+    "variety": "regular",
+    "exchange": "NFO",
+    "tradingsymbol": "NIFTY26NOV24500CE",
+    "transaction_type": "BUY",
+    "quantity": 65,
+    "product": "NRML",
+    "order_type": "LIMIT",
+    "price": Decimal("101.55"),
+    "validity": "DAY",
+    "tag": "abc123",
+}
+PLACEMENTS: dict[str, dict[str, Any]] = {
+    "regular": PLAIN,
+    "amo": PLAIN | {"variety": "amo", "price": Decimal(100)},
+    "co": PLAIN | {"variety": "co", "trigger_price": Decimal("95.05"), "product": "MIS"},
+    "iceberg": PLAIN | {"variety": "iceberg", "iceberg_legs": 5, "iceberg_quantity": 65},
+    "auction": PLAIN | {"variety": "auction", "auction_number": "22", "exchange": "NSE"},
+    "market": PLAIN | {"order_type": "MARKET", "price": None, "market_protection": -1},
+    "protected": PLAIN | {"order_type": "MARKET", "price": None, "market_protection": 2.5},
+    "stop": PLAIN | {"order_type": "SL", "trigger_price": Decimal("99.95")},
+    "ttl": PLAIN | {"validity": "TTL", "validity_ttl": 5},
+    "disclosed": PLAIN | {"disclosed_quantity": 10, "algo_id": "A-1", "tradingsymbol": "M&M"},
+}
+CHANGES: dict[str, dict[str, Any]] = {
+    "price": {"variety": "regular", "order_id": "1512200000", "price": Decimal("5.05")},
+    "everything": {
+        "variety": "co",
+        "order_id": "1512200000",
+        "parent_order_id": "77",
+        "quantity": 130,
+        "price": Decimal("5.1"),
+        "order_type": "SL",
+        "trigger_price": Decimal("5.00"),
+        "validity": "IOC",
+        "disclosed_quantity": 0,
+        "market_protection": 3,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same wish, told to both clients."""
+
+    official: Callable[[KiteConnect], Any]
+    ours: Callable[[KiteRest], Awaitable[Any]]
+
+
+def placing(fields: dict[str, Any]) -> Pair:
+    return Pair(
+        lambda kite: kite.place_order(**fields),
+        lambda rest: KiteOrders(rest).place(NewOrder(**fields)),
+    )
+
+
+def changing(fields: dict[str, Any]) -> Pair:
+    return Pair(
+        lambda kite: kite.modify_order(**fields),
+        lambda rest: KiteOrders(rest).modify(ChangedOrder(**fields)),
+    )
+
+
+NAMES = ["NFO:NIFTY26NOVFUT", "NSE:NIFTY 50", "NSE:M&M"]
+SPAN = ("2026-11-20 09:15:00", "2026-11-20 15:30:00")
+PAIRS: dict[str, Pair] = {
+    **{f"place_{name}": placing(fields) for name, fields in PLACEMENTS.items()},
+    **{f"modify_{name}": changing(fields) for name, fields in CHANGES.items()},
+    "cancel": Pair(
+        lambda kite: kite.cancel_order("regular", "15"),
+        lambda rest: KiteOrders(rest).cancel("15"),
+    ),
+    "cancel_of_parent": Pair(
+        lambda kite: kite.cancel_order("co", "15", parent_order_id="14"),
+        lambda rest: KiteOrders(rest).cancel("15", variety="co", parent_order_id="14"),
+    ),
+    "orders": Pair(lambda kite: kite.orders(), lambda rest: KiteOrders(rest).book()),
+    "order_history": Pair(
+        lambda kite: kite.order_history("15"), lambda rest: KiteOrders(rest).history("15")
+    ),
+    "trades": Pair(lambda kite: kite.trades(), lambda rest: KiteOrders(rest).trades()),
+    "order_trades": Pair(
+        lambda kite: kite.order_trades("15"), lambda rest: KiteOrders(rest).order_trades("15")
+    ),
+    "quote": Pair(lambda kite: kite.quote(NAMES), lambda rest: KiteData(rest).quote(NAMES)),
+    "ohlc": Pair(lambda kite: kite.ohlc(NAMES), lambda rest: KiteData(rest).ohlc(NAMES)),
+    "ltp": Pair(lambda kite: kite.ltp(NAMES), lambda rest: KiteData(rest).ltp(NAMES)),
+    "candles": Pair(
+        lambda kite: kite.historical_data(256265, *SPAN, "minute", oi=True),
+        lambda rest: KiteData(rest).candles(Candles(256265, "minute", *SPAN, oi=True)),
+    ),
+    "instruments": Pair(lambda kite: kite.instruments(), lambda rest: KiteData(rest).instruments()),
+    "instruments_of_exchange": Pair(
+        lambda kite: kite.instruments("NFO"), lambda rest: KiteData(rest).instruments("NFO")
+    ),
+    "profile": Pair(lambda kite: kite.profile(), lambda rest: KiteSessions(rest).profile()),
+    "invalidate": Pair(
+        lambda kite: kite.invalidate_access_token("old+/token"),
+        lambda rest: KiteSessions(rest).invalidate(Secret("old+/token")),
+    ),
+    "positions": Pair(lambda kite: kite.positions(), lambda rest: KitePortfolio(rest).positions()),
+    "holdings": Pair(lambda kite: kite.holdings(), lambda rest: KitePortfolio(rest).holdings()),
+    "margins": Pair(lambda kite: kite.margins(), lambda rest: KitePortfolio(rest).margins()),
+    "margins_of_segment": Pair(
+        lambda kite: kite.margins("equity"),
+        lambda rest: KitePortfolio(rest).margins("equity"),
+    ),
+}
+
+
+async def refuse(_: web.Request) -> web.StreamResponse:
+    """Only the request matters: both clients raise at this."""
+    body = {"status": "error", "message": "no", "error_type": "InputException"}
+    return web.json_response(body, status=400)
+
+
+def compared(noted: Noted) -> dict[str, Any]:
+    return {
+        "method": noted.method,
+        "path": noted.path,
+        "query": sorted(noted.query),
+        "form": sorted(noted.form),
+        "headers": {name: noted.headers.get(name) for name in COMPARED_HEADERS},
+        "form type": noted.headers.get("Content-Type") if noted.form else None,
+    }
+
+
+async def note_both(pair: Pair, access_token: str) -> tuple[Noted, Noted]:
+    async with serving_rest(refuse) as server:
+        official = KiteConnect(KEY, access_token or None, root=server.url)
+
+        def ask_official() -> None:
+            with suppress(Exception):
+                pair.official(official)
+            official.reqsession.close()
+
+        await asyncio.to_thread(ask_official)
+        settings = KiteSettings(rest_url=server.url)
+        async with open_rest(settings, KEY, lambda: Secret(access_token)) as rest:
+            with suppress(PipelineError):
+                await pair.ours(rest)
+        theirs, ours = server.noted
+    return theirs, ours
+
+
+@pytest.mark.parametrize("name", PAIRS)
+async def test_request_of_every_method_equals_the_official_clients(name: str) -> None:
+    theirs, ours = await note_both(PAIRS[name], TOKEN)
+    assert compared(ours) == compared(theirs)
+    assert ours.headers["Authorization"] == f"token {KEY}:{TOKEN}"
+
+
+async def test_request_for_a_session_equals_the_official_clients() -> None:
+    pair = Pair(
+        lambda kite: kite.generate_session("the request token", SECRET),
+        lambda rest: KiteSessions(rest).exchange("the request token", Secret(SECRET)),
+    )
+    theirs, ours = await note_both(pair, "")
+    assert compared(ours) == compared(theirs)
+    assert "Authorization" not in ours.headers
+
+
+def test_login_url_equals_the_official_clients() -> None:
+    assert login_url(KiteSettings(), KEY) == KiteConnect(KEY).login_url()
