@@ -14,6 +14,7 @@ from deploy.sandbox.underlyings import OPTION_TICK_PAISE, Asset, Derivatives
 
 FIRST_EXCHANGE_TOKEN = {"NFO": 35_001, "BFO": 820_001}
 SEGMENTS_PER_TOKEN = 256
+TOKEN_DIGITS_MAX = 10
 
 
 class Kind(IntEnum):
@@ -105,7 +106,7 @@ class Listing:
         """Return the row of `EXCHANGE:SYMBOL`, of a numeric token or of a bare symbol."""
         if text in self.row_of_key:
             return self.row_of_key[text]
-        if text.isdecimal():
+        if text.isdecimal() and len(text) <= TOKEN_DIGITS_MAX:
             return self.row_of_token.get(int(text))
         rows = (row for row, found in enumerate(self.contracts) if found.symbol == text)
         return next(rows, None)

@@ -30,6 +30,7 @@ from shared.errors import SettingsError
 
 ADVANCE_S_MAX = 400 * 86_400.0
 PRICE_RUPEES_MAX = 10_000_000.0
+NUMBER_DIGITS_MAX = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ class ControlRoutes:
 
     async def _received(self, request: web.Request) -> web.Response:
         since = request.query.get("since", "0")
-        if not since.isdecimal():
+        if not since.isdecimal() or len(since) > NUMBER_DIGITS_MAX:
             raise SettingsError(f"since is {since!r}; it must be a whole number")
         received = self._parts.received
         return plain(
@@ -162,7 +163,7 @@ class ControlRoutes:
 
     async def _remove_faults(self, request: web.Request) -> web.Response:
         number = request.match_info.get("number")
-        if number is not None and not number.isdecimal():
+        if number is not None and not (number.isdecimal() and len(number) <= NUMBER_DIGITS_MAX):
             raise SettingsError(f"fault id is {number!r}; it must be a whole number")
         removed = self._parts.faults.remove(None if number is None else int(number))
         return plain({"removed": removed})

@@ -117,8 +117,10 @@ class Desk:
         ticket = replace(ticket, tags=order.ticket.tags)
         for status in (Status.MODIFY_VALIDATION_PENDING, Status.MODIFY_PENDING, Status.MODIFIED):
             order = self._record(life.advance(order, status, now_s))
-        changed = replace(order, ticket=ticket, modifications=order.modifications + 1)
-        order = self._record(life.advance(changed, _resting(ticket), now_s))
+        changed = self._unprotected(
+            replace(order, ticket=ticket, modifications=order.modifications + 1)
+        )
+        order = self._record(life.advance(changed, _resting(changed.ticket), now_s))
         self._listener(order, "UPDATE")
         self._work(order, now_s)
         return order_id

@@ -26,8 +26,9 @@ from shared.errors import KiteRejected, SettingsError
 
 CONTROL_PREFIX = "/sandbox"
 TICKER_PATH = "/"
+HISTORY_PREFIX = "/instruments/historical"
 SLOW_S = 10.0
-_OPEN_PATHS = ("/session/token", "/session/refresh_token", "/instruments", "/connect/login")
+_OPEN_PATHS = ("/session/token", "/instruments", "/connect/login")
 _GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body></body></html>"
 _BAD_GATEWAY = 502
 _UNAVAILABLE = 503
@@ -110,7 +111,7 @@ class Gate:
             entry["fault"] = fault.kind
             return _spoiled(fault)
         try:
-            if account is None and not request.path.startswith(_OPEN_PATHS):
+            if account is None and not _is_open(request.path):
                 self._accounts.authorize(
                     request.headers.get("Authorization", ""), self._clock.now_s()
                 )
@@ -176,11 +177,15 @@ def classify(method: str, path: str) -> RequestClass:
     """Return which rate a request counts against."""
     if path.startswith("/quote"):
         return "quote"
-    if path.startswith("/instruments/historical"):
+    if path.startswith(HISTORY_PREFIX):
         return "historical"
     if path.startswith("/orders") and method != "GET":
         return "order"
     return "other"
+
+
+def _is_open(path: str) -> bool:
+    return path.startswith(_OPEN_PATHS) and not path.startswith(HISTORY_PREFIX)
 
 
 async def _control(request: web.Request, handler: Handler) -> web.StreamResponse:

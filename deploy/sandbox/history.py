@@ -14,7 +14,7 @@ from deploy.sandbox.black76 import black_price
 from deploy.sandbox.contracts import Contract, Kind
 from deploy.sandbox.expiry_calendar import IST, is_trading_day
 from deploy.sandbox.market import Market
-from deploy.sandbox.pricing import RATE, to_ticks
+from deploy.sandbox.pricing import PAISE_PER_RUPEE, RATE, to_ticks
 from deploy.sandbox.smile import SECONDS_PER_YEAR, SmileShape, smile_vol
 from deploy.sandbox.underlyings import ASSETS
 
@@ -25,6 +25,7 @@ SESSION_MINUTES = 385
 MINUTE_S = 60
 DAILY_SHARE_OF_VOL = 0.5
 VOLUME_LOTS_MAX = 400
+OPEN_INTEREST_LOTS = 12_000
 #: Minutes per candle, days per request.
 #: Source: kite.trade/docs/connect/v3/historical (read 2026-11).
 INTERVALS: dict[str, tuple[int, int]] = {
@@ -67,8 +68,7 @@ def candles(market: Market, row: int, span: Span, seed: int, *, oi: bool) -> lis
         minutes = _price_day(market, row, day, seed)
         if minutes is None:
             continue
-        kept = (minutes.start_s >= span.start_s) & (minutes.start_s <= span.end_s)
-        found.extend(_candles(market.listing.contracts[row], minutes, kept, span, oi=oi))
+        found.extend(_candles(market.listing.contracts[row], minutes, span, oi=oi))
     return found
 
 
@@ -122,26 +122,31 @@ def _spot_day(market: Market, asset: int, day: date, seed: int) -> Minutes:
     return Minutes(start_s, path[:-1], path[1:])
 
 
-def _candles(
-    contract: Contract, minutes: Minutes, kept: npt.NDArray[np.bool_], span: Span, *, oi: bool
-) -> Iterator[list[Any]]:
-    tick = np.int64(contract.tick_paise)
-    before = to_ticks(minutes.before, np.full(minutes.before.size, tick)) / 100
-    after = to_ticks(minutes.after, np.full(minutes.after.size, tick)) / 100
+def _candles(contract: Contract, minutes: Minutes, span: Span, *, oi: bool) -> Iterator[list[Any]]:
+    ticks = np.full(minutes.before.size, contract.tick_paise, dtype=np.int64)
+    before = to_ticks(minutes.before, ticks) / PAISE_PER_RUPEE
+    after = to_ticks(minutes.after, ticks) / PAISE_PER_RUPEE
     for first in range(0, minutes.start_s.size, span.minutes):
-        if not kept[first]:
+        stamp = _stamp(int(minutes.start_s[first]), span.minutes)
+        if not span.start_s <= stamp.timestamp() <= span.end_s:
             continue
         part = slice(first, first + span.minutes)
         prices = np.concatenate([before[part], after[part]])
-        start_s = int(minutes.start_s[first])
-        volume = contract.lot_size * (1 + start_s % VOLUME_LOTS_MAX) * span.minutes
-        stamp = datetime.fromtimestamp(start_s, tz=UTC).astimezone(IST)
+        volume = contract.lot_size * (1 + int(minutes.start_s[first]) % VOLUME_LOTS_MAX)
         candle = [
             stamp.strftime("%Y-%m-%dT%H:%M:%S%z"),
             float(before[first]),
             float(prices.max()),
             float(prices.min()),
             float(after[part][-1]),
-            volume,
+            volume * span.minutes,
         ]
-        yield [*candle, volume * 2] if oi else candle
+        yield [*candle, contract.lot_size * OPEN_INTEREST_LOTS] if oi else candle
+
+
+def _stamp(start_s: int, minutes: int) -> datetime:
+    """Return what a candle is stamped with: its beginning, or midnight for a whole day."""
+    stamp = datetime.fromtimestamp(start_s, tz=UTC).astimezone(IST)
+    if minutes == SESSION_MINUTES:
+        return datetime.combine(stamp.date(), time(), tzinfo=IST)
+    return stamp

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import cast
 
 from deploy.sandbox.contracts import Contract, Kind
@@ -17,6 +17,7 @@ TAG_CHARACTERS_MAX = 20
 VALIDITY_TTL_MINUTES_MAX = 360
 QUANTITY_MAX = 10_000_000
 PRICE_DIGITS_MAX = 12
+WHOLE_DIGITS_MAX = 12
 AUTOMATIC_PROTECTION = -1.0
 
 _VARIETIES = ("regular", "amo")
@@ -85,6 +86,8 @@ def changed_ticket(ticket: Ticket, form: Form, contract: Contract | None, filled
         "disclosed_quantity": str(ticket.disclosed_quantity),
         "tag": ticket.tag or "",
     }
+    if ticket.order_type == "SL-M":
+        merged["market_protection"] = str(ticket.market_protection)
     changeable = set(merged) - {"transaction_type", "product", "tag"} | {"market_protection"}
     merged.update({name: text for name, text in form.items() if name in changeable and text})
     changed = read_ticket(ticket.variety, merged, contract)
@@ -115,7 +118,7 @@ def _whole(form: Form, name: str, missing: int) -> int:
     text = form.get(name, "").strip()
     if not text:
         return missing
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > WHOLE_DIGITS_MAX:
         raise bad_input(f"Invalid `{name}`.")
     return int(text)
 
@@ -143,7 +146,7 @@ def _price(form: Form, name: str, contract: Contract) -> int:
     text = _needed(form, name)
     try:
         paise = Decimal(text) * PAISE_PER_RUPEE
-    except InvalidOperation as error:
+    except ArithmeticError as error:  # malformed text and overflow alike
         raise bad_input(f"Invalid `{name}`.") from error
     if not paise.is_finite() or paise <= 0 or paise.adjusted() >= PRICE_DIGITS_MAX:
         raise bad_input(f"Invalid `{name}`.")

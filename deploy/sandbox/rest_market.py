@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from deploy.sandbox.contracts import Contract
+from deploy.sandbox.contracts import TOKEN_DIGITS_MAX, Contract
 from deploy.sandbox.depth import LEVELS
 from deploy.sandbox.dump import instruments_csv
 from deploy.sandbox.envelope import success
@@ -81,7 +81,7 @@ class MarketRoutes:
             raise bad_input(f"Maximum number of instruments is {most}.")
         rows = {name: self._market.listing.row_of_key.get(name) for name in names}
         for name, row in rows.items():
-            if row is None and name.isdecimal():
+            if row is None and _is_token(name):
                 rows[name] = self._market.listing.row_of_token.get(int(name))
         return {name: shape(row) for name, row in rows.items() if row is not None}
 
@@ -160,12 +160,16 @@ class MarketRoutes:
         if end_s - start_s > days_max * DAY_S:
             raise bad_input(f"interval exceeds max limit: {days_max} days")
         token = request.match_info["token"]
-        row = self._market.listing.row_of_token.get(int(token)) if token.isdecimal() else None
+        row = self._market.listing.row_of_token.get(int(token)) if _is_token(token) else None
         if row is None:
             raise bad_input("invalid token")
         oi = request.query.get("oi", "0") == "1"
         span = Span(start_s, end_s, minutes)
         return success({"candles": candles(self._market, row, span, self._seed, oi=oi)})
+
+
+def _is_token(text: str) -> bool:
+    return text.isdecimal() and len(text) <= TOKEN_DIGITS_MAX
 
 
 def _instant(name: str, text: str) -> int:

@@ -143,6 +143,13 @@ def test_desk_modified_order_goes_through_the_brokers_words(setting: Setting) ->
     assert setting.desk.orders()[0].ticket.quantity == 20
 
 
+def test_desk_order_modified_to_market_trades_at_once(setting: Setting) -> None:
+    order_id = setting.place()
+    setting.desk.modify(order_id, {"order_type": "MARKET", "market_protection": "-1"})
+    order = setting.desk.history(order_id)[-1]
+    assert (order.status, order.ticket.order_type) == (Status.COMPLETE, "LIMIT")
+
+
 def test_desk_twenty_sixth_modification_is_refused(setting: Setting) -> None:
     order_id = setting.place()
     for number in range(25):

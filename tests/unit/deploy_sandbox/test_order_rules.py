@@ -49,6 +49,8 @@ def test_ticket_of_a_proper_form_has_its_price_in_paise() -> None:
         ({"price": "NaN"}, "price"),
         ({"price": "1e30"}, "price"),
         ({"price": "0"}, "price"),
+        ({"price": "1e999999"}, "price"),
+        ({"quantity": "6" * 5000}, "quantity"),
         ({"product": "CNC"}, "product"),
         ({"transaction_type": "HOLD"}, "transaction_type"),
         ({"order_type": "MARKET"}, "without market protection"),

@@ -59,6 +59,14 @@ async def test_instruments_need_no_session_and_have_exactly_the_type_of_a_csv(
         ] == "265,1,SENSEX,SENSEX,0,,0,0,0,EQ,INDICES,BSE"
 
 
+async def test_history_needs_a_session_unlike_the_dump(sandbox: Sandbox) -> None:
+    path = "/instruments/historical/256265/day?from=2026-11-02&to=2026-11-20"
+    async with sandbox.client.get(path) as response:
+        assert response.status == 403
+    status, answer = await sandbox.request("GET", path)
+    assert (status, len(answer["data"]["candles"])) == (200, 14)
+
+
 async def test_second_quote_in_one_second_is_refused_and_the_next_second_is_free(
     sandbox: Sandbox,
 ) -> None:
