@@ -122,7 +122,7 @@ def _outcome(order: Place, event: OrderEvent) -> Outcome:
         return Outcome(
             went_through=True, sentence=f"{what} is {event.state}, order {event.order_id}"
         )
-    why = event.reason.sentence if event.reason else event.broker_message
+    why = event.reason.sentence if event.reason else event.broker_message or "no reason given"
     return Outcome(went_through=False, sentence=f"{what} ended {event.state}: {why}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
 from dataclasses import dataclass, field
 
@@ -24,9 +25,9 @@ from shared.runtime.signals import stop_on_signals
 from shared.runtime.supervise import pause
 from shared.streams.client import connect
 
-#: How often the picture is drawn on a terminal, a line is printed elsewhere, in seconds.
+#: How often the picture is drawn on a terminal, in seconds; elsewhere every fourth is a line.
 DRAW_S = 0.5
-LINE_S = 2.0
+LOOKS_PER_LINE = 4
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -71,8 +72,8 @@ async def up(session: Session) -> int:
 
 async def _run(session: Session) -> Watched:
     session.console.print("tickflow: starting Redis, PostgreSQL, the sandbox, four workers ...")
-    figures = Figures(session.clock.now_ns())
     async with pipeline(session.request, session.stop) as running:
+        figures = Figures(session.clock.now_ns())
         session.console.print(welcome(running), markup=False, highlight=False, soft_wrap=True)
         outcome = await _attend(session, running, figures)
         session.console.print("tickflow: draining ...")
@@ -147,9 +148,12 @@ async def _show(session: Session, figures: Figures) -> None:
             while not await pause(stopping, DRAW_S):
                 live.update(view.picture(figures.snapshot(clock.now_ns())), refresh=True)
         return
-    while not await pause(stopping, LINE_S):
+    for look in itertools.count(1):
+        if await pause(stopping, DRAW_S):
+            return
+        # Looked at as often as a picture would be, so that a frozen figure is noticed as soon.
         shot = figures.snapshot(clock.now_ns())
-        if session.options.shows_view:
+        if session.options.shows_view and look % LOOKS_PER_LINE == 0:
             session.console.print(view.line(shot), highlight=False, soft_wrap=True)
 
 
