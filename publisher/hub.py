@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,7 @@ class HubLimits:
     message_bytes_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What to send now, then what to do.
 
     `wait_s` None: wait to be woken; 0: ask again at once; else ask again after so many seconds.
@@ -239,14 +239,14 @@ class Hub:
         return self._take_ticks(subscriber, state, now_s)
 
     def _take_snapshot(self, state: _Subscriber) -> Taken:
-        job = state.snapshots[0]
+        job, wants = state.snapshots[0], state.wants
         slots = job.slots[job.position : job.position + ROWS_PER_MESSAGE_MAX]
         # What moved since is owed as a tick already, what was given up is not sent at all.
-        is_due = (self._latest.sequences[slots] <= job.snapshot_id) & state.wants.has(slots)
-        places = np.flatnonzero(is_due)
-        payloads = self._fitting(state, slots[places])
-        is_cut = len(payloads) < len(places)
-        job.position += int(places[len(payloads)]) if is_cut else len(slots)
+        is_due = (self._latest.sequences[slots] <= job.snapshot_id) & wants.has(slots)
+        due = np.flatnonzero(is_due)
+        payloads = self._fitting(state, np.searchsorted(wants.slots, slots[due]))
+        is_cut = len(payloads) < len(due)
+        job.position += int(due[len(payloads)]) if is_cut else len(slots)
         if job.is_done:
             state.snapshots.pop(0)
         dialect = self._dialects[state.dialect]
@@ -260,29 +260,38 @@ class Hub:
             interest.clear(self._woken, subscriber)
             return Taken()
         places = owed[:ROWS_PER_MESSAGE_MAX]
-        payloads = self._fitting(state, wants.slots[places])
+        payloads = self._fitting(state, places)
         sent = places[: len(payloads)]
         wants.sent[sent] = self._latest.sequences[wants.slots[sent]]
         message = self._dialects[state.dialect].ticks(payloads)
         if len(sent) < len(owed):
             return Taken([message], ticks=len(payloads), wait_s=0.0)
+        # Nothing is owed any more: the next record wakes, then the interval is waited for.
+        interest.clear(self._woken, subscriber)
         state.due_s = now_s + state.min_interval_s
-        return Taken([message], ticks=len(payloads), wait_s=state.min_interval_s)
+        return Taken([message], ticks=len(payloads))
 
-    def _fitting(self, state: _Subscriber, slots: Slots) -> list[bytes]:
-        """Return payloads of the first slots: one, then more while they fit one message."""
+    def _fitting(self, state: _Subscriber, places: Slots) -> list[bytes]:
+        """Return payloads of the first wants at these places: one, then more while they fit."""
+        payloads = self._encoded(state, places)
+        bytes_max = self._limits.message_bytes_max
+        if sum(map(len, payloads)) <= bytes_max:
+            return payloads
+        total = np.cumsum([len(payload) for payload in payloads])
+        return payloads[: max(1, int(np.searchsorted(total, bytes_max, side="right")))]
+
+    def _encoded(self, state: _Subscriber, places: Slots) -> list[bytes]:
         wants, payloads = state.wants, self._payloads[state.dialect]
-        modes = wants.modes[np.searchsorted(wants.slots, slots)]
-        by_place: list[bytes] = [b""] * len(slots)
+        slots = wants.slots[places]
+        if wants.only_mode is not None:
+            return payloads.of(wants.only_mode, slots)
+        modes = wants.modes[places]
+        by_place: list[bytes] = [b""] * len(places)
         for mode in np.unique(modes).tolist():
-            places = np.flatnonzero(modes == mode)
-            for place, payload in zip(
-                places.tolist(), payloads.of(mode, slots[places]), strict=True
-            ):
+            ours = np.flatnonzero(modes == mode)
+            for place, payload in zip(ours.tolist(), payloads.of(mode, slots[ours]), strict=True):
                 by_place[place] = payload
-        total = np.cumsum([len(payload) for payload in by_place])
-        count = int(np.searchsorted(total, self._limits.message_bytes_max, side="right"))
-        return by_place[: max(count, 1)]
+        return by_place
 
     def _admit(self, tokens: Tokens) -> Slots:
         slots = self._latest.admit(tokens)

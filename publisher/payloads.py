@@ -31,14 +31,14 @@ class Payloads:
         self._symbols = []
 
     def of(self, mode: int, slots: Slots) -> list[bytes]:
-        """Return the payload of each slot's newest record."""
+        """Return the payload of each slot's newest record; the slots are distinct."""
         column = self._columns[mode]
         column.make_room(self._latest.capacity)
-        newest = self._latest.sequences[slots]
-        stale = np.unique(slots[column.sequences[slots] != newest])
-        if len(stale):
-            self._encode(column, stale)
-        return [column.payloads[slot] for slot in slots.tolist()]
+        is_stale = column.sequences[slots] != self._latest.sequences[slots]
+        if is_stale.any():
+            self._encode(column, slots[is_stale])
+        payloads = column.payloads
+        return [payloads[slot] for slot in slots.tolist()]
 
     def forget(self, slots: Slots) -> None:
         """Drop what nobody wants any more."""

@@ -38,6 +38,8 @@ class Wants:
         self.slots: Slots = np.empty(0, np.int64)
         self.modes: ModeIndexes = np.empty(0, np.int8)
         self.sent: Sequences = np.empty(0, np.uint64)
+        #: The mode of all of them, None where there are several or none.
+        self.only_mode: int | None = None
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -63,18 +65,24 @@ class Wants:
         order = np.argsort(everything, kind="stable")
         modes = np.concatenate([self.modes, np.full(len(fresh), mode, np.int8)])
         sent = np.concatenate([self.sent, sequences[fresh]])
-        self.slots, self.modes, self.sent = everything[order], modes[order], sent[order]
+        self._replace(everything[order], modes[order], sent[order])
 
     def remove(self, slots: Slots) -> None:
         """No longer want these."""
         kept = ~np.isin(self.slots, slots)
-        self.slots, self.modes, self.sent = self.slots[kept], self.modes[kept], self.sent[kept]
+        self._replace(self.slots[kept], self.modes[kept], self.sent[kept])
 
     def owed(self, sequences: Sequences) -> NDArray[np.int64]:
         """Return the places in `slots` that moved since they were sent, longest owed first."""
         newest = sequences[self.slots]
-        places = np.flatnonzero(newest > self.sent)
-        return places[np.argsort(newest[places], kind="stable")]
+        places: Slots = (newest > self.sent).nonzero()[0]
+        longest_first: Slots = places[newest[places].argsort()]
+        return longest_first
+
+    def _replace(self, slots: Slots, modes: ModeIndexes, sent: Sequences) -> None:
+        self.slots, self.modes, self.sent = slots, modes, sent
+        present = np.unique(modes)
+        self.only_mode = int(present[0]) if len(present) == 1 else None
 
 
 class Queue:

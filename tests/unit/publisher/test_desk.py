@@ -46,7 +46,7 @@ def enter(desk: Desk, key: str = KEY) -> Session:
 
 def hear(desk: Desk, session: Session) -> list[dict]:
     messages = []
-    while (taken := desk.hub.take(session.subscriber, 0.0)).wait_s == 0:
+    while (taken := desk.hub.take(session.subscriber, 0.0)).messages:
         messages += map(json.loads, taken.messages)
     return messages
 
