@@ -11,6 +11,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from deploy.local.feed import BLOCK_MS, ENTRIES_MAX, LOOK_AGAIN_S
+from deploy.local.figures import Records
 from shared.clock import Clock
 from shared.runtime.supervise import pause
 from shared.streams import groups, published
@@ -18,7 +19,7 @@ from shared.streams.client import call
 from shared.streams.reader import TailReader
 from shared.wire import codec, topics
 from shared.wire.instruments import Kind
-from shared.wire.orders import OrderEvent, Place, State
+from shared.wire.orders import Exchange, OrderEvent, Place, State
 
 STRATEGY = "demo"
 #: Without an event the command is sent again after so many reads of `BLOCK_MS`.
@@ -28,6 +29,9 @@ READS_MAX = 120
 VALID_S = 60.0
 #: The limit lies this far above the last price, so that it fills while the market moves.
 LIMIT_ABOVE = Decimal("1.002")
+
+#: A call whose price moves half as much as its underlying is at the money.
+AT_THE_MONEY_DELTA = 0.5
 
 #: The broker has it.
 WENT_THROUGH = frozenset({State.ACCEPTED, State.PARTIALLY_ACCEPTED, State.OPEN, State.COMPLETE})
@@ -52,7 +56,7 @@ class Outcome(Struct, frozen=True):
 
 
 NOT_SENT = Outcome(
-    went_through=False, sentence="no order was sent: no traded share has a price yet"
+    went_through=False, sentence="no order was sent: nothing that can be bought had a price"
 )
 
 
@@ -67,7 +71,7 @@ class Desk(Struct, frozen=True):
 
 
 async def place_one(desk: Desk, stopping: asyncio.Event) -> Outcome:
-    """Place one share's limit order, wait for the broker's word.
+    """Place one small limit order, wait for the broker's word.
 
     Raises:
         StreamError: Redis refused or vanished.
@@ -129,33 +133,48 @@ def _outcome(order: Place, event: OrderEvent) -> Outcome:
 async def _choose(desk: Desk, stopping: asyncio.Event) -> Place | None:
     while not stopping.is_set():
         _, instruments = await published.get_instruments(desk.ticks)
-        shares = instruments[
-            (instruments["kind"] == Kind.EQUITY) & (instruments["exchange"] == b"NSE")
-        ]
-        for shard in np.unique(shares["shard"]):
-            tokens = shares["instrument_token"][shares["shard"] == shard].tolist()
-            last = await published.get_last_of(desk.ticks, int(shard), tokens)
-            traded = last[last["last_price"] > 0]
-            if len(traded):
-                cheapest = traded[np.argmin(traded["last_price"])]
-                row = shares[shares["instrument_token"] == cheapest["instrument_token"]][0]
-                return _order(desk, row, Decimal(str(float(cheapest["last_price"]))))
+        for shard in np.unique(instruments["shard"]).tolist():
+            chosen = choose(instruments, await published.get_last(desk.ticks, shard))
+            if chosen is not None:
+                return _order(desk, *chosen)
         await pause(stopping, LOOK_AGAIN_S)
     return None
 
 
+def choose(instruments: Records, last: Records) -> tuple[np.void, Decimal] | None:
+    """Return what to buy with its last price: a share of NSE, else a call near the money.
+
+    None where neither has a price yet. `instruments` is sorted by token.
+    """
+    if len(instruments) == 0 or len(last) == 0:
+        return None
+    tokens = instruments["instrument_token"]
+    at = np.minimum(np.searchsorted(tokens, last["instrument_token"]), len(tokens) - 1)
+    rows = instruments[at]
+    priced = (rows["instrument_token"] == last["instrument_token"]) & (last["last_price"] > 0)
+    shares = priced & (rows["kind"] == Kind.EQUITY) & (rows["exchange"] == b"NSE")
+    calls = priced & (rows["kind"] == Kind.CALL) & np.isfinite(last["delta"])
+    if shares.any():
+        best = int(np.argmin(np.where(shares, last["last_price"], np.inf)))
+    elif calls.any():
+        best = int(np.argmin(np.where(calls, np.abs(last["delta"] - AT_THE_MONEY_DELTA), np.inf)))
+    else:
+        return None
+    return rows[best], Decimal(str(float(last["last_price"][best])))
+
+
 def _order(desk: Desk, instrument: np.void, last_price: Decimal) -> Place:
     tick = Decimal(str(float(instrument["tick_size"]) or 0.05))
-    price = (last_price * LIMIT_ABOVE // tick) * tick
+    exchange: Exchange = instrument["exchange"].decode()
     return Place(
         command_id=desk.new_id(),
         strategy_id=STRATEGY,
         valid_until_us=round(desk.clock.now_ns() / 1000 + VALID_S * 1e6),
-        exchange="NSE",
+        exchange=exchange,
         tradingsymbol=instrument["tradingsymbol"].decode(),
         transaction_type="BUY",
-        quantity=1,
+        quantity=max(1, int(instrument["lot_size"])),
         product="MIS",
         order_type="LIMIT",
-        price=price,
+        price=(last_price * LIMIT_ABOVE // tick) * tick,
     )

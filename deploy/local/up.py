@@ -66,7 +66,8 @@ async def up(session: Session) -> int:
     wrong = complaints(watched, everything=session.options.duration_s is not None)
     _tell(session.console, wrong)
     if not wrong:
-        session.console.print(f"tickflow: done, {watched.ticks_total:,} ticks; {watched.order}")
+        done = f"tickflow: done, {watched.ticks_total:,} ticks; {watched.order}"
+        session.console.print(done, highlight=False, soft_wrap=True)
     return 1 if wrong else 0
 
 
