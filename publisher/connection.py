@@ -12,9 +12,10 @@ from aiohttp import WSMsgType, web
 from publisher import metrics, protocol
 from publisher.desk import Desk, Session
 from publisher.messages import Auth, Fault
-from publisher.protocol import Farewell, ProtocolError
+from publisher.protocol import Farewell
 from publisher.settings import PublisherSection
 from shared.clock import Clock
+from shared.errors import MessageError
 
 _CLOSED = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 
@@ -49,7 +50,7 @@ async def authenticate(
         return protocol.MALFORMED
     try:
         request = protocol.parse(message.data)
-    except ProtocolError:
+    except MessageError:
         # Said without the parser's own words, which may quote a key.
         return protocol.MALFORMED
     return around.desk.enter(request.key) if isinstance(request, Auth) else protocol.UNAUTHENTICATED

@@ -30,8 +30,9 @@ from publisher.messages import (
     Unsubscribed,
     Welcome,
 )
-from publisher.protocol import Farewell, ProtocolError
+from publisher.protocol import Farewell
 from publisher.universe import Universe, nothing_published
+from shared.errors import MessageError
 
 _NO_TOKENS: Tokens = np.empty(0, np.uint32)
 _MINUTE_S = 60.0
@@ -149,7 +150,7 @@ class Session:
             return protocol.REQUESTS
         try:
             request = protocol.parse(message)
-        except ProtocolError as error:
+        except MessageError as error:
             self._say(Fault(code="malformed", message=str(error)[:_FAULT_CHARACTERS_MAX]))
             return protocol.MALFORMED
         match request:

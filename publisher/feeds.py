@@ -92,6 +92,8 @@ class Catalogue:
         self._desk = outlet.desk
         self._wake = outlet.wake
         self._log = outlet.log
+        #: Hints and the regular look may coincide; the later one must not be overtaken.
+        self._looking = asyncio.Lock()
         self.shards = _SHARDS_UNPUBLISHED
 
     async def refresh(self, *, is_forced: bool = False) -> None:
@@ -100,6 +102,10 @@ class Catalogue:
         Raises:
             StreamError: Redis refused or vanished.
         """
+        async with self._looking:
+            await self._look(is_forced=is_forced)
+
+    async def _look(self, *, is_forced: bool) -> None:
         try:
             shard_map = await published.get_shard_map(self._redis)
             if shard_map is not None:

@@ -34,6 +34,7 @@ import msgspec
 
 from publisher.encoding import Encode, JsonEncoder
 from publisher.messages import MODES, ModeName, Reply, Request
+from shared.errors import MessageError
 from shared.wire.ticks import TICK
 
 _LTP = ("instrument_token", "last_price", "exchange_timestamp_s", "mode", "tick_flags")
@@ -95,10 +96,6 @@ FAREWELLS: tuple[Farewell, ...] = (
 )  # fmt: skip
 
 
-class ProtocolError(Exception):
-    """A client's message is not of this protocol; the text is for the client."""
-
-
 _REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _REPLIES = msgspec.json.Encoder()
 
@@ -107,12 +104,12 @@ def parse(message: bytes | str) -> Request:
     """Return the request of a text message.
 
     Raises:
-        ProtocolError: it is not JSON, or not one of the requests; says what is wrong.
+        MessageError: it is not JSON, or not one of the requests; says what is wrong.
     """
     try:
         return _REQUESTS.decode(message)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ProtocolError(str(error)) from error
+        raise MessageError(str(error)) from error
 
 
 def encode(reply: Reply) -> bytes:

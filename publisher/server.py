@@ -16,7 +16,7 @@ from shared.errors import LocalError
 from shared.runtime.logs import Log
 
 STREAM_PATH = "/v1/stream"
-_BEARER = "Bearer "
+_SCHEME = "bearer"
 #: Bytes that may wait inside the process before a writer is held back.
 _WRITER_BYTES_MAX = 16 * 1024
 
@@ -49,6 +49,7 @@ class Server:
         """
         application = web.Application()
         application.add_routes([web.get(STREAM_PATH, self._stream)])
+        application.on_response_prepare.append(_anonymous)
         # No access log: aiohttp would write whole URLs.
         runner = web.AppRunner(
             application,
@@ -85,13 +86,13 @@ class Server:
         header = request.headers.get(hdrs.AUTHORIZATION)
         if header is None:
             return await self._admit_by_message(request)
-        key = header[len(_BEARER) :].strip() if header.startswith(_BEARER) else ""
-        session = self._around.desk.enter(key)
+        scheme, _, key = header.partition(" ")
+        session = self._around.desk.enter(key.strip() if scheme.lower() == _SCHEME else "")
         if isinstance(session, Farewell):
             metrics.REFUSED.labels(reason=session.name).inc()
             return _refusal(401 if session is protocol.UNAUTHENTICATED else 429, session)
         try:
-            ws = self._socket(request)
+            ws = self._socket()
             await ws.prepare(request)
             return await self._serve(request, ws, session)
         finally:
@@ -106,13 +107,13 @@ class Server:
             )
         if self._is_draining:
             return _refusal(503, protocol.DRAINING)
-        if self._unauthenticated >= self._settings.unauthenticated_max:
-            metrics.REFUSED.labels(reason="unauthenticated_max").inc()
-            return _refusal(503, protocol.CONNECTIONS)
         return None
 
     async def _admit_by_message(self, request: web.Request) -> web.StreamResponse:
-        ws = self._socket(request)
+        if self._unauthenticated >= self._settings.unauthenticated_max:
+            metrics.REFUSED.labels(reason="unauthenticated").inc()
+            return _refusal(503, protocol.CONNECTIONS)
+        ws = self._socket()
         self._unauthenticated += 1
         try:
             await ws.prepare(request)
@@ -137,7 +138,7 @@ class Server:
         connection = Connection(ws, session, self._around, is_text=JSON.is_text)
         self._connections[session.subscriber] = connection
         metrics.CONNECTIONS.set(len(self._connections))
-        log = self._log.bind(subscriber=session.subscriber, key=session.principal.name)
+        log = self._log.bind(subscriber=session.subscriber, principal=session.principal.name)
         log.info("subscriber.connected")
         try:
             farewell = await connection.serve()
@@ -156,7 +157,7 @@ class Server:
             request.transport.abort()
         return ws
 
-    def _socket(self, _request: web.Request) -> web.WebSocketResponse:
+    def _socket(self) -> web.WebSocketResponse:
         return web.WebSocketResponse(
             timeout=self._settings.close_timeout_s,
             autoping=False,
@@ -164,6 +165,11 @@ class Server:
             max_msg_size=self._settings.request_bytes_max,
             writer_limit=_WRITER_BYTES_MAX,
         )
+
+
+async def _anonymous(_request: web.Request, response: web.StreamResponse) -> None:
+    """Keep versions to ourselves."""
+    response.headers.pop(hdrs.SERVER, None)
 
 
 def _narrow(request: web.Request, send_buffer_bytes: int) -> None:

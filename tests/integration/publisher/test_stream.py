@@ -12,6 +12,8 @@ from tests.support.publisher_rows import CALL, INFY, NIFTY, PUT, listing, rows
 pytestmark = pytest.mark.integration
 
 KEY, TICKS_KEY, ACCOUNT = "k" * 43, "t" * 43, "SB0001"
+#: One message above what a writer may have waiting in the process.
+BUFFERED_BYTES_MAX = 64 * 1024 + 16 * 1024 + 1024
 
 
 async def test_a_subscriber_gets_a_snapshot_then_ticks_then_order_events(start, upstream) -> None:
@@ -122,6 +124,18 @@ async def test_a_wrong_key_is_refused_in_either_place(start, upstream) -> None:
             assert await client.farewell() == (4500, "unauthenticated retry=no")
 
 
+async def test_so_many_may_be_without_a_key_while_others_still_come_in(start, upstream) -> None:
+    async with (
+        start(unauthenticated_max=1) as publisher,
+        publisher.subscriber(key=None),
+        publisher.subscriber(),
+    ):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            async with publisher.subscriber(key=None):
+                pass
+        assert caught.value.status == 503
+
+
 async def test_anything_before_the_key_is_refused(start, upstream) -> None:
     async with start() as publisher:
         for message, code in (('{"op":"ping"}', 4500), ("{", 4501)):
@@ -222,7 +236,9 @@ async def test_who_does_not_read_costs_bounded_memory_and_nobodys_time(start, up
                 for row in (await reader.hear_of("ticks"))["ticks"]
             ):
                 pass
-        assert all(state.queue.bytes <= 1 << 20 for state in hub._subscribers.values())
+        for connection in publisher.worker._server._connections.values():
+            assert connection._ws._writer.transport.get_write_buffer_size() <= BUFFERED_BYTES_MAX
+        assert not any(state.queue.bytes for state in hub._subscribers.values())
         sleeper.ws._reader._protocol.resume_reading()
         newest = {}
         while newest.get(many[-1]) != 59.0 or len(newest) < len(many):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from publisher import protocol
 from publisher.messages import MODES, Auth, Ping, Subscribe, Unsubscribe
-from publisher.protocol import FAREWELLS, MODE_FIELDS, ProtocolError, Retry
+from publisher.protocol import FAREWELLS, MODE_FIELDS, Retry
+from shared.errors import MessageError
 
 
 def test_a_subscribe_is_read_with_its_defaults() -> None:
@@ -52,15 +53,15 @@ def test_each_op_is_its_own_request(text: str, kind: type) -> None:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ProtocolError):
+    with pytest.raises(MessageError):
         protocol.parse(text)
 
 
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=300)))
-def test_any_bytes_are_a_request_or_a_protocol_error(message: bytes | str) -> None:
+def test_any_bytes_are_a_request_or_a_message_error(message: bytes | str) -> None:
     try:
         protocol.parse(message)
-    except ProtocolError:
+    except MessageError:
         return
 
 
@@ -79,10 +80,10 @@ json_values = st.recursive(
     ),
     st.sampled_from(["auth", "subscribe", "unsubscribe", "ping"]),
 )
-def test_any_json_is_a_request_or_a_protocol_error(fields: dict, op: str) -> None:
+def test_any_json_is_a_request_or_a_message_error(fields: dict, op: str) -> None:
     try:
         protocol.parse(msgspec.json.encode({"op": op, **fields}))
-    except ProtocolError:
+    except MessageError:
         return
 
 
