@@ -149,11 +149,14 @@ class Connection:
                 return
             if taken.messages and not await self._write(taken.messages):
                 return
-            metrics.DELIVERIES.inc(taken.ticks)
-            if taken.wait_s is None or taken.wait_s > 0:
+            if taken.ticks:
+                metrics.DELIVERIES.inc(taken.ticks)
+            if taken.wait_s is None:
+                await self._work.wait()
+            elif taken.wait_s > 0:
                 await self._wait(taken.wait_s)
 
-    async def _wait(self, limit_s: float | None) -> None:
+    async def _wait(self, limit_s: float) -> None:
         try:
             async with asyncio.timeout(limit_s):
                 await self._work.wait()
@@ -166,7 +169,6 @@ class Connection:
             for message in messages:
                 async with asyncio.timeout(self._settings.stall_timeout_s):
                     await self._ws.send_frame(message, self._opcode)
-                metrics.SENT.inc(len(message))
         except TimeoutError:
             self.end(protocol.SLOW)
             return False
@@ -174,6 +176,7 @@ class Connection:
             self.end(None)
             return False
         metrics.MESSAGES.inc(len(messages))
+        metrics.SENT.inc(sum(map(len, messages)))
         return True
 
     async def _pulse(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 import numpy as np
+import uvloop
 
 from publisher.auth import digest, read_keyring
 from publisher.connection import Surroundings
@@ -94,7 +95,8 @@ def _hub(mode: str) -> Row:
 
 
 def _sockets(mode: str) -> list[Row]:
-    return asyncio.run(_serve(mode))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(mode))
 
 
 async def _serve(mode: str) -> list[Row]:
