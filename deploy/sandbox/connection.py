@@ -15,7 +15,7 @@ from deploy.sandbox.accounts import Account
 from deploy.sandbox.contracts import Listing
 from deploy.sandbox.frame_plan import Run, plan_frames
 from deploy.sandbox.market import Market
-from deploy.sandbox.packets import Columns, encode, frames
+from deploy.sandbox.packets import PACKETS_PER_FRAME_MAX, Columns, encode, frames
 from deploy.sandbox.settings import Profile
 from deploy.sandbox.subscriptions import Subscriptions
 
@@ -27,10 +27,11 @@ UNREAD_BYTES_MAX = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Distortion:
-    """What a fault does to ticks: instruments kept back, timestamps moved into the past."""
+    """What a fault does to ticks: instruments kept back, timestamps aged, frames overfilled."""
 
     muted: frozenset[int] = frozenset()
     stale_s: int = 0
+    packets_max: int = PACKETS_PER_FRAME_MAX
 
 
 UNDISTORTED = Distortion()
@@ -108,7 +109,7 @@ class Connection:
             rows = run.rows if changed is None else run.rows[changed[run.rows]]
             rows = rows[~np.isin(rows, muted)] if muted else rows
             batches.append(encode(columns, rows, run.mode, index=run.index))
-        return frames(batches)
+        return frames(batches, distortion.packets_max)
 
     def stop_reading(self) -> None:
         """Leave the peer half open: nothing it sends is read any more."""

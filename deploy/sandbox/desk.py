@@ -45,14 +45,15 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class Delays:
-    """What an injected fault does to a fresh order, in seconds; 0 for nothing."""
+class Circumstances:
+    """What else befalls a fresh order: delays by a fault in seconds, tags by the broker."""
 
     hidden_s: float = 0.0
     stuck_s: float = 0.0
+    tags: tuple[str, ...] = ()
 
 
-NO_DELAYS = Delays()
+ORDINARY = Circumstances()
 
 
 class Desk:
@@ -72,7 +73,7 @@ class Desk:
         self._purse = Purse()
         self.trades: list[Trade] = []
 
-    def place(self, variety: str, form: Form, delays: Delays = NO_DELAYS) -> str:
+    def place(self, variety: str, form: Form, circumstances: Circumstances = ORDINARY) -> str:
         """Take an order and return its id; what can trade at once has traded on return.
 
         Raises:
@@ -87,15 +88,15 @@ class Desk:
         order = Order(
             order_id=self._mint.order_id(now_ns),
             user_id=self._user_id,
-            ticket=ticket,
+            ticket=replace(ticket, tags=circumstances.tags),
             status=Status.RECEIVED,
             placed_s=now_s,
             updated_s=now_s,
-            visible_from_s=now_ns / NS_PER_S + delays.hidden_s,
+            visible_from_s=now_ns / NS_PER_S + circumstances.hidden_s,
         )
         self._record(order)
-        if delays.stuck_s:
-            self._stuck[order.order_id] = now_ns / NS_PER_S + delays.stuck_s
+        if circumstances.stuck_s:
+            self._stuck[order.order_id] = now_ns / NS_PER_S + circumstances.stuck_s
         else:
             self._admit(order, now_s)
         return order.order_id
@@ -250,7 +251,7 @@ class Desk:
             ticket,
             order_type="LIMIT",
             price=protected_limit(ticket.side, percent, book),
-            tags=("mktp", f"mktp:{percent:.2f}"),
+            tags=tuple(dict.fromkeys((*ticket.tags, "mktp", f"mktp:{percent:.2f}"))),
         )
         return replace(order, ticket=limit)
 

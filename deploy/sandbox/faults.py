@@ -19,6 +19,7 @@ ONE_SHOT = frozenset(
         "ws_unknown_packet",
         "ws_text",
         "ws_stale_timestamps",
+        "ws_burst",
     }
 )
 OTHERS = frozenset(
@@ -32,6 +33,8 @@ OTHERS = frozenset(
         "duplicate_updates",
         "drop_updates",
         "reverse_updates",
+        "delay_updates",
+        "autoslice_child_error",
         "ws_mute_token",
     }
 )

@@ -100,7 +100,9 @@ class Order:
 
     @property
     def pending(self) -> int:
-        """Return what neither traded nor was cancelled; the three add up to the quantity."""
+        """Return what neither traded nor was cancelled; a rejected order has nothing pending."""
+        if self.status is Status.REJECTED:
+            return 0
         return self.ticket.quantity - self.filled - self.cancelled
 
     @property

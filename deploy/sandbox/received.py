@@ -9,7 +9,7 @@ from typing import Any
 #: Requests plus socket messages kept; older ones are dropped with a counter.
 RECEIVED_MAX = 20_000
 #: Order placements are never dropped before this many.
-PLACEMENTS_MAX = 1_000_000
+PLACEMENTS_MAX = 100_000
 _SECRET_FIELDS = frozenset({"access_token", "checksum", "api_secret", "request_token"})
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
-from deploy.sandbox.desk import Delays
+from deploy.sandbox.desk import Circumstances
 from deploy.sandbox.envelope import success
 from deploy.sandbox.faults import FaultBoard, Occasion
 from deploy.sandbox.gate import CALL
 from deploy.sandbox.limits import RequestLimits
 from deploy.sandbox.market_clock import MarketClock
 from deploy.sandbox.order_rows import order_row, position_rows, trade_row
+from deploy.sandbox.order_rules import WHOLE_DIGITS_MAX
+from deploy.sandbox.refusals import not_enough_money
 from deploy.sandbox.simulation import Simulation
+from deploy.sandbox.slicing import slice_quantities
+from shared.errors import KiteRejected
 
 HIDDEN_S = 30.0
+AUTOSLICE_TAG = "autoslice"
+#: What a child slice refused by a fault would have needed, and what there was.
+CHILD_SHORT_OF_RUPEES = (95_417.84, 74_251.80)
 
 
 class OrderRoutes:
@@ -42,14 +51,58 @@ class OrderRoutes:
 
     async def _place(self, request: web.Request) -> web.Response:
         call = request[CALL]
-        user_id = call.owner().user_id
-        # Counted before it is read, since refused placements count against the day as well.
-        self._limits.admit_placement(user_id, self._clock.now_s())
-        desk = self._simulation.desk(user_id)
-        delays = self._delays(Occasion(user_id, request.method, request.path))
-        order_id = desk.place(request.match_info["variety"], call.form, delays)
+        user_id, variety = call.owner().user_id, request.match_info["variety"]
+        occasion = Occasion(user_id, request.method, request.path)
+        slices = self._slices(call.form)
+        first = {**call.form, "quantity": str(slices[0])} if slices else call.form
+        own_tags = (AUTOSLICE_TAG,) if slices else ()
+        order_id = self._place_one(occasion, variety, first, own_tags)
+        answer: dict[str, Any] = {"order_id": order_id}
+        if slices:
+            tags = (AUTOSLICE_TAG, f"{AUTOSLICE_TAG}:{order_id}")
+            answer["children"] = [
+                self._child(occasion, variety, {**call.form, "quantity": str(quantity)}, tags)
+                for quantity in slices[1:]
+            ]
         await self._simulation.deliver()
-        return success({"order_id": order_id})
+        return success(answer)
+
+    def _slices(self, form: dict[str, str]) -> tuple[int, ...]:
+        """Return the quantities an order is cut into; nothing when it goes out whole."""
+        found = self._simulation.contract(form.get("exchange", ""), form.get("tradingsymbol", ""))
+        quantity = form.get("quantity", "")
+        wanted = form.get("autoslice", "").lower() == "true"
+        if not wanted or found is None or not found.freeze_quantity:
+            return ()
+        if not quantity.isdecimal() or len(quantity) > WHOLE_DIGITS_MAX:
+            return ()
+        if int(quantity) <= found.freeze_quantity or int(quantity) % found.lot_size:
+            return ()
+        return slice_quantities(int(quantity), found.freeze_quantity, found.lot_size)
+
+    def _place_one(
+        self, occasion: Occasion, variety: str, form: dict[str, str], tags: tuple[str, ...]
+    ) -> str:
+        # Counted before it is read, since refused placements count against the day as well.
+        self._limits.admit_placement(occasion.account, self._clock.now_s())
+        desk = self._simulation.desk(occasion.account)
+        return desk.place(variety, form, self._circumstances(occasion, tags))
+
+    def _child(
+        self, occasion: Occasion, variety: str, form: dict[str, str], tags: tuple[str, ...]
+    ) -> dict[str, Any]:
+        try:
+            if self._faults.take("autoslice_child_error", occasion):
+                raise not_enough_money(*CHILD_SHORT_OF_RUPEES)
+            return {"order_id": self._place_one(occasion, variety, form, tags)}
+        except KiteRejected as refusal:
+            error = {
+                "code": refusal.status,
+                "error_type": refusal.error_type,
+                "message": str(refusal),
+                "data": None,
+            }
+            return {"error": error}
 
     async def _modify(self, request: web.Request) -> web.Response:
         call = request[CALL]
@@ -89,12 +142,13 @@ class OrderRoutes:
         rows = position_rows(desk.trades, self._simulation.last_and_close(desk.trades))
         return success({"net": rows, "day": rows})
 
-    def _delays(self, occasion: Occasion) -> Delays:
+    def _circumstances(self, occasion: Occasion, tags: tuple[str, ...]) -> Circumstances:
         hidden = self._faults.take("hidden_for", occasion)
         stuck = self._faults.take("stuck_in_validation", occasion)
-        return Delays(
+        return Circumstances(
             hidden_s=0.0 if hidden is None else _seconds(hidden.seconds),
             stuck_s=0.0 if stuck is None else _seconds(stuck.seconds),
+            tags=tags,
         )
 
 

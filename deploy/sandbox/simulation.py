@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from deploy.sandbox.contracts import Contract
 from deploy.sandbox.desk import Desk, Trade
 from deploy.sandbox.ids import IdMint
 from deploy.sandbox.market import Market
@@ -35,6 +36,11 @@ class Simulation:
     def desk(self, user_id: str) -> Desk:
         """Return the desk of an account."""
         return self._desks[user_id]
+
+    def contract(self, exchange: str, symbol: str) -> Contract | None:
+        """Return what a symbol names, None when it is not listed."""
+        found = self._market.contract(exchange, symbol)
+        return None if found is None else found[1]
 
     async def run(self, step_s: float) -> None:
         """Step for ever, at the pace of real seconds; a late step is not made up for."""

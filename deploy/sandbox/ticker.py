@@ -13,15 +13,15 @@ import numpy.typing as npt
 from aiohttp import WSMsgType, web
 
 from deploy.sandbox.accounts import Account, Accounts
-from deploy.sandbox.connection import UNDISTORTED, Connection, Distortion
+from deploy.sandbox.connection import Connection, Distortion
 from deploy.sandbox.faults import Fault, FaultBoard, Occasion
 from deploy.sandbox.market import Market
 from deploy.sandbox.market_clock import MarketClock
-from deploy.sandbox.packets import HEARTBEAT, LTP
+from deploy.sandbox.packets import HEARTBEAT, LTP, PACKETS_PER_FRAME_MAX
 from deploy.sandbox.received import ReceivedLog
 from deploy.sandbox.refusals import BAD_REQUEST, FORBIDDEN, TOO_MANY_REQUESTS
 from deploy.sandbox.settings import Profile
-from deploy.sandbox.subscriptions import Reply
+from deploy.sandbox.subscriptions import INSTRUMENTS_PER_SOCKET_MAX, Reply
 from shared.errors import KiteRejected
 
 Mask = npt.NDArray[np.bool_]
@@ -33,6 +33,7 @@ HEARTBEAT_AFTER_S = 1.0
 HEARTBEAT_CHECK_S = 0.1
 UPDATES_PENDING_MAX = 100_000
 STALE_S = 60
+DELAY_S = 5.0
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
 _TRUNCATED_BYTES = 5
@@ -51,6 +52,13 @@ class TickerParts:
     profile: Profile
 
 
+@dataclass(frozen=True, slots=True)
+class _Update:
+    due_s: float
+    user_id: str
+    row: dict[str, Any]
+
+
 class Ticker:
     """Holds every open connection."""
 
@@ -58,7 +66,7 @@ class Ticker:
         self._parts = parts
         self._connections: dict[int, Connection] = {}
         self._next = 1
-        self._updates: deque[tuple[str, dict[str, Any]]] = deque(maxlen=UPDATES_PENDING_MAX)
+        self._updates: deque[_Update] = deque(maxlen=UPDATES_PENDING_MAX)
         self.slow_readers_closed = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -107,24 +115,30 @@ class Ticker:
                     await connection.send_bytes(HEARTBEAT, now_s)
 
     def note_update(self, user_id: str, row: dict[str, Any]) -> None:
-        """Keep an order update for the next delivery."""
-        self._updates.append((user_id, row))
+        """Keep an order update for the next delivery, or for a later one under a fault."""
+        late = self._parts.faults.take("delay_updates", Occasion(account=user_id))
+        now_s = self._parts.clock.monotonic_s()
+        due_s = now_s + (DELAY_S if late.seconds is None else late.seconds) if late else now_s
+        self._updates.append(_Update(due_s, user_id, row))
 
     async def deliver_updates(self) -> None:
-        """Send the order updates kept since the last time, each to its account's sockets."""
-        updates = list(self._updates)
+        """Send the order updates that are due, each to its account's sockets."""
+        now_s = self._parts.clock.monotonic_s()
+        updates = [update for update in self._updates if update.due_s <= now_s]
+        later = [update for update in self._updates if update.due_s > now_s]
         self._updates.clear()
+        self._updates.extend(later)
         faults = self._parts.faults
-        if updates and faults.take("reverse_updates", Occasion(account=updates[0][0])):
+        if updates and faults.take("reverse_updates", Occasion(account=updates[0].user_id)):
             updates.reverse()
-        for user_id, row in updates:
-            occasion = Occasion(account=user_id)
+        for update in updates:
+            occasion = Occasion(account=update.user_id)
             if faults.take("drop_updates", occasion):
                 continue
             copies = 2 if faults.take("duplicate_updates", occasion) else 1
-            text = json.dumps({"type": "order", "data": row}, separators=(",", ":"))
+            text = json.dumps({"type": "order", "data": update.row}, separators=(",", ":"))
             for connection in list(self._connections.values()):
-                if connection.account.user_id == user_id and not self._is_mute(connection):
+                if connection.account.user_id == update.user_id and not self._is_mute(connection):
                     for _ in range(copies):
                         await connection.send_text(text, self._parts.clock.monotonic_s())
 
@@ -217,10 +231,12 @@ class Ticker:
         if fault := faults.take("ws_text", occasion):
             await connection.send_text(_text(fault), now_s)
         stale = faults.take("ws_stale_timestamps", occasion)
-        muted = frozenset(faults.muted_tokens(account))
-        if stale is None and not muted:
-            return UNDISTORTED
-        return Distortion(muted, int(stale.seconds or STALE_S) if stale else 0)
+        burst = faults.take("ws_burst", occasion)
+        return Distortion(
+            muted=frozenset(faults.muted_tokens(account)),
+            stale_s=int(stale.seconds or STALE_S) if stale else 0,
+            packets_max=INSTRUMENTS_PER_SOCKET_MAX if burst else PACKETS_PER_FRAME_MAX,
+        )
 
     def _note(self, event: str, *, account: str, text: str, status: int) -> None:
         self._parts.received.add(

@@ -182,6 +182,29 @@ def test_fault_of_a_hidden_order_keeps_it_from_the_book(
     assert order_id in {row["order_id"] for row in sandbox.get("orders")}
 
 
+def test_autoslice_places_a_parent_with_children_and_says_which_failed(
+    kite: KiteConnect, sandbox: SandboxInfo
+) -> None:
+    row = next(
+        row
+        for row in kite.instruments("NFO")
+        if row["tradingsymbol"].startswith("NIFTY") and row["instrument_type"] == "CE"
+    )
+    sandbox.post("faults", kind="autoslice_child_error")
+    answer = kite.place_autoslice_order(
+        "regular", "NFO", row["tradingsymbol"], "BUY", 65 * 60, "NRML", "LIMIT", price=0.05
+    )
+    failed, placed = answer["children"]
+    assert failed["error"]["error_type"] == "MarginException"
+    rows = {found["order_id"]: found for found in kite.orders()}
+    assert rows[answer["order_id"]]["tags"] == ["autoslice"]
+    assert rows[placed["order_id"]]["tags"] == ["autoslice", f"autoslice:{answer['order_id']}"]
+    assert (rows[answer["order_id"]]["quantity"], rows[placed["order_id"]]["quantity"]) == (
+        1755,
+        390,
+    )
+
+
 def test_sandbox_remembers_every_placement_it_received(
     kite: KiteConnect, sandbox: SandboxInfo
 ) -> None:

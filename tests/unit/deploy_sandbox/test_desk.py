@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from deploy.sandbox.desk import Delays, Desk
+from deploy.sandbox.desk import ORDINARY, Circumstances, Desk
 from deploy.sandbox.expiry_calendar import IST
 from deploy.sandbox.ids import IdMint
 from deploy.sandbox.market import Market, MarketTerms
@@ -33,7 +33,7 @@ class Setting:
     def _note(self, order, word: str) -> None:
         self.updates.append((order.order_id, word))
 
-    def place(self, delays: Delays = Delays(), **change) -> str:  # noqa: B008
+    def place(self, delays: Circumstances = ORDINARY, **change) -> str:
         form = {
             "exchange": "NSE",
             "tradingsymbol": "INFY",
@@ -189,7 +189,7 @@ def test_desk_working_orders_tie_up_money_until_they_end(setting: Setting) -> No
 
 
 def test_desk_hidden_order_works_but_shows_only_later(setting: Setting) -> None:
-    setting.place(Delays(hidden_s=5.0))
+    setting.place(Circumstances(hidden_s=5.0))
     assert setting.desk.orders() == []
     assert len(setting.desk.every_order()) == 1
     setting.clock.advance(5)
@@ -197,7 +197,7 @@ def test_desk_hidden_order_works_but_shows_only_later(setting: Setting) -> None:
 
 
 def test_desk_stuck_order_is_admitted_only_later(setting: Setting) -> None:
-    order_id = setting.place(Delays(stuck_s=5.0))
+    order_id = setting.place(Circumstances(stuck_s=5.0))
     setting.desk.on_market()
     assert setting.statuses(order_id) == ["PUT ORDER REQ RECEIVED"]
     setting.clock.advance(5)

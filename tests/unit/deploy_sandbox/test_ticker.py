@@ -11,6 +11,15 @@ from tests.unit.deploy_sandbox.conftest import WAIT_S, Sandbox, receive_packets
 
 INFY = 408065
 NIFTY = 256265
+ORDER = {
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "transaction_type": "BUY",
+    "quantity": "1",
+    "product": "CNC",
+    "order_type": "LIMIT",
+    "price": "1450",
+}
 
 
 def lengths(packets) -> dict[int, int]:
@@ -40,6 +49,20 @@ async def test_socket_number_four_of_a_key_is_refused_with_429(sandbox: Sandbox)
     with pytest.raises(WSServerHandshakeError) as caught:
         await sandbox.connect()
     assert caught.value.status == 429
+
+
+async def test_socket_answers_pings(sandbox: Sandbox) -> None:
+    query = {"api_key": sandbox.who.api_key, "access_token": sandbox.who.access_token.reveal()}
+    socket = await sandbox.client.ws_connect("/", params=query, autoping=False)
+    await socket.ping(b"there?")
+    message = await socket.receive(timeout=WAIT_S)
+    assert (message.type, bytes(message.data)) == (WSMsgType.PONG, b"there?")
+
+
+async def test_socket_declines_compression(sandbox: Sandbox) -> None:
+    query = {"api_key": sandbox.who.api_key, "access_token": sandbox.who.access_token.reveal()}
+    socket = await sandbox.client.ws_connect("/", params=query, compress=15)
+    assert not socket.compress
 
 
 async def test_socket_ignores_query_fields_it_does_not_know(sandbox: Sandbox) -> None:
@@ -130,16 +153,7 @@ async def test_socket_gets_order_updates_as_text(sandbox: Sandbox) -> None:
     # The snapshot proves that the server counts this socket among the open ones.
     await socket.send_str(json.dumps({"a": "subscribe", "v": [NIFTY]}))
     await receive_packets(socket)
-    form = {
-        "exchange": "NSE",
-        "tradingsymbol": "INFY",
-        "transaction_type": "BUY",
-        "quantity": "1",
-        "product": "CNC",
-        "order_type": "LIMIT",
-        "price": "1450",
-    }
-    status, answer = await sandbox.request("POST", "/orders/regular", data=form)
+    status, answer = await sandbox.request("POST", "/orders/regular", data=ORDER)
     assert status == 200
     update = json.loads((await socket.receive(timeout=WAIT_S)).data)
     assert update["type"] == "order"
@@ -155,16 +169,7 @@ async def test_socket_under_a_fault_gets_order_updates_twice_or_never(
     await socket.send_str(json.dumps({"a": "subscribe", "v": [NIFTY]}))
     await receive_packets(socket)
     await sandbox.control("POST", "faults", kind=kind)
-    form = {
-        "exchange": "NSE",
-        "tradingsymbol": "INFY",
-        "transaction_type": "BUY",
-        "quantity": "1",
-        "product": "CNC",
-        "order_type": "LIMIT",
-        "price": "1450",
-    }
-    await sandbox.request("POST", "/orders/regular", data=form)
+    await sandbox.request("POST", "/orders/regular", data=ORDER)
     await sandbox.control("POST", "faults", kind="ws_text", text='{"type":"message","data":"end"}')
     await sandbox.step()
     found = []
@@ -229,6 +234,41 @@ async def test_socket_misses_the_ticks_of_a_muted_instrument_only(sandbox: Sandb
     socket = await sandbox.connect()
     await socket.send_str(json.dumps({"a": "subscribe", "v": [INFY, NIFTY]}))
     assert lengths(await receive_packets(socket)) == {NIFTY: 28}
+
+
+async def test_socket_gets_a_burst_in_one_frame_with_old_timestamps(sandbox: Sandbox) -> None:
+    pinned = (await sandbox.control("POST", "market", frozen=True))["exchange_timestamp"]
+    async with sandbox.client.get("/instruments/NFO") as response:
+        tokens = [int(line.split(",")[0]) for line in (await response.text()).splitlines()[1:202]]
+    assert len(tokens) > 100
+    socket = await sandbox.connect()
+    await socket.send_str(json.dumps({"a": "subscribe", "v": tokens}))
+    await socket.send_str(json.dumps({"a": "mode", "v": ["full", tokens]}))
+    for _ in range(2 * -(-len(tokens) // 200)):
+        await receive_packets(socket)
+    await sandbox.control("POST", "faults", kind="ws_burst")
+    await sandbox.control("POST", "faults", kind="ws_stale_timestamps", seconds=90)
+    await sandbox.step()
+    packets = await receive_packets(socket)
+    assert len(packets) == len(tokens)
+    assert {struct.unpack_from(">I", body, 60)[0] for _, _, body in packets} == {pinned - 90}
+
+
+async def test_socket_gets_a_delayed_order_update_only_later(sandbox: Sandbox) -> None:
+    socket = await sandbox.connect()
+    await socket.send_str(json.dumps({"a": "subscribe", "v": [1, NIFTY]}))
+    await receive_packets(socket)
+    await sandbox.control("POST", "faults", kind="delay_updates", seconds=5)
+    await sandbox.request("POST", "/orders/regular", data=ORDER)
+    await sandbox.control("POST", "faults", kind="ws_text")
+    texts = []
+    for _ in range(7):
+        await sandbox.step()
+    while len(texts) < 2:
+        message = await socket.receive(timeout=WAIT_S)
+        if message.type is WSMsgType.TEXT:
+            texts.append(json.loads(message.data)["type"])
+    assert texts == ["message", "order"]
 
 
 async def test_socket_refused_by_a_fault_shows_its_status(sandbox: Sandbox) -> None:
