@@ -111,12 +111,18 @@ def _enrich(server: Any, port: int) -> dict[str, str]:
 def _await_ready(port: int) -> None:
     deadline_s = time.monotonic() + READY_S_MAX
     while time.monotonic() < deadline_s:
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-                if answer.status == 200:
-                    return
+        if _is_ready(f"http://127.0.0.1:{port}/readyz"):
+            return
         time.sleep(0.2)
     raise TimeoutError(f"no worker became ready on port {port} within {READY_S_MAX} s")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def measure(running_pipeline: Pipeline, rate: int, size: int, seconds: float) -> dict[str, Any]:
