@@ -49,6 +49,7 @@ class KiteSocket(picows.WSListener):
         self._parts_are_text = False
         self._end: Ended | None = None
         self._closing = False
+        self._abandoned = False
         #: Resolves once, with why the connection is over; fails if the listener raised.
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         #: Monotonic time of the newest data frame, heartbeats included; what a watchdog looks at.
@@ -90,9 +91,12 @@ class KiteSocket(picows.WSListener):
             self._transport.send(picows.WSMsgType.TEXT, message)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        """Begin to ping."""
+        """Begin to ping; end at once what nobody waits for any more."""
         self._transport = transport
-        self._schedule_beat()
+        if self._abandoned:
+            self._give_up(Lost("abandoned during the handshake"))
+        else:
+            self._schedule_beat()
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Copy one frame out of the vendor's buffer, once, then pass it on."""
@@ -181,7 +185,8 @@ class KiteSocket(picows.WSListener):
         self._give_up(Lost("the listener failed"))
 
     async def finished(self) -> None:
-        """Close, wait for the transport's end, and swallow what the vendor has to say about it."""
+        """Close, wait for the transport's end, swallow what the vendor has to say about it."""
+        self._abandoned = True
         self.close()
         if self._transport is not None:
             with suppress(picows.WSError, OSError):

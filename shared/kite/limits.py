@@ -1,4 +1,4 @@
-"""The numbers Zerodha may change, each with its source and the day it was read."""
+"""The numbers Zerodha may change, each with source, date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The day's session: login address, token exchange, logout, and proof that a postback is Kite's."""
+"""The day's session: login address, token exchange, logout, proof that a postback is Kite's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One WebSocket to Kite: frames out as bytes, liveness by real pings, a typed end.
+"""Opening a WebSocket to Kite without letting its token out.
 
 The token travels in the URL, so nothing here lets the vendor's own messages out: its logger is
 mute, its exceptions are put into words before ours are raised, never chained.
@@ -62,10 +62,10 @@ async def open_socket(
         KiteUnavailable: no connection, no handshake in time, or the gateway is down.
     """
     socket = KiteSocket(settings, listener, clock)
-    refusal = await _connect(socket, settings, access)
-    if refusal is not None:
-        raise refusal
     try:
+        refusal = await _connect(socket, settings, access)
+        if refusal is not None:
+            raise refusal
         yield socket
     finally:
         await socket.finished()

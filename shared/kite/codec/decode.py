@@ -151,6 +151,21 @@ def _write_full(buffer: Bytes, offset: int, record: Any, divisor: np.float64) ->
     _write_depth(buffer, offset, record, divisor)
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _decode_index(buffer: Bytes, offset: int, length: int, record: Any) -> int:
+    divisor = _write_instrument(buffer, offset, record)
+    _write_index_day(buffer, offset, record, divisor)
+    _clear_trading(record)
+    _clear_book(record)
+    if length == INDEX_QUOTE_BYTES:
+        record["exchange_timestamp_s"] = 0
+        record["mode"] = _MODE_QUOTE
+        return KIND_INDEX_QUOTE
+    record["exchange_timestamp_s"] = read_u32(buffer, offset + 28)
+    record["mode"] = _MODE_FULL
+    return KIND_INDEX_FULL
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def decode_packet(buffer: Bytes, offset: int, length: int, records: Ticks, row: int) -> int:
     """Write Kite's facts of buffer[offset:offset+length] into records[row]; return its kind.
@@ -182,17 +197,7 @@ def decode_packet(buffer: Bytes, offset: int, length: int, records: Ticks, row: 
         return KIND_LTP
     if length not in (INDEX_QUOTE_BYTES, INDEX_FULL_BYTES):
         return KIND_UNKNOWN
-    divisor = _write_instrument(buffer, offset, record)
-    _write_index_day(buffer, offset, record, divisor)
-    _clear_trading(record)
-    _clear_book(record)
-    if length == INDEX_QUOTE_BYTES:
-        record["exchange_timestamp_s"] = 0
-        record["mode"] = _MODE_QUOTE
-        return KIND_INDEX_QUOTE
-    record["exchange_timestamp_s"] = read_u32(buffer, offset + 28)
-    record["mode"] = _MODE_FULL
-    return KIND_INDEX_FULL
+    return _decode_index(buffer, offset, length, record)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

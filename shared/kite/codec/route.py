@@ -108,6 +108,35 @@ def _open_segments(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _append_whole(
+    buffer: Bytes, received_at_ns: int, target: Bytes, fill: npt.NDArray[np.int64], shard: int
+) -> None:
+    """Append the frame as it came, as one segment."""
+    at = _write_header(target, fill[shard], received_at_ns, buffer.size)
+    _copy(target, at, buffer, 0, buffer.size)
+    fill[shard] = at + buffer.size
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _append_packets(
+    buffer: Bytes,
+    scanned: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16], npt.NDArray[np.int32]],
+    count: int,
+    shard_of: npt.NDArray[np.uint16],
+    sinks: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]],
+) -> None:
+    """Append every known packet with its length to its shard's open segment."""
+    offsets, lengths, rows = scanned
+    out, fill = sinks
+    for index in range(count):
+        if rows[index] != ABSENT:
+            shard = shard_of[rows[index]]
+            size = int(np.int64(lengths[index])) + LENGTH_BYTES
+            _copy(out[shard], fill[shard], buffer, offsets[index] - LENGTH_BYTES, size)
+            fill[shard] += size
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def route_frame(
     buffer: Bytes,
     received_at_ns: int,
@@ -148,25 +177,15 @@ def route_frame(
         return ROUTED, count, unknown, reason, position
     shard = shard_of[rows[0]] if rows[0] != ABSENT else 0
     if counted[shard] == count:
-        at = _write_header(out[shard], fill[shard], received_at_ns, buffer.size)
-        _copy(out[shard], at, buffer, 0, buffer.size)
-        fill[shard] = at + buffer.size
-        packets[shard] += count
-        for index in range(count):
-            last_seen_ns[rows[index]] = received_at_ns
-        return ROUTED, count, unknown, reason, position
-    _open_segments(received_at_ns, needed, counted, out, fill)
+        _append_whole(buffer, received_at_ns, out[shard], fill, shard)
+    else:
+        _open_segments(received_at_ns, needed, counted, out, fill)
+        _append_packets(buffer, (offsets, lengths, rows), count, shard_of, (out, fill))
     for index in range(count):
-        row = rows[index]
-        if row != ABSENT:
-            shard = shard_of[row]
-            begin = offsets[index] - LENGTH_BYTES
-            size = int(np.int64(lengths[index])) + LENGTH_BYTES
-            at = fill[shard]
-            _copy(out[shard], at, buffer, begin, size)
-            fill[shard] = at + size
-            packets[shard] += 1
-            last_seen_ns[row] = received_at_ns
+        if rows[index] != ABSENT:
+            last_seen_ns[rows[index]] = received_at_ns
+    for shard in range(counted.size):
+        packets[shard] += counted[shard]
     return ROUTED, count, unknown, reason, position
 
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import logging
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -151,6 +152,32 @@ async def test_socket_without_handshake_in_time_is_unavailable() -> None:
                 raise AssertionError("never entered")
 
 
+async def test_socket_opening_cancelled_does_not_live_on() -> None:
+    asked, late, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def upgrade_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await late.wait()
+        writer.write(upgrade(request))
+        with suppress(ConnectionError):
+            await reader.read()
+        gone.set()
+
+    async def open_it(port: int) -> None:
+        async with open_socket(settings(f"ws://127.0.0.1:{port}"), ACCESS, Heard(), SystemClock()):
+            raise AssertionError("never entered")
+
+    async with serving_bytes(upgrade_late) as port:
+        opening = asyncio.create_task(open_it(port), name="opening")
+        await asked.wait()
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+        late.set()
+        await asyncio.wait_for(gone.wait(), 1)
+
+
 @pytest.mark.parametrize("answer", [b"not http at all\r\n\r\n", b"HTTP/1.1 101 Fine\r\n\r\n", b""])
 async def test_socket_answered_with_rubbish_is_unavailable(answer: bytes) -> None:
     async def answer_rubbish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -261,23 +288,25 @@ def upgrading_then(payload: bytes) -> Handler:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
-        key = next(
-            line.split(b": ")[1]
-            for line in request.split(b"\r\n")
-            if line.lower().startswith(b"sec-websocket-key")
-        )
-        writer.write(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + _accept(key) + b"\r\n\r\n" + payload
-        )
+        writer.write(upgrade(request) + payload)
         await reader.read()
 
     return handle
 
 
-def _accept(key: bytes) -> bytes:
+def upgrade(request: bytes) -> bytes:
+    """Return the answer that accepts this handshake."""
+    key = next(
+        line.split(b": ")[1]
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key")
+    )
     magic = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    return base64.b64encode(hashlib.sha1(key + magic).digest())
+    accept = base64.b64encode(hashlib.sha1(key + magic).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
 
 
 async def test_socket_with_a_message_in_parts_joins_them() -> None:
