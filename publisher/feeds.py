@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from shared.errors import MessageError
 from shared.runtime.logs import Log
 from shared.runtime.throttle import Throttle
 from shared.streams import groups, published
+from shared.streams.client import Connection
 from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
 from shared.streams.reader import TailReader
@@ -26,8 +27,6 @@ from shared.wire import codec, topics
 from shared.wire.control import Control, Gap
 from shared.wire.orders import OrderEvent
 
-#: The client of `shared.streams.connect`, which nobody outside that room looks into.
-Redis = Any
 Wake = Callable[[Iterable[int]], None]
 
 #: Entries of one read of one stream; one of ticks holds up to some thousand records.
@@ -87,7 +86,7 @@ class Outlet:
 class Catalogue:
     """What is published of the market: the instruments, the number of shards."""
 
-    def __init__(self, redis: Redis, outlet: Outlet) -> None:
+    def __init__(self, redis: Connection, outlet: Outlet) -> None:
         self._redis = redis
         self._desk = outlet.desk
         self._wake = outlet.wake
@@ -132,7 +131,7 @@ class TickFeed:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Connection,
         catalogue: Catalogue,
         outlet: Outlet,
         *,
@@ -202,7 +201,7 @@ class OrderFeed:
 
     name = "orders"
 
-    def __init__(self, redis: Redis, outlet: Outlet, *, block_ms: int) -> None:
+    def __init__(self, redis: Connection, outlet: Outlet, *, block_ms: int) -> None:
         self._redis = redis
         self._desk = outlet.desk
         self._wake = outlet.wake
@@ -245,7 +244,7 @@ class HintFeed:
     name = "hints"
 
     def __init__(
-        self, redis: Redis, catalogue: Catalogue, outlet: Outlet, *, block_ms: int
+        self, redis: Connection, catalogue: Catalogue, outlet: Outlet, *, block_ms: int
     ) -> None:
         self._catalogue = catalogue
         self._hub = outlet.desk.hub

@@ -10,7 +10,7 @@ from publisher import metrics
 from publisher.auth import read_keyring
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
-from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, OrderFeed, Outlet, Redis, TickFeed
+from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, OrderFeed, Outlet, TickFeed
 from publisher.hub import Hub, HubLimits
 from publisher.protocol import JSON
 from publisher.server import Server
@@ -20,7 +20,7 @@ from shared.runtime.logs import Log
 from shared.runtime.probe import Check
 from shared.runtime.resources import Resources
 from shared.runtime.supervise import pause, supervise
-from shared.streams.client import connect, ping
+from shared.streams.client import Connection, connect, ping
 
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 5.0
@@ -157,7 +157,7 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
 
 
 def _tick_feeds(
-    ticks: Redis, catalogue: Catalogue, outlet: Outlet, section: PublisherSection
+    ticks: Connection, catalogue: Catalogue, outlet: Outlet, section: PublisherSection
 ) -> list[Feed]:
     block_ms = section.block_ms
     return [
