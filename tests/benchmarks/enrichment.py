@@ -41,7 +41,9 @@ def results() -> list[dict[str, Any]]:
     for size in FRAMES:
         header, body = entry(packets, size, now_s)
         records, _ = engine.enrich(header, body, Lineage(1, 0, 1))
-        assert len(records) == len(packets), "every packet becomes a record, or this measures nothing"
+        assert len(records) == len(packets), (
+            "every packet becomes a record, or this measures nothing"
+        )
         spent = median_ns(lambda h=header, b=body: engine.enrich(h, b, Lineage(1, 0, 1)))
         rows.append(
             row(f"enrich.ns_per_tick.frames_of_{size}", spent / TICKS, "ns", "decode to record")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 import sys
 import time
 from typing import ClassVar
@@ -26,6 +27,12 @@ from tests.benchmarks.load import market
 BEHIND_S_MAX = 0.25
 HEARTBEAT_S = 1.0
 STEP_S = 0.001
+PACKET_BYTES = market.FULL.itemsize
+#: volume_traded, total_buy_quantity, total_sell_quantity lie side by side in a full packet.
+STAMP = struct.Struct(">III")
+STAMP_AT = market.FULL.fields["volume_traded"][1]
+#: Below this many packets a loop is faster than columns.
+FEW = 16
 
 
 class Client(WSListener):
@@ -53,20 +60,29 @@ class Feed:
     """The packets of the market, sent round and round."""
 
     def __init__(self, rows: np.ndarray) -> None:
-        self._rows = rows
-        self._sent = np.zeros(len(rows), dtype=np.uint32)
+        # Twice over, so that every frame is one stretch of memory, stamped where it lies.
+        self._count = len(rows)
+        self._rows = np.concatenate((rows.view("V186"), rows.view("V186"))).view(rows.dtype)
+        self._bytes = memoryview(self._rows.view(np.uint8))
+        self._sent = np.zeros(self._count, dtype=np.uint32)
         self._at = 0
 
     def frame(self, size: int, intended_us: int) -> bytes:
         """Return the next frame of `size` packets, stamped."""
-        chosen = np.arange(self._at, self._at + size) % len(self._rows)
-        self._at = (self._at + size) % len(self._rows)
-        packets = self._rows[chosen]
-        packets["volume_traded"] = self._sent[chosen]
-        self._sent[chosen] += 1
-        packets["total_buy_quantity"] = intended_us >> 32
-        packets["total_sell_quantity"] = intended_us & 0xFFFFFFFF
-        return size.to_bytes(2, "big") + packets.tobytes()
+        at, high, low = self._at, intended_us >> 32, intended_us & 0xFFFFFFFF
+        numbers = np.arange(at, at + size) % self._count
+        if size < FEW:
+            for row, number in enumerate(numbers.tolist(), start=at):
+                STAMP.pack_into(
+                    self._bytes, row * PACKET_BYTES + STAMP_AT, self._sent[number], high, low
+                )
+        else:
+            packets = self._rows[at : at + size]
+            packets["volume_traded"] = self._sent[numbers]
+            packets["total_buy_quantity"], packets["total_sell_quantity"] = high, low
+        self._sent[numbers] += 1
+        self._at = (at + size) % self._count
+        return size.to_bytes(2, "big") + self._bytes[at * PACKET_BYTES : (at + size) * PACKET_BYTES]
 
     async def run(self, rate: int, size: int, seconds: float) -> dict[str, float]:
         """Send `rate` packets a second in frames of `size`; return what was sent and how late."""
