@@ -1,4 +1,4 @@
-"""The interface tests use to look behind the market and to spoil it."""
+"""The interface through which tests steer the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every HTTP request passes before and after its handler."""
+"""What every HTTP request passes on its way to a handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers the broker gives to orders, trades and their twins at the exchange."""
+"""The numbers the broker gives to orders with their trades."""
 
 from __future__ import annotations
 
