@@ -19,8 +19,9 @@ _COUNTED_IN_LOTS = "MCX"
 class Instruments:
     """What is published about instruments; one that is not published is not judged."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, log: Log) -> None:
         self._redis = redis
+        self._log = log
         self._version = 0
         self._by_name: dict[tuple[str, str], Instrument] = {}
 
@@ -39,12 +40,12 @@ class Instruments:
             self._version, records = 0, None
         self._by_name = {} if records is None else _by_name(records)
 
-    async def try_refresh(self, log: Log) -> None:
+    async def try_refresh(self) -> None:
         """Refresh; where the Redis of ticks is away go on with what is known."""
         try:
             await self.refresh()
         except StreamError as error:
-            log.warning("instruments.not_refreshed", error=str(error))
+            self._log.warning("instruments.not_refreshed", error=str(error))
 
     def find(self, exchange: str, tradingsymbol: str) -> Instrument | None:
         """Return what is known of an instrument, or None."""

@@ -63,8 +63,9 @@ class Reconciler:
                 await move(change, row, Step.LOSE, reason=RESTARTED)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look when asked, and ever more rarely while something is open, until `stopping`."""
+        """Look at once, when asked, ever more rarely while something is open, until `stopping`."""
         delay_s = self._behaviour.poll_s_min
+        await self._desk.patience.tried(self.look, name="look")
         while not stopping.is_set():
             if await self._is_asked(delay_s):
                 # What was sent a moment ago is told by events first; the book comes after them.

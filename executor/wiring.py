@@ -130,7 +130,7 @@ def _desk(
 ) -> tuple[Desk, Instruments]:
     account, behaviour, stopping = settings.account.id, settings.executor, asyncio.Event()
     journal = Journal(outside.pool, account)
-    instruments = Instruments(outside.ticks_redis)
+    instruments = Instruments(outside.ticks_redis, resources.log)
     limiter = RateLimiter(outside.orders_redis, windows(behaviour))
     desk = Desk(
         account=account,

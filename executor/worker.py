@@ -17,6 +17,7 @@ from executor.lifecycle import UNSENT
 from executor.publishing import Publisher
 from executor.reconcile import Reconciler
 from executor.seating import Seating
+from executor.steady import heeding
 from executor.updates import Updates
 from shared.runtime.supervise import pause, supervise
 
@@ -83,7 +84,6 @@ class ExecutorWorker:
             if not await patience.until_done(step, name=name, stopping=stopping):
                 return False
         patience.gate.open(Bar.STORE, Bar.STREAMS)
-        parts.desk.look_soon.set()
         return True
 
     async def _work(self, stopping: asyncio.Event) -> None:
@@ -121,10 +121,9 @@ class ExecutorWorker:
         await self._parts.intake.step()
 
     async def _refresh(self, stopping: asyncio.Event) -> None:
-        patience = self._parts.desk.patience
         while not stopping.is_set():
             # Ticks' Redis: without it orders are judged by fewer rules, not held back.
-            await self._parts.instruments.try_refresh(patience.log)
+            await heeding(self._parts.instruments.try_refresh)
             await pause(stopping, _INSTRUMENTS_S)
 
     async def _relay(self, stopping: asyncio.Event) -> None:

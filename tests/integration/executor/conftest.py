@@ -1,0 +1,190 @@
+"""An executor in this process, real servers behind it, the sandbox as its broker."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from executor.crash import never
+from executor.settings import BehaviourSettings, ExecutorSettings
+from executor.wiring import build
+from shared.accounts.settings import AccountSettings
+from shared.clock import SystemClock
+from shared.kite.settings import KiteSettings
+from shared.runtime.logs import get_log
+from shared.runtime.probe import Probe
+from shared.runtime.resources import Resources
+from shared.runtime.settings import ProbeSettings
+from shared.secret import Secret
+from shared.store.settings import PostgresSettings
+from shared.streams.settings import RedisSettings
+from shared.wire.orders import OrderEvent
+from shared.wire.topics import COMMANDS, EVENTS
+from tests.support.eventually import eventually
+from tests.support.sandbox import sandbox_process
+
+FAST = BehaviourSettings(
+    settle_s=(0.1, 0.3, 0.6),
+    allow_short_settle_times=True,
+    poll_s_min=0.05,
+    poll_s_max=0.2,
+    read_block_ms=50,
+    retry_s_min=0.05,
+    retry_s_max=0.2,
+    seat_check_s=0.1,
+    attempt_gap_s=0.05,
+    target_wait_s=1.0,
+)
+
+
+LAST_PRICE = 1500
+
+
+class CrashNow(Exception):
+    """Stands for the end of the process."""
+
+
+class Room:
+    """What a test does around an executor."""
+
+    def __init__(self, settings, redis, sandbox):
+        self.settings = settings
+        self.redis = redis
+        self.sandbox = sandbox
+        self.account = settings.account.id
+        self.probe = None
+
+    async def send(self, **command):
+        """Write a command by hand, as any producer would; return its id."""
+        command.setdefault("command_id", uuid.uuid4().hex)
+        await self.send_raw(msgspec.json.encode(command))
+        return command["command_id"]
+
+    async def send_raw(self, body, field=b"json"):
+        await self.redis.xadd(COMMANDS.name(self.account), {field: body})
+
+    async def events(self, command_id=None):
+        entries = await self.redis.xrange(EVENTS.name(self.account))
+        events = [msgspec.json.decode(fields[b"json"], type=OrderEvent) for _, fields in entries]
+        return [each for each in events if command_id in (None, each.command_id)]
+
+    async def until(self, command_id, *names, within_s=5.0):
+        """Wait until the command's events, repeats of one number left out, have these names."""
+
+        async def told():
+            seen = {event.sequence: event for event in await self.events(command_id)}
+            found = [event.event for event in seen.values()]
+            assert found[: len(names)] == list(names), found
+            return list(seen.values())
+
+        return await eventually(told, within_s=within_s)
+
+    async def until_state(self, command_id, *states, within_s=5.0):
+        async def reached():
+            events = await self.events(command_id)
+            assert events, "no event"
+            assert events[-1].state in states, [(each.event, each.state) for each in events]
+            return events
+
+        return await eventually(reached, within_s=within_s)
+
+    async def book(self, tag=None):
+        rows = await asyncio.to_thread(self.sandbox.get, "orders", account=self.account)
+        return [row for row in rows if tag in (None, row["tag"])]
+
+    async def fault(self, **wish):
+        await asyncio.to_thread(self.sandbox._ask, "POST", "faults", wish)
+
+    async def entries_left(self):
+        """Return how many entries the executor was given and has not acknowledged."""
+        (group,) = await self.redis.xinfo_groups(COMMANDS.name(self.account))
+        return group["pending"]
+
+    @asynccontextmanager
+    async def executor(self, crash_point=never, **behaviour):
+        """Run an executor while the block runs; stop it as a signal would."""
+        chosen = msgspec.structs.replace(self.settings.executor, **behaviour)
+        settings = msgspec.structs.replace(self.settings, executor=chosen)
+        stopping = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            probe = Probe(ProbeSettings(), worker="executor", registry=CollectorRegistry())
+            resources = Resources(
+                probe=probe,
+                clock=SystemClock(),
+                log=get_log(),
+                random=random.Random(1),
+                stack=stack,
+            )
+            worker = await build(settings, resources, crash_point)
+            probe.started()
+            self.probe = probe
+            task = asyncio.create_task(worker.run(stopping), name="executor")
+            try:
+                yield task
+            finally:
+                stopping.set()
+                with suppress(BaseExceptionGroup):
+                    await asyncio.wait_for(task, 10)
+
+    async def ready(self):
+        async def is_ready():
+            found = await self.probe.readiness()
+            assert found.status == "pass", found.checks
+            return True
+
+        await eventually(is_ready)
+
+
+@pytest.fixture(scope="session")
+def sandbox_running():
+    with sandbox_process(7, ["--step-ms", "50"]) as info:
+        yield info
+
+
+@pytest.fixture
+def sandbox(sandbox_running):
+    sandbox_running.post("limits", enabled=False)
+    sandbox_running.post("market", frozen=True)
+    sandbox_running.post("price", symbol="INFY", price=LAST_PRICE)
+    yield sandbox_running
+    sandbox_running.delete("faults")
+
+
+@pytest.fixture
+async def room(sandbox, postgres_url, orders_redis, ticks_redis):
+    account = sandbox.account
+    settings = ExecutorSettings(
+        account=AccountSettings(
+            id=account.id, api_key=account.api_key, access_token=Secret(account.access_token)
+        ),
+        kite=KiteSettings(rest_url=sandbox.rest_url, ws_url=sandbox.ws_url),
+        redis=RedisSettings(
+            ticks_url=ticks_redis.url_for("executor"), orders_url=orders_redis.url_for("executor")
+        ),
+        postgres=PostgresSettings(url=postgres_url),
+        executor=FAST,
+    )
+    async with Redis.from_url(orders_redis.url_for("ops").reveal()) as redis:
+        yield Room(settings, redis, sandbox)
+
+
+def limit_order(**facts):
+    """Return a placement that rests in the book."""
+    return {
+        "kind": "place",
+        "exchange": "NSE",
+        "tradingsymbol": "INFY",
+        "transaction_type": "BUY",
+        "quantity": 1,
+        "product": "CNC",
+        "order_type": "LIMIT",
+        "price": str(LAST_PRICE - 50),
+        **facts,
+    }

@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import msgspec
+import pytest
+
+from executor.tag import tag_of
+from shared.wire.orders import BrokerUpdate, State
+from shared.wire.topics import COMMANDS, UPDATES, dead
+from tests.integration.executor.conftest import LAST_PRICE, limit_order
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.integration
+
+
+async def test_placement_is_received_sent_accepted_followed_to_its_fill(room):
+    async with room.executor():
+        command_id = await room.send(**limit_order())
+        await room.until(command_id, "received", "sending", "accepted", "updated")
+        events = await room.until_state(command_id, "OPEN")
+        (row,) = await room.book(events[-1].tag)
+        assert (row["order_id"], row["tag"]) == (
+            events[-1].order_id,
+            tag_of(room.account, command_id),
+        )
+        await asyncio.to_thread(room.sandbox.post, "price", symbol="INFY", price=LAST_PRICE - 60)
+        events = await room.until_state(command_id, "COMPLETE")
+        assert (events[-1].filled_quantity, events[-1].pending_quantity) == (1, 0)
+        assert await room.entries_left() == 0
+        numbers = [each.sequence for each in await room.events()]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_same_command_again_replays_its_newest_event_and_places_nothing(room):
+    async with room.executor():
+        command = limit_order(command_id=uuid.uuid4().hex, price="1450.50")
+        for price in ("1450.50", "1450.5"):
+            await room.send(**{**command, "price": price})
+        await room.until_state(command["command_id"], "OPEN")
+        await room.send(**command)
+
+        async def replayed():
+            events = await room.events(command["command_id"])
+            return events if events[-1].event == "replayed" else None
+
+        events = await eventually(replayed)
+        assert (events[-1].state, events[-1].order_id) == (State.OPEN, events[-2].order_id)
+        assert [each.event for each in events].count("replayed") == 2
+        assert len(await room.book(tag_of(room.account, command["command_id"]))) == 1
+
+
+async def test_fifty_copies_at_once_become_one_order(room):
+    command = limit_order(command_id=uuid.uuid4().hex)
+    async with room.executor():
+        await asyncio.gather(*(room.send(**command) for _ in range(50)))
+        await room.until_state(command["command_id"], "OPEN")
+
+        async def all_answered():
+            events = await room.events(command["command_id"])
+            return [each.event for each in events].count("replayed") == 49
+
+        await eventually(all_answered)
+    assert len(await room.book(tag_of(room.account, command["command_id"]))) == 1
+
+
+async def test_command_id_with_another_quantity_is_a_conflict(room):
+    command = limit_order(command_id=uuid.uuid4().hex)
+    async with room.executor():
+        await room.send(**command)
+        await room.until_state(command["command_id"], "OPEN")
+        await room.send(**{**command, "quantity": 2})
+        events = await room.until_state(command["command_id"], "CONFLICT")
+        assert events[-1].reason.code == "command_id_reused"
+        await room.send(**command)
+        events = await room.until_state(command["command_id"], "OPEN")
+        assert events[-1].event == "replayed"
+    assert len(await room.book(tag_of(room.account, command["command_id"]))) == 1
+
+
+async def test_expired_command_is_not_sent(room):
+    async with room.executor():
+        command_id = await room.send(**limit_order(valid_until_us=1_500_000_000_000_000))
+        events = await room.until(command_id, "received", "expired")
+        assert events[-1].state is State.EXPIRED
+    assert await room.book(tag_of(room.account, command_id)) == []
+
+
+async def test_market_order_without_protection_is_refused_with_field_and_limit(room):
+    async with room.executor():
+        command_id = await room.send(**limit_order(order_type="MARKET", price=None))
+        events = await room.until(command_id, "received", "refused")
+        assert (events[-1].reason.code, events[-1].reason.field, events[-1].reason.measured) == (
+            "market_protection_missing",
+            "market_protection",
+            "absent",
+        )
+
+
+async def test_broker_refusal_is_rejected_with_its_words(room):
+    async with room.executor():
+        command_id = await room.send(**limit_order(tradingsymbol="NOSUCHTHING"))
+        events = await room.until_state(command_id, "REJECTED", "UNKNOWN", "MANUAL")
+        assert events[-1].state is State.REJECTED, events[-1].reason
+        assert events[-1].reason.code == "broker_rejected"
+
+
+@pytest.mark.parametrize("kind", ["accept_then_drop", "accept_then_500", "refuse_timed_out_400"])
+async def test_placement_of_unknown_outcome_is_found_by_its_tag_and_never_sent_again(room, kind):
+    async with room.executor():
+        await room.ready()
+        await room.fault(kind=kind)
+        command_id = await room.send(**limit_order())
+        await room.until(command_id, "received", "sending", "unknown", "accepted")
+        events = await room.until_state(command_id, "OPEN")
+    (row,) = await room.book(events[-1].tag)
+    assert row["order_id"] == events[-1].order_id
+    assert [each.event for each in events].count("accepted") == 1
+
+
+async def test_placement_that_never_arrived_is_left_to_a_person(room):
+    async with room.executor():
+        await room.ready()
+        await room.fault(kind="drop_request")
+        command_id = await room.send(**limit_order())
+        events = await room.until(command_id, "received", "sending", "unknown", "manual")
+        assert events[-1].reason.code == "never_seen"
+    assert await room.book(tag_of(room.account, command_id)) == []
+
+
+async def test_throttled_placement_goes_out_again_once(room):
+    async with room.executor():
+        await room.ready()
+        await room.fault(kind="http_429", method="POST", path="/orders")
+        command_id = await room.send(**limit_order())
+        await room.until(command_id, "received", "sending", "not_sent", "sending", "accepted")
+    assert len(await room.book(tag_of(room.account, command_id))) == 1
+
+
+async def test_cancel_by_command_id_cancels_the_order(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        cancel = await room.send(kind="cancel", target_command_id=placed)
+        await room.until(cancel, "received", "sending", "accepted", "updated")
+        await room.until_state(cancel, "CANCELLED")
+        events = await room.until_state(placed, "CANCELLED")
+        assert events[-1].cancelled_quantity == 1
+
+
+async def test_cancel_by_order_id_cancels_an_order_nobody_here_placed(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        events = await room.until_state(placed, "OPEN")
+        cancel = await room.send(kind="cancel", order_id=events[-1].order_id)
+        await room.until_state(cancel, "CANCELLED")
+
+
+async def test_cancel_whose_answer_was_lost_ends_cancelled(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        await room.fault(kind="accept_then_drop", method="DELETE", path="/orders")
+        cancel = await room.send(kind="cancel", target_command_id=placed)
+        await room.until_state(cancel, "CANCELLED")
+
+
+async def test_cancel_that_never_arrived_is_issued_again(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        await room.fault(kind="drop_request", method="DELETE", path="/orders")
+        cancel = await room.send(kind="cancel", target_command_id=placed)
+        await room.until(cancel, "received", "sending", "unknown", "reissued", "sending")
+        await room.until_state(cancel, "CANCELLED")
+
+
+async def test_cancel_of_an_ended_order_is_refused(room):
+    async with room.executor():
+        placed = await room.send(**limit_order(tradingsymbol="NOSUCHTHING"))
+        await room.until_state(placed, "REJECTED")
+        cancel = await room.send(kind="cancel", target_command_id=placed)
+        events = await room.until(cancel, "received", "refused")
+        assert events[-1].reason.code == "target_ended"
+
+
+async def test_cancel_read_before_its_placement_ends_both(room):
+    target = uuid.uuid4().hex
+    async with room.executor():
+        cancel = await room.send(kind="cancel", target_command_id=target)
+        await room.until(cancel, "received", "waiting")
+        await room.send(**limit_order(command_id=target))
+        await room.until(target, "received", "ended_unsent")
+        await room.until(cancel, "received", "waiting", "ended_unsent")
+    assert await room.book(tag_of(room.account, target)) == []
+
+
+async def test_cancel_whose_placement_never_comes_is_refused_but_the_placement_stays_dead(room):
+    target = uuid.uuid4().hex
+    async with room.executor():
+        cancel = await room.send(kind="cancel", target_command_id=target)
+        events = await room.until(cancel, "received", "waiting", "refused")
+        assert events[-1].reason.code == "target_unknown"
+        await room.send(**limit_order(command_id=target))
+        await room.until(target, "received", "ended_unsent")
+
+
+async def test_modify_changes_the_order_and_counts(room):
+    async with room.executor(modifications_max=1):
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        modify = await room.send(kind="modify", target_command_id=placed, price="1460")
+        await room.until(modify, "received", "sending", "accepted")
+        (row,) = await room.book(tag_of(room.account, placed))
+        assert row["price"] == 1460
+        second = await room.send(kind="modify", target_command_id=placed, price="1461")
+        events = await room.until(second, "received", "refused")
+        assert events[-1].reason.code == "modifications_spent"
+
+
+async def test_modify_based_on_an_older_view_is_refused(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        modify = await room.send(
+            kind="modify", target_command_id=placed, price="1460", expect_version="another"
+        )
+        events = await room.until(modify, "received", "refused")
+        assert events[-1].reason.code == "version_changed"
+
+
+async def test_undecodable_entries_are_kept_and_told_while_the_others_go_on(room):
+    async with room.executor():
+        await room.send_raw(b"{not json")
+        await room.send_raw(b'{"command_id": "readable-1", "kind": "place", "quantity": -5}')
+        good = await room.send(**limit_order())
+        await room.until_state(good, "OPEN")
+        (event,) = await room.events("readable-1")
+        assert (event.state, event.reason.code) == (State.REFUSED, "malformed")
+        letters = await room.redis.xrange(dead(COMMANDS.name(room.account)))
+        assert letters[0][1][b"field.json"] == b"{not json"
+        assert len(letters) == 2
+        assert await room.entries_left() == 0
+
+
+async def test_update_of_the_socket_moves_the_order_before_any_poll(room):
+    async with room.executor(poll_s_min=30, poll_s_max=60):
+        await room.ready()
+        command_id = await room.send(**limit_order())
+        await room.until_state(command_id, "ACCEPTED")
+        (row,) = await room.book(tag_of(room.account, command_id))
+        update = BrokerUpdate(
+            source="socket",
+            received_at_us=1_800_000_000_000_000,
+            row=msgspec.Raw(msgspec.json.encode(row)),
+        )
+        await room.redis.xadd(UPDATES.name(room.account), {"json": msgspec.json.encode(update)})
+        await room.until_state(command_id, "OPEN")
+
+
+async def test_second_executor_waits_until_the_first_has_left(room):
+    async with room.executor():
+        await room.ready()
+        first_probe = room.probe
+        async with room.executor():
+            second = await room.probe.readiness()
+            assert not second.checks["seat"].ok
+            assert (await first_probe.readiness()).status == "pass"
+    async with room.executor():
+        await room.ready()
+
+
+async def test_halted_account_sends_cancels_only(room, postgres_url):
+    import asyncpg
+
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        connection = await asyncpg.connect(postgres_url.reveal())
+        await connection.execute(
+            "INSERT INTO trading_states VALUES ('account', $1, 'HALTED', 'test', '', 1)",
+            room.account,
+        )
+        await connection.close()
+        refused = await room.send(**limit_order())
+        events = await room.until(refused, "received", "refused")
+        assert events[-1].reason.code == "trading_halted"
+        cancel = await room.send(kind="cancel", target_command_id=placed)
+        await room.until_state(cancel, "CANCELLED")
+
+
+async def test_dead_session_holds_commands_back_until_the_book_is_read_again(room):
+    dead_session = {
+        "kind": "http_error",
+        "status": 403,
+        "error_type": "TokenException",
+        "message": "Incorrect `api_key` or `access_token`.",
+    }
+    async with room.executor():
+        await room.ready()
+        await room.fault(**dead_session, count=100)
+        first = await room.send(**limit_order())
+        await room.until_state(first, "REJECTED")
+        second = await room.send(**limit_order())
+        await room.until(second, "received")
+        assert not (await room.probe.readiness()).checks["session"].ok
+        await asyncio.to_thread(room.sandbox.delete, "faults")
+        await room.until_state(second, "OPEN")
+        await room.ready()
+    assert await room.book(tag_of(room.account, first)) == []
