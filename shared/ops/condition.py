@@ -1,0 +1,65 @@
+"""Whether everything runs, judged from what was found."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from shared.ops.outcome import ExitCode
+from shared.ops.probes import Finding
+from shared.ops.stream_facts import LeaseFacts, StreamFacts
+
+
+class ServerFacts(Struct, frozen=True, kw_only=True):
+    """A server as we reached it, or why not."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Condition(Struct, frozen=True, kw_only=True):
+    """All that `status` found at one moment."""
+
+    servers: list[ServerFacts]
+    workers: list[Finding]
+    streams: list[StreamFacts]
+    leases: list[LeaseFacts]
+    publisher_url: str = ""
+
+
+def complaints(condition: Condition, *, lag_s_max: float) -> list[str]:
+    """Return a sentence for everything that is not as it should be."""
+    found = [
+        f"{server.name} does not answer: {server.detail}"
+        for server in condition.servers
+        if not server.ok
+    ]
+    found += [
+        f"{worker.worker} is {worker.state}{_because(worker.reasons)}"
+        for worker in condition.workers
+        if not worker.is_ready
+    ]
+    found += [
+        f"{group.name} is {group.lag_s:.1f} s behind on {stream.name}"
+        for stream in condition.streams
+        for group in stream.groups
+        if group.lag_s > lag_s_max
+    ]
+    found += [
+        f"{stream.name} holds {stream.length:,} dead letters"
+        for stream in condition.streams
+        if stream.is_dead_letters and stream.length
+    ]
+    found += [f"nobody holds {lease.name}" for lease in condition.leases if not lease.owner]
+    return found
+
+
+def verdict(condition: Condition, found: list[str]) -> ExitCode:
+    """Return 0 where all is well, 1 where no server answers, 3 for anything between."""
+    if not any(server.ok for server in condition.servers):
+        return ExitCode.FAILURE
+    return ExitCode.DEGRADED if found else ExitCode.OK
+
+
+def _because(reasons: dict[str, str]) -> str:
+    return ": " + "; ".join(f"{name} {why}" for name, why in reasons.items()) if reasons else ""
