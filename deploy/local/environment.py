@@ -90,18 +90,22 @@ def ports(probe: int, publisher: int) -> dict[str, str]:
     return {"TICKFLOW_PROBE__PORT": str(probe), "TICKFLOW_PUBLISHER__PORT": str(publisher)}
 
 
-def secret_files(directory: Path, role: Role, urls: Urls, account: Account) -> dict[str, str]:
-    """Write a role's secrets as files only we may read; return the settings that name them."""
-    place = private_directory(directory / role)
-    secrets = {
+def secrets(urls: Urls, account: Account) -> dict[str, str]:
+    """Return a role's secrets as settings; they belong into a file that only we may read."""
+    return {
         "TICKFLOW_REDIS__TICKS_URL": urls.ticks.reveal(),
         "TICKFLOW_REDIS__ORDERS_URL": urls.orders.reveal(),
         "TICKFLOW_POSTGRES__URL": urls.postgres.reveal(),
         "TICKFLOW_ACCOUNT__API_SECRET": account.api_secret,
         "TICKFLOW_ACCOUNT__ACCESS_TOKEN": account.access_token,
     }
+
+
+def secret_files(directory: Path, role: Role, urls: Urls, account: Account) -> dict[str, str]:
+    """Write a role's secrets as files only we may read; return the settings that name them."""
+    place = private_directory(directory / role)
     named = {}
-    for name, text in secrets.items():
+    for name, text in secrets(urls, account).items():
         file = place / name.removeprefix("TICKFLOW_").lower()
         write_private(file, text)
         named[f"{name}_FILE"] = str(file)

@@ -138,7 +138,7 @@ async def _workers(
     )
     for name in request.programs.workers:
         supervisor.start(_worker(name, request, running))
-    operator = env.secret_files(state / "secrets", "ops", urls("ops"), sandbox.accounts[0])
+    operator = env.secrets(urls("ops"), sandbox.accounts[0])
     write_private(running.operator_file, env.shell_text({**env.plain(sandbox), **operator}))
     await supervisor.wait_ready(running.probes, within_s=request.settings.local.start_timeout_s)
     return running

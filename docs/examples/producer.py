@@ -8,7 +8,7 @@ commands, events = f"orders.commands.v1.{account}", f"orders.events.v1.{account}
 exchange, symbol = sys.argv[1].split(":")
 command = {"kind": "place", "command_id": str(uuid.uuid4()), "strategy_id": "example",
            "exchange": exchange, "tradingsymbol": symbol, "transaction_type": "BUY",
-           "quantity": int(sys.argv[2]), "product": "NRML", "order_type": "LIMIT", "price": sys.argv[3],
+           "quantity": int(sys.argv[2]), "product": "MIS", "order_type": "LIMIT", "price": sys.argv[3],
            "valid_until_us": int((time.time() + 10) * 1e6)}  # older than this it is never sent
 newest = server.xrevrange(events, count=1)
 after, taken = newest[0][0] if newest else "0", False

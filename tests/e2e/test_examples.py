@@ -1,0 +1,58 @@
+"""The examples of the documentation, run as a newcomer runs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipeline import ROOT, RunningPipeline
+
+pytestmark = pytest.mark.e2e
+
+EXAMPLES = ROOT / "docs" / "examples"
+LINES_MAX = 30
+
+
+def an_option(pipeline: RunningPipeline) -> dict[str, object]:
+    with urllib.request.urlopen(f"{pipeline.control_url}/state", timeout=10) as answer:
+        expiry = json.load(answer)["expiries"]["NIFTY"][0]
+    url = f"{pipeline.control_url}/smile?underlying=NIFTY&expiry={expiry}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        smile = json.load(answer)
+    return min(smile["strikes"], key=lambda row: abs(row["strike"] - smile["forward"]))
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_example_is_short_enough_to_copy(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LINES_MAX
+
+
+def test_first_consumer_prints_options_with_their_greeks(pipeline: RunningPipeline) -> None:
+    done = pipeline.run(sys.executable, "docs/examples/consumer.py", "20")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) >= 20
+    assert all(" iv " in line and " delta " in line and "nan" not in line for line in lines)
+
+
+def test_first_producer_sees_its_order_taken_and_open(pipeline: RunningPipeline) -> None:
+    done = pipeline.run(
+        sys.executable, "docs/examples/producer.py", "NSE:INFY", "1", "1000", timeout_s=30
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = [line.split()[0] for line in done.stdout.splitlines()]
+    assert events[0] == "received"
+    assert done.stdout.splitlines()[-1].split()[1] in {"OPEN", "COMPLETE"}
+
+
+def test_producer_of_a_bad_order_is_told_the_reason(pipeline: RunningPipeline) -> None:
+    done = pipeline.run(
+        sys.executable, "docs/examples/producer.py", "NSE:INFY", "1", "1000.003", timeout_s=30
+    )
+    assert done.returncode == 1
+    assert "REFUSED" in done.stdout
+    assert "price" in done.stdout
