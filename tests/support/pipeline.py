@@ -78,6 +78,8 @@ def running_pipeline(*flags: str) -> Iterator[RunningPipeline]:
         finally:
             process.kill()
             reader.join(5)
+            assert process.stdout is not None
+            process.stdout.close()
             shutil.rmtree(state, ignore_errors=True)
 
 
