@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import urllib.request
 from pathlib import Path
@@ -17,13 +18,10 @@ EXAMPLES = ROOT / "docs" / "examples"
 LINES_MAX = 30
 
 
-def an_option(pipeline: RunningPipeline) -> dict[str, object]:
+def just_below_the_market(pipeline: RunningPipeline, share: str) -> str:
     with urllib.request.urlopen(f"{pipeline.control_url}/state", timeout=10) as answer:
-        expiry = json.load(answer)["expiries"]["NIFTY"][0]
-    url = f"{pipeline.control_url}/smile?underlying=NIFTY&expiry={expiry}"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        smile = json.load(answer)
-    return min(smile["strikes"], key=lambda row: abs(row["strike"] - smile["forward"]))
+        spot = json.load(answer)["spots"][share]
+    return f"{math.floor(spot * 0.99):.2f}"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
@@ -40,8 +38,9 @@ def test_first_consumer_prints_options_with_their_greeks(pipeline: RunningPipeli
 
 
 def test_first_producer_sees_its_order_taken_and_open(pipeline: RunningPipeline) -> None:
+    price = just_below_the_market(pipeline, "INFY")
     done = pipeline.run(
-        sys.executable, "docs/examples/producer.py", "NSE:INFY", "1", "1000", timeout_s=30
+        sys.executable, "docs/examples/producer.py", "NSE:INFY", "1", price, timeout_s=30
     )
     assert done.returncode == 0, done.stdout + done.stderr
     events = [line.split()[0] for line in done.stdout.splitlines()]
