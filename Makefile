@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 PY := .venv/bin/python
 BIN := .venv/bin
 
-.PHONY: help venv run test check bench lock docs clean
+.PHONY: help venv run test check bench lock golden docs clean
 
 help: ## these words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,8 +35,11 @@ lock: venv ## write deploy/requirements.lock again from the .in files
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS) \
 		--output-file deploy/requirements.lock deploy/requirements-dev.in
 
+golden: venv ## write golden bytes that are missing; read the difference before keeping it
+	@$(PY) -m tests.golden.kite.build && $(PY) -m tests.golden.wire.build
+
 docs: venv ## write the generated pages again
-	@$(PY) -m deploy.docs
+	@$(PY) docs/generate.py
 
 clean: ## remove .venv, caches, and what local runs left
 	@if [ -x $(PY) ]; then $(PY) -m deploy.local clean; fi
