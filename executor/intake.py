@@ -14,6 +14,7 @@ from executor.crash import CrashPoint
 from executor.desk import Desk
 from executor.fingerprint import fingerprint
 from executor.metrics import CLAIMED, DEAD
+from executor.prices import DIGITS_MAX, is_sane
 from executor.telling import tell_malformed
 from shared.errors import MessageError
 from shared.store.rows import Encoding, NewCommand
@@ -128,6 +129,10 @@ class Intake:
 
 def _command_of(entry: Entry) -> NewCommand:
     command: Command = decode(entry.fields, Command)
+    for name in ("price", "trigger_price"):
+        price = getattr(command, name, None)
+        if price is not None and not is_sane(price):
+            raise MessageError(f"{name} must be a number of at most {DIGITS_MAX} digits a side")
     field, encoding = next(each for each in _ENCODINGS if each[0] in entry.fields)
     kind = str(type(command).__struct_config__.tag)
     return NewCommand(

@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from executor.lifecycle import Step
+from executor.prices import is_sane
 from shared.errors import MessageError
 
 #: Source: kite.trade/docs/connect/v3/orders (read 2026-11). The set of statuses is open-ended: one
@@ -116,6 +117,8 @@ def parse_row(row: bytes, *, observed_us: int) -> BrokerOrder:
         order = _ORDER.decode(msgspec.json.encode(kept))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MessageError(f"order row: {error}") from error
+    if not all(map(is_sane, (order.price, order.trigger_price, order.average_price))):
+        raise MessageError(f"order row {order.order_id}: a price is no number of sensible size")
     status = "OPEN" if order.status == _UPDATE else order.status
     return replace(order, status=status, observed_us=observed_us)
 

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executor.backlog import Backlog
+from tests.unit.executor.builders import NOW_US, a_cancel, a_modify, a_place, a_row
+
+
+def place(serial, **facts):
+    return a_row(a_place(command_id=f"place-{serial:04d}"), serial=serial, **facts)
+
+
+def cancel(serial):
+    return a_row(a_cancel(command_id=f"cancel-{serial:04d}"), serial=serial)
+
+
+def modify(serial, target="command-1"):
+    return a_row(
+        a_modify(command_id=f"modify-{serial:04d}", target_command_id=target), serial=serial
+    )
+
+
+def filled(*rows):
+    backlog = Backlog()
+    for row in rows:
+        backlog.add(row)
+    return backlog
+
+
+def take_all(backlog):
+    taken = []
+    while (row := backlog.take()) is not None:
+        taken.append(row)
+    return taken
+
+
+def test_backlog_hands_out_cancels_first_then_by_claim():
+    rows = [place(3), place(1), cancel(4), cancel(2)]
+    assert [row.serial for row in take_all(filled(*rows))] == [2, 4, 1, 3]
+
+
+def test_backlog_full_of_sends_still_hands_out_cancels():
+    backlog = filled(place(1), cancel(2))
+    assert backlog.take(cancels_only=True) == cancel(2)
+    assert backlog.take(cancels_only=True) is None
+    assert backlog.take() == place(1)
+
+
+def test_backlog_does_not_hand_out_twice_what_is_at_work():
+    backlog = filled(place(1))
+    assert backlog.take() == place(1)
+    backlog.add(place(1))
+    assert backlog.take() is None
+    backlog.done(place(1))
+    assert len(backlog) == 0
+
+
+def test_backlog_sends_modifies_of_one_order_one_after_another():
+    backlog = filled(modify(1), modify(2), modify(3, target="command-9"))
+    assert [row.serial for row in take_all(backlog)] == [1, 3]
+    backlog.done(modify(1))
+    assert [row.serial for row in take_all(backlog)] == [2]
+
+
+def test_backlog_keeps_what_is_parked_until_it_is_woken():
+    backlog = filled(cancel(1), place(2))
+    row = backlog.take()
+    backlog.park(row)
+    assert take_all(backlog) == [place(2)]
+    backlog.wake()
+    assert backlog.take() == cancel(1)
+
+
+def test_backlog_put_back_keeps_its_place_and_its_newest_row():
+    backlog = filled(place(1), place(2))
+    row = backlog.take()
+    backlog.put_back(place(1, attempts=1))
+    assert [each.attempts for each in take_all(backlog)] == [1, 0]
+    assert row.attempts == 0
+
+
+def test_backlog_hands_out_what_has_expired_whatever_holds_it():
+    backlog = filled(place(1, valid_until_us=NOW_US), place(2))
+    backlog.park(backlog.take())
+    assert backlog.take_expired(NOW_US - 1) is None
+    assert backlog.take_expired(NOW_US).serial == 1
+    assert backlog.take_expired(NOW_US) is None
+
+
+@given(st.lists(st.sampled_from(["add", "take", "done", "park", "back", "wake"]), max_size=60))
+def test_backlog_loses_and_doubles_nothing(steps):
+    backlog, given_out, added = Backlog(), [], 0
+    finished = 0
+    for step in steps:
+        if step == "add":
+            added += 1
+            backlog.add(place(added))
+        elif step == "take" and (row := backlog.take()) is not None:
+            assert row not in given_out
+            given_out.append(row)
+        elif step == "done" and given_out:
+            backlog.done(given_out.pop())
+            finished += 1
+        elif step == "park" and given_out:
+            backlog.park(given_out.pop())
+        elif step == "back" and given_out:
+            backlog.put_back(given_out.pop())
+        elif step == "wake":
+            backlog.wake()
+    backlog.wake()
+    assert len(take_all(backlog)) + len(given_out) + finished == added

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import pytest
+
+from executor.decide import EndBoth, Expire, Refuse, Send, Wait, decide
+from shared.wire.orders import State
+from tests.unit.executor.builders import (
+    NOW_US,
+    a_cancel,
+    a_modify,
+    a_place,
+    a_placement,
+    a_row,
+    an_order,
+    facts_of,
+)
+
+
+def code(decision):
+    assert isinstance(decision, Refuse), decision
+    return decision.reason.code
+
+
+@pytest.mark.parametrize("command", [a_place, a_modify, a_cancel])
+def test_expired_command_expires_whatever_else_is_wrong(command):
+    assert decide(facts_of(command(valid_until_us=NOW_US), switches=(("HALTED", "global"),))) == (
+        Expire()
+    )
+
+
+def test_placement_that_breaks_no_rule_is_sent():
+    assert decide(facts_of(a_place())) == Send(variety="regular")
+
+
+def test_placement_while_trading_is_halted_is_refused():
+    halted = facts_of(a_place(), switches=(("HALTED", "account"),))
+    assert code(decide(halted)) == "trading_halted"
+
+
+@pytest.mark.parametrize(("sent", "is_sent"), [(99, True), (100, False)])
+def test_placement_beyond_the_days_count_is_refused(sent, is_sent):
+    decision = decide(facts_of(a_place(), placements_today=sent))
+    assert isinstance(decision, Send) if is_sent else code(decision) == "day_limit"
+
+
+def test_placement_off_a_rule_is_refused():
+    assert code(decide(facts_of(a_place(price=None)))) == "price_missing"
+
+
+@pytest.mark.parametrize("state", [State.RECEIVED, State.ADMITTED])
+def test_cancel_of_an_unsent_placement_ends_both(state):
+    placement = a_row(state=state)
+    assert decide(facts_of(a_cancel(), placement=placement)) == EndBoth(placement)
+
+
+@pytest.mark.parametrize("state", [State.SENDING, State.UNKNOWN])
+@pytest.mark.parametrize("command", [a_cancel, a_modify])
+def test_change_of_a_placement_in_flight_waits_for_its_order_id(command, state):
+    assert decide(facts_of(command(), placement=a_placement(state, order_id=None))) == Wait()
+
+
+def test_cancel_of_an_open_order_goes_out_although_trading_is_halted():
+    facts = facts_of(
+        a_cancel(),
+        placement=a_placement(),
+        order=an_order(variety="amo"),
+        switches=(("HALTED", "global"),),
+    )
+    assert decide(facts) == Send(order_id="1", variety="amo")
+
+
+def test_cancel_of_an_order_not_seen_yet_goes_out():
+    assert decide(facts_of(a_cancel(), placement=a_placement(State.ACCEPTED))) == (
+        Send(order_id="1", variety="regular")
+    )
+
+
+def test_cancel_of_an_order_nobody_here_placed_goes_out():
+    cancel = a_cancel(target_command_id=None, order_id="77")
+    assert decide(facts_of(cancel)) == Send(order_id="77", variety="regular")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [State.REFUSED, State.EXPIRED, State.COMPLETE, State.CANCELLED, State.REJECTED],
+)
+@pytest.mark.parametrize("command", [a_cancel, a_modify])
+def test_change_of_an_ended_placement_is_refused(command, state):
+    assert code(decide(facts_of(command(), placement=a_placement(state)))) == "target_ended"
+
+
+def test_cancel_of_an_order_that_ended_at_the_broker_is_refused():
+    order = an_order(status="COMPLETE")
+    decision = decide(facts_of(a_cancel(), placement=a_placement(), order=order))
+    assert code(decision) == "target_ended"
+    assert decision.reason.measured == "COMPLETE"
+
+
+def test_cancel_of_a_placement_nobody_could_settle_is_a_persons_business():
+    placement = a_placement(State.MANUAL, order_id=None)
+    assert code(decide(facts_of(a_cancel(), placement=placement))) == "target_manual"
+
+
+def test_cancel_before_its_placement_leaves_a_tombstone_then_gives_up():
+    early = facts_of(a_cancel())
+    assert decide(early) == Wait(bury=True)
+    late = facts_of(a_cancel(), row=a_row(a_cancel(), received_us=NOW_US - 60_000_000))
+    assert code(decide(late)) == "target_unknown"
+
+
+@pytest.mark.parametrize(
+    "naming", [{"order_id": "1"}, {"target_command_id": None, "order_id": None}]
+)
+@pytest.mark.parametrize("command", [a_cancel, a_modify])
+def test_change_that_names_not_exactly_one_target_is_refused(command, naming):
+    assert code(decide(facts_of(command(**naming)))) == "target_ambiguous"
+
+
+def test_cancel_of_a_cancel_is_refused():
+    other = a_row(a_cancel(command_id="command-9"), state=State.ACCEPTED, order_id="1")
+    assert code(decide(facts_of(a_cancel(), placement=other))) == "target_not_a_placement"
+
+
+def test_modify_of_an_unsent_placement_waits():
+    assert decide(facts_of(a_modify(), placement=a_row())) == Wait()
+
+
+def test_modify_waits_until_the_order_has_been_seen():
+    assert decide(facts_of(a_modify(), placement=a_placement(State.ACCEPTED))) == Wait()
+
+
+def test_modify_of_an_open_order_is_sent():
+    facts = facts_of(a_modify(), placement=a_placement(), order=an_order())
+    assert decide(facts) == Send(order_id="1", variety="regular")
+
+
+def test_modify_while_trading_is_reducing_is_refused():
+    facts = facts_of(
+        a_modify(),
+        placement=a_placement(),
+        order=an_order(),
+        switches=(("REDUCING", "strategy"),),
+    )
+    assert code(decide(facts)) == "trading_reducing"
+
+
+@pytest.mark.parametrize("naming", [{}, {"target_command_id": None, "order_id": "77"}])
+def test_modify_of_something_never_seen_is_refused(naming):
+    assert code(decide(facts_of(a_modify(**naming)))) == "target_unknown"
+
+
+def test_modify_off_a_rule_is_refused():
+    facts = facts_of(a_modify(quantity=None), placement=a_placement(), order=an_order())
+    assert code(decide(facts)) == "nothing_to_modify"
