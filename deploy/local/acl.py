@@ -158,8 +158,9 @@ def _flat(grant: Grant) -> str:
 
 
 def _selectors(grant: Grant) -> str:
-    # 7.0 and later hold the two apart: the streams a role only reads cannot be added to.
-    rule = f"{_reading(grant)} {_keys(grant.reads)}" if grant.reads else ""
+    # 7.0 and later hold the two apart: the streams a role only reads cannot be added to. One
+    # command has to fit one selector whole, so what is written can be read beside the rest.
+    rule = f"{_reading(grant)} {_keys(grant.reads + grant.writes)}"
     if grant.writes:
         rule += f" ({_reading(grant)} {_WRITE} {_SCRIPT} {_keys(grant.writes)})"
     return rule

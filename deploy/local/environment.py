@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -35,6 +37,7 @@ _OURS = (
     "PYTHONPATH",
 )
 _LOCAL_PREFIX = "TICKFLOW_LOCAL__"
+_KEY_BYTES = 32
 
 
 class Account(Struct, frozen=True):
@@ -85,12 +88,38 @@ def plain(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
+def subscriber_key(file: Path) -> str:
+    """Return the key of the one subscriber a local run lets in, made at the first start."""
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(_KEY_BYTES))
+    return file.read_text()
+
+
+def subscribers(key: str, account: Account, given: Mapping[str, str]) -> dict[str, str]:
+    """Return who may subscribe at the publisher; what somebody has set already stays."""
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    ours = {
+        "TICKFLOW_PUBLISHER__KEYS": f"local:ticks+orders:{account.id}:{digest}",
+        "TICKFLOW_PUBLISHER__ACCOUNTS": account.id,
+    }
+    return {name: value for name, value in ours.items() if name not in given}
+
+
+def operator(probes: Mapping[Worker, int], publisher_port: int) -> dict[str, str]:
+    """Return where the operator's command finds the workers."""
+    named = [f"{name}=http://127.0.0.1:{port}" for name, port in probes.items()]
+    return {
+        "TICKFLOW_OPS__PROBES": ",".join(named),
+        "TICKFLOW_OPS__PUBLISHER_URL": f"http://127.0.0.1:{publisher_port}",
+    }
+
+
 def ports(probe: int, publisher: int) -> dict[str, str]:
     """Return where a worker listens; only the publisher reads the second."""
     return {"TICKFLOW_PROBE__PORT": str(probe), "TICKFLOW_PUBLISHER__PORT": str(publisher)}
 
 
-def secrets(urls: Urls, account: Account) -> dict[str, str]:
+def revealed(urls: Urls, account: Account) -> dict[str, str]:
     """Return a role's secrets as settings; they belong into a file that only we may read."""
     return {
         "TICKFLOW_REDIS__TICKS_URL": urls.ticks.reveal(),
@@ -105,7 +134,7 @@ def secret_files(directory: Path, role: Role, urls: Urls, account: Account) -> d
     """Write a role's secrets as files only we may read; return the settings that name them."""
     place = private_directory(directory / role)
     named = {}
-    for name, text in secrets(urls, account).items():
+    for name, text in revealed(urls, account).items():
         file = place / name.removeprefix("TICKFLOW_").lower()
         write_private(file, text)
         named[f"{name}_FILE"] = str(file)

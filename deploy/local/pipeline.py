@@ -138,8 +138,12 @@ async def _workers(
     )
     for name in request.programs.workers:
         supervisor.start(_worker(name, request, running))
-    operator = env.secrets(urls("ops"), sandbox.accounts[0])
-    write_private(running.operator_file, env.shell_text({**env.plain(sandbox), **operator}))
+    operator = {
+        **env.plain(sandbox),
+        **env.revealed(urls("ops"), sandbox.accounts[0]),
+        **env.operator(running.probes, running.publisher_port),
+    }
+    write_private(running.operator_file, env.shell_text(operator))
     await supervisor.wait_ready(running.probes, within_s=request.settings.local.start_timeout_s)
     return running
 
@@ -147,6 +151,8 @@ async def _workers(
 def _worker(name: Worker, request: Request, running: Pipeline) -> Launch:
     state = request.settings.state
     account = running.sandbox.accounts[0]
+    secrets = private_directory(state / "secrets")
+    key = env.subscriber_key(secrets / "subscriber.key")
     return Launch(
         name=name,
         argv=request.programs.workers[name],
@@ -155,7 +161,8 @@ def _worker(name: Worker, request: Request, running: Pipeline) -> Launch:
             **env.inherited(request.environment),
             **env.plain(running.sandbox),
             **env.ports(running.probes[name], running.publisher_port),
-            **env.secret_files(state / "secrets", name, running.urls(name), account),
+            **env.subscribers(key, account, request.environment),
+            **env.secret_files(secrets, name, running.urls(name), account),
         },
         directory=ROOT,
     )

@@ -12,11 +12,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from deploy.local.binaries import PostgresBinaries
-from deploy.local.places import private_directory, short_hash, socket_directory
+from deploy.local.places import private_directory, short_hash, socket_directory, write_private
 from shared.errors import LocalError
 
 #: PostgreSQL refuses to run as root; this account exists everywhere and owns nothing.
 UNPRIVILEGED_USER = "nobody"
+_PREFIX = "tickflow-"
+#: Says which directory a place serves.
+_BELONGS_TO = "belongs-to"
 SOCKET_NAME = ".s.PGSQL.5432.lock"
 
 
@@ -52,9 +55,10 @@ def settle(directory: Path, binaries: PostgresBinaries) -> PostgresHome:
             "run as an ordinary user, or set POSTGRES_URL to a server you have"
         ) from error
     place = outside_place(directory)
+    _sweep(place.parent, user)
     copied = place / binaries.root.parent.name / binaries.root.name
     if not place.exists():
-        _make_place(place, user, binaries)
+        _make_place(place, directory, user, binaries)
     _check_place(place, user)
     if copied.is_dir():
         binaries = PostgresBinaries(root=copied, bin=copied / binaries.bin.name)
@@ -66,7 +70,7 @@ def outside_place(directory: Path) -> Path:
     parent = Path("/var/tmp")  # noqa: S108 - the name inside is checked to be ours
     if not parent.is_dir():
         parent = Path(tempfile.gettempdir())
-    return parent / f"tickflow-{short_hash(directory)}"
+    return parent / f"{_PREFIX}{short_hash(directory)}"
 
 
 def remove(home: PostgresHome) -> None:
@@ -81,11 +85,14 @@ def reachable(path: Path, user: pwd.struct_passwd) -> bool:
     return all(_may_enter(parent.stat(), user) for parent in (path, *path.parents))
 
 
-def _make_place(place: Path, user: pwd.struct_passwd, binaries: PostgresBinaries) -> None:
+def _make_place(
+    place: Path, directory: Path, user: pwd.struct_passwd, binaries: PostgresBinaries
+) -> None:
     # Everything happens while the directory is root's and closed; the last step names it.
     staging = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
     try:
         private_directory(staging / "sock")
+        write_private(staging / _BELONGS_TO, str(directory.resolve()))
         if not reachable(binaries.bin.resolve(), user):
             _copy(binaries, staging)
         for found, directories, files in os.walk(staging):
@@ -104,6 +111,19 @@ def _copy(binaries: PostgresBinaries, staging: Path) -> None:
     libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps what it links to
     if libraries.is_dir():
         shutil.copytree(libraries, staging / libraries.name, symlinks=True)
+
+
+def _sweep(parent: Path, user: pwd.struct_passwd) -> None:
+    """Remove places whose state directory is gone, as after tests that were killed."""
+    for place in parent.glob(f"{_PREFIX}*"):
+        try:
+            owner = (place / _BELONGS_TO).read_text()
+            ours = place.lstat().st_uid == user.pw_uid and not place.is_symlink()
+        except (OSError, ValueError):
+            continue
+        # While its server runs there is a postmaster.pid: left alone, whoever it serves.
+        if ours and not Path(owner).exists() and not (place / "data" / "postmaster.pid").exists():
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _check_place(place: Path, user: pwd.struct_passwd) -> None:

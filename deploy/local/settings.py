@@ -13,6 +13,8 @@ from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+DEFAULT_STATE = ROOT / ".tickflow"
+STATE_DIR_VARIABLE = "TICKFLOW_LOCAL__STATE_DIR"
 
 
 class LocalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,7 +22,7 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     state_dir: Annotated[
         str, Meta(min_length=1, description="directory of data, sockets, logs; made with mode 0700")
-    ] = str(ROOT / ".tickflow")
+    ] = str(DEFAULT_STATE)
     redis_binary: Annotated[
         str, Meta(description="redis-server or valkey-server; empty: looked for")
     ] = ""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shlex
+import sys
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from msgspec import Struct
 from rich.console import Console
@@ -16,7 +19,7 @@ from deploy.local.acl import Role
 from deploy.local.demo import Desk, Outcome, place_one
 from deploy.local.figures import Figures
 from deploy.local.pipeline import Pipeline, Request, pipeline
-from deploy.local.settings import ROOT
+from deploy.local.settings import DEFAULT_STATE, ROOT, STATE_DIR_VARIABLE
 from deploy.local.supervise import StartInterrupted, StopRequest
 from deploy.local.verdict import Watched, complaints
 from shared.clock import Clock
@@ -89,17 +92,24 @@ async def _run(session: Session) -> Watched:
 
 def welcome(running: Pipeline) -> str:
     """Return the addresses of a running pipeline, with three commands to try next."""
-    publisher = f"http://127.0.0.1:{running.publisher_port}"
+    publisher = f"127.0.0.1:{running.publisher_port}"
     probes = ", ".join(f"{name} :{port}" for name, port in running.probes.items())
+    state = running.operator_file.parent
+    ours = "" if state == DEFAULT_STATE else f"{STATE_DIR_VARIABLE}={shlex.quote(str(state))} "
+    python = shlex.quote(sys.executable)
+    launcher = Path(sys.executable).with_name("tickflow")
+    tickflow = shlex.quote(str(launcher)) if launcher.exists() else f"{python} -m shared.ops"
     return f"""
-  publisher   {publisher}   (WebSocket, SSE, HTTP /v1)
+  publisher   http://{publisher}   (/v1/stream; key in {state}/secrets/subscriber.key)
   broker      {running.sandbox.rest_url}   (the sandbox; control {running.sandbox.control_url})
   probes      {probes}   (/readyz, /metrics on 127.0.0.1)
+  logs        {state}/logs
 
   try next, in another terminal:
-    curl -s http://127.0.0.1:{running.probes["enrich"]}/readyz
-    set -a; . {running.operator_file}; set +a; {ROOT}/.venv/bin/tickflow --help
-    tail -f {running.operator_file.parent}/logs/executor.log
+    cd {shlex.quote(str(ROOT))}
+    {ours}{tickflow} status
+    {ours}{tickflow} chain NIFTY
+    (set -a; . {shlex.quote(str(running.operator_file))}; {python} docs/examples/consumer.py)
 """
 
 

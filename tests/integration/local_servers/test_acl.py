@@ -37,6 +37,7 @@ ALLOWED: list[tuple[Role, Kind, str]] = [
     ("executor", "ticks", "HMGET ticks.last.v1.0 256265"),
     ("executor", "ticks", "XADD control.v1 * json {}"),
     ("publisher", "ticks", "XREAD COUNT 1 STREAMS ticks.enriched.v1.0 0"),
+    ("publisher", "ticks", "XREAD COUNT 1 STREAMS ticks.gaps.v1 control.v1 0 0"),
     ("publisher", "orders", f"XREAD COUNT 1 STREAMS {EVENTS} 0"),
     ("publisher", "orders", "XADD orders.postbacks.v1.AB1234 * json {}"),
     ("publisher", "orders", "XADD queries.v1.AB1234 * json {}"),

@@ -74,3 +74,11 @@ async def test_data_of_another_major_version_is_left_alone_with_a_sentence(state
     with pytest.raises(LocalError, match=r"was made by PostgreSQL 9.*make clean"):
         async with postgres_server(state / "postgres"):
             pass
+
+
+async def test_the_data_of_a_state_directory_that_is_gone_is_swept_away(state: Path) -> None:
+    async with postgres_server(state / "gone"):
+        left = outside_place(state / "gone")
+    shutil.rmtree(state / "gone")
+    async with postgres_server(state / "postgres", keep=False):
+        assert not left.exists()

@@ -11,11 +11,15 @@ from deploy.local.environment import (
     Sandbox,
     Urls,
     inherited,
+    operator,
     plain,
     ports,
     secret_files,
     shell_text,
+    subscriber_key,
+    subscribers,
 )
+from publisher.auth import read_keyring
 from shared.secret import Secret
 
 ACCOUNT = Account("SB0001", "key", "api secret", "token")
@@ -61,3 +65,31 @@ def test_shell_text_is_read_back_by_a_shell() -> None:
 
 def test_ports_are_named_for_every_worker() -> None:
     assert ports(1, 2) == {"TICKFLOW_PROBE__PORT": "1", "TICKFLOW_PUBLISHER__PORT": "2"}
+
+
+def test_the_subscriber_s_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "subscriber.key"
+    key = subscriber_key(file)
+    assert subscriber_key(file) == key
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_the_publisher_is_told_the_digest_of_the_key_which_it_accepts() -> None:
+    told = subscribers("k" * 40, ACCOUNT, {})
+    keyring = read_keyring([told["TICKFLOW_PUBLISHER__KEYS"]])
+    assert keyring
+    assert "k" * 40 not in str(told)
+    assert told["TICKFLOW_PUBLISHER__ACCOUNTS"] == "SB0001"
+
+
+def test_keys_that_somebody_has_set_stay() -> None:
+    told = subscribers("k" * 40, ACCOUNT, {"TICKFLOW_PUBLISHER__KEYS": "mine"})
+    assert "TICKFLOW_PUBLISHER__KEYS" not in told
+
+
+def test_the_operator_is_told_where_the_workers_are() -> None:
+    told = operator({"ingest": 1, "enrich": 2}, 3)
+    assert told == {
+        "TICKFLOW_OPS__PROBES": "ingest=http://127.0.0.1:1,enrich=http://127.0.0.1:2",
+        "TICKFLOW_OPS__PUBLISHER_URL": "http://127.0.0.1:3",
+    }
