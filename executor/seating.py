@@ -40,6 +40,7 @@ class Seating:
 
     async def _hold(self, released: asyncio.Event) -> None:
         at_us = self._clock.now_ns() // 1000
+        await self._journal.rise()
         try:
             async with occupy(self._pool, self._account, owner=self._owner, at_us=at_us) as seat:
                 if seat is None:

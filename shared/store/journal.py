@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, StoreError
 from shared.store.change import Change
 from shared.store.pool import Connection, Pool
 from shared.store.rows import (
@@ -32,6 +32,7 @@ class Journal:
         self._pool = pool
         self._account = account
         self._fence: int | None = None
+        self._has_seat = False
         # One writer at a time: the account's row is locked anyway, so more would only hold
         # connections while they wait for it.
         self._turn = asyncio.Lock()
@@ -50,6 +51,12 @@ class Journal:
                 "another executor traded in between"
             )
         self._fence = seat.fence
+        self._has_seat = True
+
+    async def rise(self) -> None:
+        """Write nothing until `sit`: taking a seat, even our own again, ends the fence before."""
+        async with self._turn:
+            self._has_seat = False
 
     @asynccontextmanager
     async def change(self, *, at_us: int) -> AsyncIterator[Change]:
@@ -59,9 +66,9 @@ class Journal:
             LeaseLost: another executor holds the account.
             StoreError: the server refused or vanished; whether it committed is to be read again.
         """
-        if self._fence is None:
-            raise LeaseLost(f"account {self._account}: this executor has no seat yet")
         async with self._turn, self._pool.transaction() as connection:
+            if self._fence is None or not self._has_seat:
+                raise StoreError(f"account {self._account}: its seat is not held at the moment")
             sequence = await _lock(connection, self._account, self._fence)
             change = Change(
                 connection, account=self._account, fence=self._fence, at_us=at_us, sequence=sequence

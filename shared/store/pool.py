@@ -15,7 +15,14 @@ from shared.store.settings import PostgresSettings
 #: The oldest server we are tested on. Source: postgresql.org/support/versioning (read 2026-11).
 SERVER_VERSION_MIN: Final = 140_000
 _DURABLE_COMMITS: Final = frozenset({"on", "remote_write", "remote_apply"})
-_VENDOR_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_VENDOR_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What a connection that was cut while idle may answer with instead of an InterfaceError.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 Row = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import IllegalTransition, LeaseLost
+from shared.errors import IllegalTransition, LeaseLost, StoreError
 from shared.store.rows import NewCommand, OrderRow
 from shared.store.seat import occupy
 from shared.wire.orders import OrderEvent, Reason, State
@@ -122,6 +122,18 @@ async def test_journal_of_an_owner_that_lost_its_seat_writes_nothing(pool, seate
     async with occupy(pool, ACCOUNT, owner="one", at_us=9) as late:
         with pytest.raises(LeaseLost):
             first.sit(late)
+
+
+async def test_journal_between_two_seats_fails_in_a_way_that_passes(pool, seated):
+    async with seated("one") as journal:
+        await journal.rise()
+        with pytest.raises(StoreError, match="seat is not held"):
+            async with journal.change(at_us=5):
+                pass
+    async with occupy(pool, ACCOUNT, owner="one", at_us=6) as again:
+        journal.sit(again)
+        async with journal.change(at_us=7) as change:
+            assert len(await change.claim([new()])) == 1
 
 
 async def test_tombstone_names_the_cancel_that_left_it(journal):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
 from shared.errors import StoreError
@@ -36,7 +37,15 @@ def test_server_that_could_lose_a_commit_has_one_problem(setting, value):
     assert len(durability_problems({**SOUND, setting: value})) == 1
 
 
-@pytest.mark.parametrize("error", [ConnectionResetError("gone"), TimeoutError("slow")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError("gone"),
+        TimeoutError("slow"),
+        asyncpg.InterfaceError("closed"),
+        asyncpg.InternalClientError("another operation is in progress"),
+    ],
+)
 def test_translate_vendor_failure_becomes_a_store_error_from_it(error):
     with pytest.raises(StoreError) as caught, translate():
         raise error
