@@ -65,7 +65,7 @@ def command(
 
 
 async def _show(session: Session, asked: Asked, *, watch: bool) -> None:
-    from shared.ops.reach import reach
+    from shared.ops.reach import heed_interrupt, reach
 
     async with reach(session.settings, "ticks") as redis:
         window, options = await _settle(session, redis, asked)
@@ -77,6 +77,7 @@ async def _show(session: Session, asked: Asked, *, watch: bool) -> None:
         with _screen(session) as show:
             while True:
                 show(await _look(redis, window, options))
+                heed_interrupt()
                 await asyncio.sleep(LOOK_EVERY_S)
 
 

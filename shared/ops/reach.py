@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
@@ -19,8 +20,36 @@ CLIENT_NAME = "tickflow-ops"
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run what a command does."""
-    return asyncio.run(coroutine)
+    """Run what a command does.
+
+    Raises:
+        KeyboardInterrupt: the operator has seen enough.
+    """
+    try:
+        return asyncio.run(_until_interrupted(coroutine))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def heed_interrupt() -> None:
+    """End a loop of Redis commands that did not notice the operator's Ctrl-C.
+
+    Source: the client library sends through asyncio.wait_for, which on Python 3.11 loses a
+    cancellation that comes while the sending ends (python/cpython issue 86296).
+
+    Raises:
+        CancelledError: somebody asked this task to end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def _until_interrupted(coroutine: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+    return await coroutine
 
 
 def url_of(settings: OpsSettings, instance: Instance) -> Secret:

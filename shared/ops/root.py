@@ -7,9 +7,10 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from shared.errors import PipelineError, SettingsError
 from shared.ops.outcome import ExitCode
@@ -59,8 +60,9 @@ class Root(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Whoever read has seen enough (`tickflow ticks tail | head`): flush nothing at the end.
-            sys.stdout = None
+            # Whoever read has seen enough: `tickflow ticks tail | head`. What is left unwritten
+            # would fail once more when the interpreter flushes it at its end.
+            sys.stdout = cast("TextIO", PacifyFlushWrapper(sys.stdout))
             return ExitCode.OK
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:

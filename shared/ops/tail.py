@@ -9,6 +9,7 @@ import numpy as np
 
 from shared.clock import Clock
 from shared.errors import MessageError
+from shared.ops.reach import heed_interrupt
 from shared.ops.tick_rows import Records
 from shared.streams.client import Connection
 from shared.streams.entry import Entry
@@ -43,7 +44,9 @@ async def reads(
     """
     reader = TailReader(redis, positions, count_max=ENTRIES_MAX, block_ms=BLOCK_MS)
     while not deadline.is_over():
-        yield await reader.read()
+        entries = await reader.read()
+        heed_interrupt()
+        yield entries
 
 
 def records_of(entry: Entry) -> Records:
