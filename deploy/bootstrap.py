@@ -122,7 +122,7 @@ def _find_python() -> tuple[str, str]:
 
 def _probe(python: str) -> list[str]:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own words
             [python, "-I", "-c", _PROBE],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -149,7 +149,7 @@ def _clear() -> None:
 
 
 def _build(python: str) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own words
         [python, "-m", "venv", str(VENV)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -163,7 +163,7 @@ def _install(version: str) -> None:
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes"]
     command += ["--no-input", "--disable-pip-version-check", "--retries", str(PIP_RETRIES)]
     with PIP_LOG.open("wb") as log:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own words
             [*command, "-r", str(LOCK)], stdout=log, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode != 0:

@@ -26,6 +26,8 @@ STRATEGY = "demo"
 READS_PER_ATTEMPT = 8
 #: Reads until the broker has to have spoken: half a minute where nothing comes.
 READS_MAX = 120
+#: Reads for a fill once the broker has the order: two seconds where nothing comes.
+READS_AFTER_ACCEPTANCE_MAX = 8
 VALID_S = 60.0
 #: The limit lies this far above the last price, so that it fills while the market moves.
 LIMIT_ABOVE = Decimal("1.002")
@@ -92,17 +94,21 @@ async def send(desk: Desk, order: Place, stopping: asyncio.Event) -> Outcome:
     # The place to read from is settled before the first event can be there.
     newest = await groups.newest_id(desk.orders, stream)
     reader = TailReader(desk.orders, {stream: newest}, count_max=ENTRIES_MAX, block_ms=BLOCK_MS)
-    received = False
-    for turn in range(READS_MAX):
+    last: OrderEvent | None = None
+    reads_left = READS_MAX
+    while reads_left > 0 and not stopping.is_set():
         # The XADD is no acceptance: without an event the same command is sent again, harmlessly.
-        if not received and turn % READS_PER_ATTEMPT == 0:
+        if last is None and reads_left % READS_PER_ATTEMPT == 0:
             await _add(desk, order)
         for event in await _events_of(order, reader):
-            received = True
-            if event.state in WENT_THROUGH or event.state in FAILED:
+            last = event
+            if event.state in FAILED or event.state is State.COMPLETE:
                 return _outcome(order, event)
-        if stopping.is_set():
-            break
+            if event.state in WENT_THROUGH:
+                reads_left = min(reads_left, READS_AFTER_ACCEPTANCE_MAX)
+        reads_left -= 1
+    if last is not None and last.state in WENT_THROUGH:
+        return _outcome(order, last)
     return Outcome(
         went_through=False,
         sentence=f"order {order.command_id} had no outcome when we stopped waiting",

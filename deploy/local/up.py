@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from msgspec import Struct
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from deploy.local import feed, view
@@ -154,10 +154,13 @@ _FOR_EVER_S = 10 * 365 * 86_400.0
 async def _show(session: Session, figures: Figures) -> None:
     stopping, clock = session.stop.asked, session.clock
     if session.options.shows_view and session.console.is_terminal:
-        shot = figures.snapshot(clock.now_ns())
-        with Live(view.picture(shot), console=session.console, auto_refresh=False) as live:
+
+        def draw() -> RenderableType:
+            return view.picture(figures.snapshot(clock.now_ns()), session.console.width)
+
+        with Live(draw(), console=session.console, auto_refresh=False) as live:
             while not await pause(stopping, DRAW_S):
-                live.update(view.picture(figures.snapshot(clock.now_ns())), refresh=True)
+                live.update(draw(), refresh=True)
         return
     for look in itertools.count(1):
         if await pause(stopping, DRAW_S):

@@ -12,8 +12,10 @@ from rich.table import Table
 from deploy.local.figures import Snapshot
 from shared.wire.orders import OrderEvent
 
+Columns = tuple[tuple[str, str, int], ...]
+
 #: Columns of the chain: record field, heading, decimals.
-_LEG = (
+_LEG: Columns = (
     ("implied_vol", "IV %", 2),
     ("delta", "delta", 3),
     ("gamma", "gamma", 5),
@@ -21,12 +23,18 @@ _LEG = (
     ("vega_per_vol_point", "vega", 2),
     ("last_price", "LTP", 2),
 )
+#: What a terminal narrower than the whole table shows.
+_LEG_NARROW = tuple(
+    column for column in _LEG if column[0] in {"implied_vol", "delta", "last_price"}
+)
+_WIDTH_WHOLE = 140
 _PERCENT = 100.0
 
 
-def picture(shot: Snapshot) -> RenderableType:
-    """Return the whole picture of one moment."""
-    return Group(_flow(shot), _chain(shot), _orders(shot))
+def picture(shot: Snapshot, width: int) -> RenderableType:
+    """Return the whole picture of one moment for a terminal of `width` columns."""
+    columns = _LEG if width >= _WIDTH_WHOLE else _LEG_NARROW
+    return Group(_flow(shot), _chain(shot, columns), _orders(shot))
 
 
 def line(shot: Snapshot) -> str:
@@ -72,15 +80,16 @@ def _flow(shot: Snapshot) -> RenderableType:
     return Panel(table, title=f"flow, {shot.elapsed_s:,.0f} s", title_align="left")
 
 
-def _chain(shot: Snapshot) -> RenderableType:
+def _chain(shot: Snapshot, columns: Columns) -> RenderableType:
     table = Table(expand=True, show_edge=False)
-    for _, heading, _ in _LEG:
+    for _, heading, _ in columns:
         table.add_column(f"call {heading}", justify="right", style="green")
     table.add_column("strike", justify="center", style="bold")
-    for _, heading, _ in reversed(_LEG):
+    for _, heading, _ in reversed(columns):
         table.add_column(f"put {heading}", justify="right", style="red")
     for row in shot.rows:
-        table.add_row(*_leg(row.call), f"{row.strike:,.0f}", *reversed(_leg(row.put)))
+        calls, puts = _leg(row.call, columns), _leg(row.put, columns)
+        table.add_row(*calls, f"{row.strike:,.0f}", *reversed(puts))
     price = number(shot.underlying_price, 2)
     title = f"{shot.underlying or 'chain'} {shot.expiry}, underlying {price}"
     return Panel(table, title=title, title_align="left")
@@ -93,9 +102,9 @@ def _orders(shot: Snapshot) -> RenderableType:
     return Panel(table, title=f"order events, {shot.events_total}", title_align="left")
 
 
-def _leg(values: Mapping[str, float]) -> list[str]:
+def _leg(values: Mapping[str, float], columns: Columns) -> list[str]:
     cells = []
-    for name, _, decimals in _LEG:
+    for name, _, decimals in columns:
         scale = _PERCENT if name == "implied_vol" else 1.0
         cells.append(number(values[name] * scale, decimals))
     return cells

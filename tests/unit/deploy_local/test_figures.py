@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from deploy.local.figures import Figures, nearest_chain
 from deploy.local.view import line, picture
@@ -84,7 +86,7 @@ def test_a_snapshot_shows_the_strikes_round_the_money_with_dashes_for_the_unknow
     assert shot.rows[0].call["implied_vol"] == pytest.approx(0.152)
     assert math.isnan(shot.rows[1].put["implied_vol"])
     assert "ATM IV 15.20 %" in line(shot)
-    assert picture(shot)
+    assert picture(shot, 80)
 
 
 def test_a_jump_in_the_sequence_is_counted_as_what_we_were_too_slow_to_read() -> None:
@@ -137,7 +139,23 @@ def test_a_snapshot_before_anything_came_is_blank() -> None:
     shot = Figures(START_NS).snapshot(START_NS)
     assert shot.ticks_per_s == 0
     assert "p50 - ms" in line(shot)
-    assert picture(shot)
+    assert picture(shot, 80)
+
+
+def test_a_narrow_terminal_shows_fewer_columns_of_the_same_chain() -> None:
+    figures = Figures(START_NS)
+    figures.show_chain(nearest_chain(_instruments(), "NIFTY", EXPIRY))
+    _run(figures, 3)
+    shot = figures.snapshot(START_NS + 2 * SECOND_NS)
+    drawn = {}
+    for width in (80, 160):
+        console = Console(width=width, file=io.StringIO())
+        with console.capture() as capture:
+            console.print(picture(shot, width))
+        drawn[width] = capture.get()
+    assert "gamma" not in drawn[80]
+    assert "gamma" in drawn[160]
+    assert all("25,000" in text and "15.20" in text for text in drawn.values())
 
 
 def test_events_are_shown_newest_last() -> None:
@@ -157,4 +175,4 @@ def test_events_are_shown_newest_last() -> None:
     shot = figures.snapshot(START_NS)
     assert shot.events_total == 10
     assert [event.sequence for event in shot.events] == [4, 5, 6, 7, 8, 9]
-    assert picture(shot)
+    assert picture(shot, 80)
