@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import numpy as np
-from redis.asyncio import Redis
 
 from executor.guard import Instrument
 from shared.errors import MessageError, StreamError
 from shared.runtime.logs import Log
-from shared.streams.published import get_instruments, get_instruments_version
 from shared.wire.decimals import PAISE_PER_RUPEE
 
 #: MCX counts quantities in lots, so a lot says nothing about them.
@@ -16,11 +17,21 @@ from shared.wire.decimals import PAISE_PER_RUPEE
 _COUNTED_IN_LOTS = "MCX"
 
 
+Records = np.ndarray[Any, np.dtype[np.void]]
+
+
 class Instruments:
     """What is published about instruments; one that is not published is not judged."""
 
-    def __init__(self, redis: Redis, log: Log) -> None:
-        self._redis = redis
+    def __init__(
+        self,
+        *,
+        version: Callable[[], Awaitable[int]],
+        read: Callable[[], Awaitable[tuple[int, Records]]],
+        log: Log,
+    ) -> None:
+        self._published_version = version
+        self._read = read
         self._log = log
         self._version = 0
         self._by_name: dict[tuple[str, str], Instrument] = {}
@@ -32,11 +43,11 @@ class Instruments:
             StreamError: the Redis of ticks is away.
         """
         try:
-            if await get_instruments_version(self._redis) == self._version:
+            if await self._published_version() == self._version:
                 return
-            self._version, records = await get_instruments(self._redis)
+            self._version, records = await self._read()
         except MessageError:
-            # Nothing is published (yet), or in a layout of another release: judge nothing.
+            # Published by another release: better unjudged than judged by a wrong field.
             self._version, records = 0, None
         self._by_name = {} if records is None else _by_name(records)
 
@@ -52,9 +63,7 @@ class Instruments:
         return self._by_name.get((exchange, tradingsymbol))
 
 
-def _by_name(
-    records: np.ndarray[tuple[int, ...], np.dtype[np.void]],
-) -> dict[tuple[str, str], Instrument]:
+def _by_name(records: Records) -> dict[tuple[str, str], Instrument]:
     names = zip(records["exchange"].tolist(), records["tradingsymbol"].tolist(), strict=True)
     steps = zip(records["lot_size"].tolist(), records["tick_size"].tolist(), strict=True)
     return {

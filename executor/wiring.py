@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from redis.asyncio import Redis
-
 from executor.backlog import Backlog
 from executor.broker import Broker, KiteBroker
 from executor.crash import CrashHook, never
@@ -40,9 +38,10 @@ from shared.store.migrate import migrate
 from shared.store.pool import Pool, open_pool
 from shared.streams.client import connect, ping
 from shared.streams.limiter import RateLimiter
+from shared.streams.published import get_instruments, get_instruments_version
 from shared.streams.reader import GroupReader
 from shared.streams.writer import StreamWriter
-from shared.wire.topics import COMMANDS, UPDATES, Topic
+from shared.wire.topics import COMMANDS, UPDATES
 
 DRAIN_TIMEOUT_S: Final = 25
 #: The group, and the one consumer in it: the seat lets one executor read for an account.
@@ -54,9 +53,12 @@ class Outside:
     """Everything an executor talks to."""
 
     pool: Pool
-    orders_redis: Redis
-    ticks_redis: Redis
     broker: Broker
+    limiter: RateLimiter
+    commands: GroupReader
+    updates: GroupReader
+    writer: StreamWriter
+    instruments: Instruments
 
 
 async def build(
@@ -70,55 +72,46 @@ async def build(
         LocalError: PostgreSQL could lose commits, or its tables are of another release.
     """
     check(settings)
-    account = settings.account
-    rest = await resources.enter(
-        open_rest(settings.kite, account.api_key, lambda: account.access_token)
-    )
-    outside = Outside(
-        pool=await resources.enter(open_pool(settings.postgres)),
-        orders_redis=await _redis(settings, resources, "orders"),
-        ticks_redis=await _redis(settings, resources, "ticks"),
-        broker=KiteBroker(KiteOrders(rest), KiteSessions(rest)),
-    )
+    outside = await _enter(settings, resources)
     await migrate(outside.pool)
-    resources.probe.register("postgres", outside.pool.ping)
-    resources.probe.register("redis_orders", partial(ping, outside.orders_redis))
     gate = Gate()
     for bar in Bar:
         resources.probe.register(bar.value, partial(gate.check, bar))
-    return wire(settings, outside, resources, gate, crash_point)
+    desk = _desk(settings, outside, resources, gate, crash_point)
+    return ExecutorWorker(_parts(settings.executor, outside, desk))
 
 
-def wire(
-    settings: ExecutorSettings,
-    outside: Outside,
-    resources: Resources,
-    gate: Gate,
-    crash_point: CrashHook,
-) -> ExecutorWorker:
-    """Put the parts together; nothing is opened."""
-    desk, instruments = _desk(settings, outside, resources, gate, crash_point)
-    behaviour, clock, work, backlog = settings.executor, resources.clock, asyncio.Event(), Backlog()
-    read = partial(_reader, outside.orders_redis, settings)
-    writer = StreamWriter(outside.orders_redis, clock)
-    parts = Parts(
-        desk=desk,
-        backlog=backlog,
-        seating=Seating(pool=outside.pool, desk=desk, owner=_owner(), behaviour=behaviour),
-        intake=Intake(reader=read(COMMANDS), desk=desk, backlog=backlog, work=work),
-        updates=Updates(reader=read(UPDATES), desk=desk, backlog=backlog, work=work),
-        dispatcher=Dispatcher(
-            desk=desk, backlog=backlog, handler=Handler(desk), behaviour=behaviour, work=work
-        ),
-        reconciler=Reconciler(
-            desk=desk, backlog=backlog, behaviour=behaviour, updates=writer, work=work
-        ),
-        publisher=Publisher(desk=desk, writer=writer, events_max=behaviour.events_published_max),
-        instruments=instruments,
-        work=work,
-        backlog_max=behaviour.backlog_max,
+async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
+    account, redis = settings.account, settings.redis
+    rest = await resources.enter(
+        open_rest(settings.kite, account.api_key, lambda: account.access_token)
     )
-    return ExecutorWorker(parts)
+    pool = await resources.enter(open_pool(settings.postgres))
+    name = f"executor-{account.id}"
+    ticks = await resources.enter(connect(redis.ticks_url, name=name, settings=redis))
+    orders = await resources.enter(connect(redis.orders_url, name=name, settings=redis))
+    resources.probe.register("postgres", pool.ping)
+    resources.probe.register("redis_orders", partial(ping, orders))
+    read = partial(
+        GroupReader,
+        group=GROUP,
+        consumer=GROUP,
+        count_max=settings.executor.commands_read_max,
+        block_ms=settings.executor.read_block_ms,
+    )
+    return Outside(
+        pool=pool,
+        broker=KiteBroker(KiteOrders(rest), KiteSessions(rest)),
+        limiter=RateLimiter(orders, windows(settings.executor)),
+        commands=read(orders, [COMMANDS.name(account.id)]),
+        updates=read(orders, [UPDATES.name(account.id)]),
+        writer=StreamWriter(orders, resources.clock),
+        instruments=Instruments(
+            version=partial(get_instruments_version, ticks),
+            read=partial(get_instruments, ticks),
+            log=resources.log,
+        ),
+    )
 
 
 def _desk(
@@ -127,17 +120,18 @@ def _desk(
     resources: Resources,
     gate: Gate,
     crash_point: CrashHook,
-) -> tuple[Desk, Instruments]:
+) -> Desk:
     account, behaviour, stopping = settings.account.id, settings.executor, asyncio.Event()
     journal = Journal(outside.pool, account)
-    instruments = Instruments(outside.ticks_redis, resources.log)
-    limiter = RateLimiter(outside.orders_redis, windows(behaviour))
-    desk = Desk(
+    knowledge = Knowledge(
+        journal=journal, limits=_limits(behaviour), instruments=outside.instruments
+    )
+    return Desk(
         account=account,
         journal=journal,
         broker=outside.broker,
-        knowledge=Knowledge(journal=journal, limits=_limits(behaviour), instruments=instruments),
-        pace=Pace(limiter, account, resources.clock, stopping),
+        knowledge=knowledge,
+        pace=Pace(outside.limiter, account, resources.clock, stopping),
         patience=Patience(gate, _policy(behaviour), resources.random, resources.log),
         clock=resources.clock,
         attempts_max=behaviour.attempts_max,
@@ -145,24 +139,28 @@ def _desk(
         crash_point=crash_point,
         stopping=stopping,
     )
-    return desk, instruments
 
 
-async def _redis(settings: ExecutorSettings, resources: Resources, kind: str) -> Redis:
-    url = settings.redis.orders_url if kind == "orders" else settings.redis.ticks_url
-    name = f"executor-{settings.account.id}"
-    return await resources.enter(connect(url, name=name, settings=settings.redis))
-
-
-def _reader(redis: Redis, settings: ExecutorSettings, topic: Topic) -> GroupReader:
-    behaviour = settings.executor
-    return GroupReader(
-        redis,
-        [topic.name(settings.account.id)],
-        GROUP,
-        GROUP,
-        count_max=behaviour.commands_read_max,
-        block_ms=behaviour.read_block_ms,
+def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
+    work, backlog = asyncio.Event(), Backlog()
+    return Parts(
+        desk=desk,
+        backlog=backlog,
+        seating=Seating(pool=outside.pool, desk=desk, owner=_owner(), behaviour=behaviour),
+        intake=Intake(reader=outside.commands, desk=desk, backlog=backlog, work=work),
+        updates=Updates(reader=outside.updates, desk=desk, backlog=backlog, work=work),
+        dispatcher=Dispatcher(
+            desk=desk, backlog=backlog, handler=Handler(desk), behaviour=behaviour, work=work
+        ),
+        reconciler=Reconciler(
+            desk=desk, backlog=backlog, behaviour=behaviour, updates=outside.writer, work=work
+        ),
+        publisher=Publisher(
+            desk=desk, writer=outside.writer, events_max=behaviour.events_published_max
+        ),
+        instruments=outside.instruments,
+        work=work,
+        backlog_max=behaviour.backlog_max,
     )
 
 
