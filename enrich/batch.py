@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from enrich import metrics
-from enrich.engine import Counts, Engine, Lineage
+from enrich.engine import PACKETS_PER_ENTRY_MAX, Counts, Engine, Lineage, promised_packets
 from shared.clock import Clock
 from shared.errors import MessageError
 from shared.streams.entry import Entry
 from shared.streams.writer import Append
+from shared.wire.segments import SEGMENT_HEADER, SEGMENT_HEADER_BYTES
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK, TICK_DTYPE, Status
 from shared.wire.topics import ENRICHED_TICKS
 
@@ -47,7 +48,7 @@ class Batches:
         appends: list[Append] = []
         poison: list[Poison] = []
         if late:
-            entries = self._conflated(entries)
+            entries, poison = self._conflated(entries)
         for entry in entries:
             started_s = self._clock.monotonic_s()
             try:
@@ -72,19 +73,44 @@ class Batches:
         fields = {b"h": header.tobytes(), b"r": records.tobytes()}
         return Append(ENRICHED_TICKS, shard, fields)
 
-    def _conflated(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _conflated(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Poison]]:
         """Return one entry with the newest packet per instrument, and the unreadable ones."""
-        readable = [entry for entry in entries if b"s" in entry.fields and b"h" in entry.fields]
-        broken = [entry for entry in entries if entry not in readable]
-        if not readable:
-            return broken
-        joined = b"".join(entry.fields[b"s"] for entry in readable)
-        segments, left_out = self.engine.newest_only(joined)
-        metrics.LEFT_OUT.labels("late").inc(left_out)
-        header = np.frombuffer(readable[-1].fields[b"h"], dtype=RAW_HEADER_DTYPE).copy()
-        header["packets"] = min(len(segments) // 16, 250_000)
-        last = readable[-1]
-        return [*broken, Entry(last.stream, last.id, {b"h": header.tobytes(), b"s": segments})]
+        poison: list[Poison] = []
+        whole: list[bytes] = []
+        last: Entry | None = None
+        for entry in entries:
+            try:
+                header, segments = _parts(entry)
+                promised_packets(header)
+            except MessageError as error:
+                poison.append(Poison(entry, str(error)))
+                continue
+            # A tail that ends inside a segment would swallow the beginning of the next entry.
+            end = whole_bytes(segments)
+            metrics.LEFT_OUT.labels("damaged_frame").inc(end != len(segments))
+            whole.append(segments[:end])
+            last = entry
+        if last is None:
+            return [], poison
+        newest = self.engine.newest_only(b"".join(whole))
+        metrics.LEFT_OUT.labels("late").inc(newest.left_out)
+        metrics.LEFT_OUT.labels("damaged_frame").inc(newest.damaged_frames)
+        header_row = np.frombuffer(last.fields[b"h"], dtype=RAW_HEADER_DTYPE).copy()
+        header_row["packets"] = min(len(newest.segments) // 16, PACKETS_PER_ENTRY_MAX)
+        fields = {b"h": header_row.tobytes(), b"s": newest.segments}
+        return [Entry(last.stream, last.id, fields)], poison
+
+
+def whole_bytes(segments: bytes) -> int:
+    """Return how many of the bytes are whole segments."""
+    end = 0
+    while len(segments) - end >= SEGMENT_HEADER_BYTES:
+        _, length = SEGMENT_HEADER.unpack_from(segments, end)
+        following = end + SEGMENT_HEADER_BYTES + length
+        if following > len(segments):
+            break
+        end = following
+    return end
 
 
 def by_shard(entries: Sequence[Entry]) -> Iterator[tuple[int, list[Entry]]]:
@@ -111,6 +137,9 @@ def _count(records: np.ndarray, counts: Counts) -> None:
     for cause, number in (
         ("unknown_packet", counts.unknown_packets),
         ("damaged_frame", counts.damaged_frames),
+        ("undecoded", counts.undecoded_packets),
     ):
         if number:
             metrics.LEFT_OUT.labels(cause).inc(number)
+    metrics.UNKNOWN_INSTRUMENTS.inc(counts.unknown_instruments)
+    metrics.REPEATED.inc(counts.repeated_ticks)

@@ -57,7 +57,9 @@ def _states(published: np.ndarray) -> np.ndarray:
 def _groups(published: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     derivative = np.flatnonzero(published["kind"] >= Kind.FUTURE)
     rows = published[derivative]
-    keys = np.stack((_codes(rows["underlying"]), rows["expiry"].astype(np.int64)), axis=1)
+    # The exchange too: a share's options may be listed on both, with books of their own.
+    names = (_codes(rows["underlying"]), _codes(rows["exchange"]))
+    keys = np.stack((*names, rows["expiry"].astype(np.int64)), axis=1)
     unique, group_of = np.unique(keys, axis=0, return_inverse=True)
     group_of = group_of.ravel()
     states["group"][derivative] = group_of

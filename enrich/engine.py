@@ -38,6 +38,17 @@ class Counts:
     unknown_instruments: int
     damaged_frames: int
     repeated_ticks: int
+    #: Packets beyond the number that the header promised.
+    undecoded_packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Segments cut down to the newest packet per instrument, and what was left out of them."""
+
+    segments: bytes
+    left_out: int
+    damaged_frames: int
 
 
 class Engine:
@@ -80,7 +91,7 @@ class Engine:
         Raises:
             MessageError: the header is not a raw header, or promises too many packets.
         """
-        packets = _packets(header)
+        packets = promised_packets(header)
         if packets > len(self._records):
             self._grow(packets)
         row = np.zeros(1, dtype=LINEAGE)
@@ -103,22 +114,23 @@ class Engine:
             unknown_instruments=counts[enrichment.UNKNOWN_INSTRUMENTS],
             damaged_frames=counts[enrichment.DAMAGED_FRAMES],
             repeated_ticks=counts[enrichment.REPEATED_TICKS],
+            undecoded_packets=counts[enrichment.UNDECODED_PACKETS],
         )
 
-    def newest_only(self, segments: bytes) -> tuple[bytes, int]:
+    def newest_only(self, segments: bytes) -> Newest:
         """Return segments with only the last packet of each instrument, in the order they came.
 
-        Also return how many packets were left out, those of unknown instruments among them.
+        Packets of unknown instruments are left out, too.
         """
         rows = len(self._shards)
         newest, headers = np.full(rows, -1, np.int64), np.full(rows, -1, np.int64)
         view = np.frombuffer(segments, dtype=np.uint8)
-        seen = conflation.mark_newest(view, self._table, self._work[:3], newest, headers)
+        seen, damaged = conflation.mark_newest(view, self._table, self._work[:3], newest, headers)
         marked = np.flatnonzero(newest >= 0)
         order = marked[np.argsort(newest[marked], kind="stable")]
         out = np.empty(len(view) + 16 * len(order), dtype=np.uint8)
         size = conflation.copy_newest(view, newest, headers, order, out)
-        return out[:size].tobytes(), seen - len(order)
+        return Newest(out[:size].tobytes(), seen - len(order), damaged)
 
     def warm_up(self) -> None:
         """Compile, or load, everything that a tick needs."""
@@ -129,20 +141,41 @@ class Engine:
     def refreshed(self, shard: int) -> np.ndarray:
         """Return the newest records of a shard that this method has not returned before."""
         stamps = self._last["received_at_ns"]
-        due = np.flatnonzero((stamps > self._refreshed_ns) & (self._shards == shard))
+        due = np.flatnonzero((stamps != self._refreshed_ns) & (self._shards == shard))
         self._refreshed_ns[due] = stamps[due]
         newest: np.ndarray = self._last[due]
         return newest
 
+    def forget_refreshed(self) -> None:
+        """Let `refreshed` return everything again, as what it returned may not have been kept."""
+        self._refreshed_ns[:] = 0
+
+    def newest(self) -> np.ndarray:
+        """Return the newest record of every instrument that has ticked, for `restore`."""
+        ticked: np.ndarray = self._last[self._last["received_at_ns"] > 0]
+        return ticked
+
     def restore(self, records: np.ndarray) -> None:
-        """Take over what another owner of a shard published last, shape (n,)."""
+        """Take over what another owner of a shard published last, shape (n,).
+
+        Of an instrument that has ticked here since, the newer of the two is kept.
+        """
         if len(records):
             enrichment.restore(
-                records.copy(), self._table, self._contracts.states, self._parameters[0]
+                records.copy(),
+                self._table,
+                self._contracts.states,
+                self._last,
+                self._parameters[0],
             )
 
 
-def _packets(header: bytes) -> int:
+def promised_packets(header: bytes) -> int:
+    """Return how many packets a raw header promises.
+
+    Raises:
+        MessageError: it is no raw header, or promises too many.
+    """
     if len(header) != RAW_HEADER_DTYPE.itemsize:
         raise MessageError(f"raw header is {len(header)} bytes, not {RAW_HEADER_DTYPE.itemsize}")
     packets = int(np.frombuffer(header, dtype=RAW_HEADER_DTYPE)["packets"][0])

@@ -10,7 +10,15 @@ HOP_BUCKETS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 1
 TICKS = Counter("tickflow_enrich_ticks_total", "Records written.")
 ENTRIES = Counter("tickflow_enrich_entries_total", "Raw entries taken.")
 STATUSES = Counter("tickflow_enrich_iv_status_total", "Records by status.", ["status"])
-LEFT_OUT = Counter("tickflow_enrich_left_out_total", "Packets not turned into records.", ["cause"])
+LEFT_OUT = Counter(
+    "tickflow_enrich_left_out_total",
+    "Packets not turned into records, entries given up, frames damaged.",
+    ["cause"],
+)
+UNKNOWN_INSTRUMENTS = Counter(
+    "tickflow_enrich_unknown_instruments_total", "Records of instruments that are not published."
+)
+REPEATED = Counter("tickflow_enrich_repeated_ticks_total", "Records that say nothing new.")
 SOLVE_SECONDS = Histogram(
     "tickflow_enrich_entry_seconds", "Decoding and solving of one entry.", buckets=HOP_BUCKETS_S
 )

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from enrich.settings import EnrichOptions
 from shared.clock import Clock
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, StreamError
 from shared.runtime.logs import get_log
 from shared.streams.client import Connection
 from shared.streams.leases import Lease, acquire
@@ -55,27 +55,35 @@ class Shards:
     ) -> None:
         """Renew what is held, take what is free; does nothing until the next renewal is due.
 
+        Shards beyond `shards`, as of a map that was made smaller, are given up.
+
         Raises:
             StreamError: Redis refused or vanished.
         """
         now_s = self._clock.monotonic_s()
         if now_s < self._due_s:
             return
-        self._due_s = now_s + self._options.lease_s / _RENEWALS_PER_LEASE
         for shard in self.held:
-            try:
-                await self._leases[shard].renew()
-            except LeaseLost as error:
-                self.forget(shard, lost, reason=str(error))
+            await self._keep(shard, shards, lost)
         for shard in range(shards):
             if shard not in self._leases and self._has_room():
-                await self._take(shard, taken)
+                await self._take(shard, taken, lost)
+        self._due_s = now_s + self._options.lease_s / _RENEWALS_PER_LEASE
 
     def forget(self, shard: int, lost: Callable[[int], None], *, reason: str) -> None:
         """Stop owning a shard that somebody else may own by now."""
         del self._leases[shard]
         lost(shard)
         log.warning("shard.lost", shard=shard, reason=reason)
+
+    def forget_all(self, lost: Callable[[int], None], *, reason: str) -> None:
+        """Begin anew: every shard is taken again, with what was left pending of it.
+
+        A lease that is still ours is had again at once, under a higher fence.
+        """
+        for shard in self.held:
+            self.forget(shard, lost, reason=reason)
+        self._due_s = 0.0
 
     async def release(self) -> None:
         """Give every shard up, so that the next owner need not wait."""
@@ -86,7 +94,20 @@ class Shards:
     def _has_room(self) -> bool:
         return not self._options.shards_max or len(self._leases) < self._options.shards_max
 
-    async def _take(self, shard: int, taken: Callable[[int], Awaitable[None]]) -> None:
+    async def _keep(self, shard: int, shards: int, lost: Callable[[int], None]) -> None:
+        if shard >= shards:
+            lost(shard)
+            await self._leases.pop(shard).release()
+            log.info("shard.released", shard=shard)
+            return
+        try:
+            await self._leases[shard].renew()
+        except LeaseLost as error:
+            self.forget(shard, lost, reason=str(error))
+
+    async def _take(
+        self, shard: int, taken: Callable[[int], Awaitable[None]], lost: Callable[[int], None]
+    ) -> None:
         lease = await acquire(
             self._redis,
             f"enrich.{shard}",
@@ -98,4 +119,10 @@ class Shards:
             return
         self._leases[shard] = lease
         log.info("shard.taken", shard=shard, fence=lease.fence)
-        await taken(shard)
+        try:
+            await taken(shard)
+        except StreamError as error:
+            # Owned but not read it would starve until the process ends.
+            if shard in self._leases:
+                self.forget(shard, lost, reason=str(error))
+            raise

@@ -12,10 +12,11 @@ import numpy as np
 from enrich import metrics
 from enrich.batch import Batches, Poison, by_shard
 from enrich.engine import Engine
+from enrich.listing import LOOK_EVERY_S, Listing
 from enrich.settings import EnrichOptions, EnrichSettings
 from enrich.shards import Shards
 from shared.clock import Clock
-from shared.errors import LeaseLost, StreamError
+from shared.errors import LeaseLost, MessageError, StreamError
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.probe import PASSED, Check
@@ -32,10 +33,10 @@ from shared.wire.topics import RAW_TICKS
 GROUP = "enrich"
 #: Waiting for a Redis that is away.
 RETRY = RetryPolicy(base_s=0.05, factor=2.0, ceiling_s=1.0)
-#: How often the published instruments are looked at again.
-INSTRUMENTS_EVERY_S = 2.0
 #: Entries that an owner before left unacknowledged, taken over at once: it has lost its lease.
 ABANDONED_IDLE_MS = 0
+#: An entry handed out more often has ended its workers: it is given up without another try.
+DELIVERIES_MAX = 5
 
 log = get_log()
 
@@ -55,9 +56,11 @@ class EnrichWorker:
             redis, (), GROUP, owner, count_max=options.entries_max, block_ms=options.block_ms
         )
         self._batches: Batches | None = None
+        self._listing = Listing(redis, options.pricing, clock)
         self._shard_count = 0
-        self._last_due_s = self._instruments_due_s = 0.0
+        self._last_due_s = 0.0
         self._troubles = Throttle(1.0, clock=clock)
+        self._trouble = ""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping`; then finish what was read and give the shards up."""
@@ -65,11 +68,10 @@ class EnrichWorker:
         while not stopping.is_set():
             try:
                 await self._turn(stopping)
-                failures = 0
+                failures, self._trouble = 0, ""
             except StreamError as error:
                 failures += 1
-                if (suppressed := self._troubles.admit()) is not None:
-                    log.warning("stream.away", reason=str(error), suppressed=suppressed)
+                self._start_over(str(error))
                 await pause(stopping, RETRY.delay_s(failures, 0.5))
         await self._leave()
 
@@ -77,6 +79,8 @@ class EnrichWorker:
         """Say whether ticks can be enriched; a worker without a shard stands by."""
         if self._batches is None:
             return Check(ok=False, reason="no instruments published yet")
+        if self._trouble:
+            return Check(ok=False, reason=self._trouble)
         if not self._shards.held:
             return Check(ok=True, reason="standing by: every shard has an owner")
         return PASSED
@@ -84,7 +88,7 @@ class EnrichWorker:
     async def _turn(self, stopping: asyncio.Event) -> None:
         await self._follow_instruments()
         if self._batches is None:
-            await pause(stopping, INSTRUMENTS_EVERY_S / 4)
+            await pause(stopping, LOOK_EVERY_S / 4)
             return
         await self._shards.maintain(self._shard_count, taken=self._taken, lost=self._lost)
         metrics.SHARDS_HELD.set(len(self._shards.held))
@@ -92,41 +96,58 @@ class EnrichWorker:
         await self._work(entries)
         await self._keep_last()
 
+    def _start_over(self, reason: str) -> None:
+        """After a trouble with Redis, be a new owner of our shards.
+
+        What was read and not acknowledged is then claimed, a consumer group that is gone is made
+        again.
+        """
+        self._trouble = reason
+        if (suppressed := self._troubles.admit()) is not None:
+            log.warning("stream.away", reason=reason, suppressed=suppressed)
+        self._shards.forget_all(self._lost, reason="stream away")
+
     async def _follow_instruments(self) -> None:
-        """Load the instruments when a version is published that we do not have."""
-        now_s = self._clock.monotonic_s()
-        if now_s < self._instruments_due_s:
+        """Exchange the engine for one that knows newer instruments, nothing known being lost."""
+        listed = await self._listing.newer()
+        if listed is None:
             return
-        self._instruments_due_s = now_s + INSTRUMENTS_EVERY_S
-        known = self._batches.engine.version if self._batches else 0
-        shard_map = await published.get_shard_map(self._redis)
-        if shard_map is None or await published.get_instruments_version(self._redis) == known:
-            return
-        version, records = await published.get_instruments(self._redis)
-        engine = await asyncio.to_thread(Engine, records, version, self._options.pricing)
-        self._shard_count = shard_map.shards
-        previous, self._batches = self._batches, Batches(engine, self._clock, self._batches)
-        for shard in self._shards.held if previous else ():
-            engine.restore(await published.get_last(self._redis, shard))
-        metrics.INSTRUMENTS.set(len(records))
-        log.info("instruments.loaded", version=version, instruments=len(records))
+        before = self._batches
+        self._batches = Batches(listed.engine, self._clock, before)
+        self._shard_count = listed.shards
+        if before is not None:
+            listed.engine.restore(before.engine.newest())
 
     async def _taken(self, shard: int) -> None:
         """Take a shard over: what is known of it first, then what was left pending."""
         assert self._batches is not None, "shards are taken only once instruments are known"
         self._batches.start(shard)
-        self._batches.engine.restore(await published.get_last(self._redis, shard))
+        await self._restore(shard)
+        # A Redis without a disk may have lost what is known here.
+        self._batches.engine.forget_refreshed()
         await self._reader.add(RAW_TICKS.name(shard))
-        abandoned = await self._reader.claim_abandoned(ABANDONED_IDLE_MS)
-        if abandoned:
+        while abandoned := await self._reader.claim_abandoned(ABANDONED_IDLE_MS):
             log.info("shard.claimed_pending", shard=shard, entries=len(abandoned))
-            await self._work(abandoned)
+            fatal = [entry for entry in abandoned if entry.deliveries > DELIVERIES_MAX]
+            reason = f"handed out more than {DELIVERIES_MAX} times, never acknowledged"
+            await self._bury([Poison(entry, reason) for entry in fatal])
+            await self._work([entry for entry in abandoned if entry.deliveries <= DELIVERIES_MAX])
+
+    async def _restore(self, shard: int) -> None:
+        assert self._batches is not None, "shards are taken only once instruments are known"
+        try:
+            self._batches.engine.restore(await published.get_last(self._redis, shard))
+        except MessageError as error:  # of another version of ours; what ticks next replaces it
+            log.warning("last.unreadable", shard=shard, reason=str(error))
 
     def _lost(self, shard: int) -> None:
         if RAW_TICKS.name(shard) in self._reader.streams:
             self._reader.remove(RAW_TICKS.name(shard))
 
     async def _work(self, entries: Sequence[Entry]) -> None:
+        oldest_ms = min((entry.id.ms for entry in entries), default=0)
+        lag_s = self._clock.now_ns() / 1e9 - oldest_ms / 1e3 if entries else 0.0
+        metrics.LAG_SECONDS.set(max(0.0, lag_s))
         for shard, of_shard in by_shard(entries):
             try:
                 await self._work_shard(shard, of_shard)
@@ -139,7 +160,6 @@ class EnrichWorker:
         assert self._batches is not None, "entries are read only once instruments are known"
         fence = self._shards.fence(shard)
         lag_s = self._clock.now_ns() / 1e9 - entries[0].id.ms / 1e3
-        metrics.LAG_SECONDS.set(max(0.0, lag_s))
         late = lag_s > self._options.late_after_s and len(entries) > 1
         appends, poison = self._batches.enrich(shard, fence, entries, late=late)
         await self._deliver(shard, appends)
@@ -161,6 +181,7 @@ class EnrichWorker:
                 await self._writer.append(appends)
             except StreamError as error:
                 attempt += 1
+                self._trouble = str(error)
                 if (suppressed := self._troubles.admit("deliver")) is not None:
                     log.warning("records.undelivered", reason=str(error), suppressed=suppressed)
                 await asyncio.sleep(RETRY.delay_s(attempt, 0.5))
@@ -191,6 +212,7 @@ class EnrichWorker:
             await self._shards.release()
         except StreamError as error:
             log.warning("drain.incomplete", reason=str(error))
+        metrics.SHARDS_HELD.set(len(self._shards.held))
 
 
 async def build(settings: EnrichSettings, resources: Resources) -> EnrichWorker:

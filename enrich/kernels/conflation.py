@@ -11,8 +11,6 @@ from shared.kite.codec.scan import scan_frame
 from shared.kite.codec.tokens import lookup
 
 _HEADER_BYTES: Final = 12
-#: Header of a segment, count of its frame, length of its packet.
-_AROUND_PACKET_BYTES: Final = 16
 
 
 @compiled
@@ -24,21 +22,26 @@ def _frame_length(entry: Any, position: int) -> int:
 
 
 @compiled
-def mark_newest(segments: Any, table: Any, columns: Any, newest: Any, headers: Any) -> int:
+def mark_newest(
+    segments: Any, table: Any, columns: Any, newest: Any, headers: Any
+) -> tuple[int, int]:
     """Write per table row where its last packet begins, and where its segment does.
 
     `segments`: uint8, segments end to end. `columns`: offsets, lengths, tokens of one frame.
-    `newest` and `headers`: int64 (rows,), -1 where nothing came. Return the packets seen.
+    `newest` and `headers`: int64 (rows,), -1 where nothing came. Return the packets seen,
+    the frames damaged.
     """
     offsets, lengths, tokens = columns
     position: Any = 0
-    seen = 0
+    seen = damaged = 0
     while segments.size - position >= _HEADER_BYTES:
         start = position + _HEADER_BYTES
         length = _frame_length(segments, position)
         if length > segments.size - start:
             break
-        count, _, _ = scan_frame(segments, start, start + length, offsets, lengths, tokens)
+        count, reason, _ = scan_frame(segments, start, start + length, offsets, lengths, tokens)
+        if reason != 0:
+            damaged += 1
         for k in range(count):
             row = lookup(table[0], table[1], tokens[k])
             seen += 1
@@ -46,7 +49,9 @@ def mark_newest(segments: Any, table: Any, columns: Any, newest: Any, headers: A
                 newest[row] = offsets[k]
                 headers[row] = position
         position = start + length
-    return seen
+    if position != segments.size:
+        damaged += 1
+    return seen, damaged
 
 
 @compiled

@@ -19,7 +19,14 @@ from enrich.kernels.status import (
     FLAG_SUB_TICK,
     FLAG_THETA_GT_TIME_VALUE,
 )
-from enrich.kernels.tick import CALL, clear_results, enrich_tick, follow, write_lineage
+from enrich.kernels.tick import (
+    CALL,
+    REPEATED,
+    clear_results,
+    enrich_tick,
+    follow,
+    write_lineage,
+)
 from shared.kite.codec.decode import decode_packet
 from shared.kite.codec.scan import scan_frame
 from shared.kite.codec.tokens import lookup
@@ -34,8 +41,9 @@ UNKNOWN_PACKETS: Final = 1
 UNKNOWN_INSTRUMENTS: Final = 2
 DAMAGED_FRAMES: Final = 3
 REPEATED_TICKS: Final = 4
-TICKS_SEEN: Final = 5  # engine-wide, never reset: the order of ticks
-COUNTS: Final = 6
+UNDECODED_PACKETS: Final = 5
+TICKS_SEEN: Final = 6  # engine-wide, never reset: the order of ticks
+COUNTS: Final = 7
 
 
 @inlined
@@ -119,6 +127,7 @@ def enrich_entry(
             counts[DAMAGED_FRAMES] += 1
         for k in range(count):
             if row >= records.size:
+                counts[UNDECODED_PACKETS] += count - k
                 break
             packet += 1
             if decode_packet(entry, offsets[k], lengths[k], records, row) == 0:
@@ -148,13 +157,19 @@ def enrich_entry(
     for k in range(row):
         if indices[k] >= 0:
             last[indices[k]] = records[k]
+        if records[k]["tick_flags"] & REPEATED != 0:
+            counts[REPEATED_TICKS] += 1
     counts[ROWS] = row
 
 
 @compiled
-def restore(records: Any, table: Any, states: Any, parameters: Any) -> None:
-    """Take over what another owner knew: the newest record per instrument, shape (n,)."""
+def restore(records: Any, table: Any, states: Any, last: Any, parameters: Any) -> None:
+    """Take over what another owner knew and we do not: newest records, shape (n,), changed here."""
     for row in range(records.size):
         index = lookup(table[0], table[1], records[row]["instrument_token"])
-        if index >= 0 and states[index]["received_at_ns"] == 0:
+        if index < 0:
+            continue
+        received_at_ns: Any = np.int64(records[row]["received_at_ns"])
+        if received_at_ns > states[index]["received_at_ns"]:
+            last[index] = records[row]
             follow(records[row], states[index], 0, parameters)

@@ -21,6 +21,7 @@ SOURCE_PARITY: Final = 1
 SOURCE_FUTURE: Final = 2
 SOURCE_SPOT_CARRY: Final = 4
 
+YEAR_NS: Final = 365.0 * 86_400.0 * 1e9
 #: Strikes nearest the money that are looked at; fewer than PAIRS_MIN good ones give no parity:
 #: one stale leg must never move a whole expiry.
 PAIRS_MAX: Final = 5
@@ -83,7 +84,14 @@ def weighted_median(values: Any, weights: Any, count: int) -> float:
 
 @compiled
 def parity_forward(
-    group: Any, states: Any, strikes: Any, reference: int, now_ns: int, parameters: Any, work: Any
+    group: Any,
+    states: Any,
+    strikes: Any,
+    reference: int,
+    now_ns: int,
+    remaining_ns: int,
+    parameters: Any,
+    work: Any,
 ) -> float:
     """Return the parity forward in rupees from pairs newer than the reference, or 0.0 for none.
 
@@ -95,7 +103,7 @@ def parity_forward(
     price = states[reference]["price"]
     after = states[reference]["order"]
     centre = nearest_strike(strikes, start, end, price)
-    growth = math.exp(group["rate"] * max(0.0, (group["expiry_ns"] - now_ns) / 3.1536e16))
+    growth = math.exp(group["rate"] * max(0.0, remaining_ns / YEAR_NS))
     first = max(start, min(centre - PAIRS_MAX // 2, end - PAIRS_MAX))
     count = 0
     for row in range(first, min(end, first + PAIRS_MAX)):
@@ -124,9 +132,18 @@ def parity_forward(
 
 @compiled
 def refresh_forward(
-    group: Any, states: Any, strikes: Any, now_ns: int, parameters: Any, work: Any
+    group: Any,
+    states: Any,
+    strikes: Any,
+    now_ns: int,
+    remaining_ns: int,
+    parameters: Any,
+    work: Any,
 ) -> None:
-    """Set the group's forward, source, age from what is known at `now_ns` (Unix ns)."""
+    """Set the group's forward, source, age from what is known at `now_ns`, a receive time.
+
+    `remaining_ns` to expiry is by the exchange's clock, as the volatility's own time is.
+    """
     age_max_ns = parameters["parity_age_max_ns"]
     reference = reference_row(group, states, now_ns, age_max_ns)
     if reference < 0:
@@ -136,7 +153,9 @@ def refresh_forward(
         group["reference"], group["basis_at_ns"], group["refreshed_at_ns"] = reference, 0, 0
     price = states[reference]["price"]
     if now_ns - group["refreshed_at_ns"] >= parameters["parity_refresh_ns"]:
-        forward = parity_forward(group, states, strikes, reference, now_ns, parameters, work)
+        forward = parity_forward(
+            group, states, strikes, reference, now_ns, remaining_ns, parameters, work
+        )
         if forward > 0.0:
             group["basis"] = forward - price
             group["basis_at_ns"] = group["refreshed_at_ns"] = now_ns
@@ -147,7 +166,7 @@ def refresh_forward(
     elif reference == group["future"]:
         group["source"], group["forward"] = SOURCE_FUTURE, price
     else:
-        years = max(0.0, (group["expiry_ns"] - now_ns) / 3.1536e16)
+        years = max(0.0, remaining_ns / YEAR_NS)
         carry = math.exp((group["rate"] - group["dividend_yield"]) * years)
         group["source"], group["forward"] = SOURCE_SPOT_CARRY, price * carry
     group["age_ms"] = min(max(0, (now_ns - oldest) // 1_000_000), 4_294_967_295)

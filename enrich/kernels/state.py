@@ -30,7 +30,7 @@ INSTRUMENT_STATE = np.dtype(
     align=True,
 )
 
-#: One row per (underlying, expiry).
+#: One row per (underlying, exchange, expiry).
 GROUP_STATE = np.dtype(
     [
         ("expiry_ns", "<i8"),

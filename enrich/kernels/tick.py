@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from enrich.kernels.forward import SOURCE_NONE, SOURCE_PARITY, refresh_forward
+from enrich.kernels.forward import SOURCE_NONE, SOURCE_PARITY, YEAR_NS, refresh_forward
 from enrich.kernels.jit import compiled, inlined
 from enrich.kernels.price import book_figures, choose_price, is_sane
 from enrich.kernels.status import (
@@ -19,7 +19,6 @@ from enrich.kernels.status import (
     NOT_AN_OPTION,
 )
 
-YEAR_NS: Final = 365.0 * 86_400.0 * 1e9
 _SECOND_NS: Final = 1_000_000_000
 #: Kinds of shared.wire.instruments from which on an instrument is an option.
 CALL: Final = 3
@@ -98,13 +97,12 @@ def follow(record: Any, state: Any, tick_order: int, parameters: Any) -> None:
 
 
 @compiled
-def prepare_option(record: Any, state: Any, group: Any, states: Any, parameters: Any) -> bool:
+def prepare_option(
+    record: Any, state: Any, group: Any, states: Any, remaining_ns: int, parameters: Any
+) -> bool:
     """Write the inputs of one option row; return whether it can be solved, else set its status."""
     if state["underlying"] >= 0 and states[state["underlying"]]["last_price"] > 0.0:
         record["underlying_price"] = states[state["underlying"]]["last_price"]
-    stamp = np.int64(record["exchange_timestamp_s"]) * _SECOND_NS
-    now_ns = stamp if stamp > 0 else np.int64(record["received_at_ns"])
-    remaining_ns = group["expiry_ns"] - now_ns
     record["time_to_expiry"] = max(0.0, remaining_ns / YEAR_NS)
     if remaining_ns <= 0:
         record["status"] = EXPIRED
@@ -143,5 +141,7 @@ def enrich_tick(
         return False
     group = groups[state["group"]]
     now_ns: Any = np.int64(record["received_at_ns"])
-    refresh_forward(group, states, strikes, now_ns, parameters, parity)
-    return prepare_option(record, state, group, states, parameters)
+    stamp_ns: Any = np.int64(record["exchange_timestamp_s"]) * _SECOND_NS
+    remaining_ns: Any = group["expiry_ns"] - (stamp_ns if stamp_ns > 0 else now_ns)
+    refresh_forward(group, states, strikes, now_ns, remaining_ns, parameters, parity)
+    return prepare_option(record, state, group, states, remaining_ns, parameters)
