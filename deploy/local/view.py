@@ -68,15 +68,13 @@ def event_line(event: OrderEvent) -> str:
 
 def _flow(shot: Snapshot) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    shards = ", ".join(f"{shard}: {count:,}" for shard, count in shot.shards.items())
-    table.add_row("ticks/s", f"[bold]{shot.ticks_per_s:,.0f}[/]", "by shard", shards or "-")
-    table.add_row(
-        "ticks", f"{shot.ticks_total:,}", "entries we were too slow for", f"{shot.skipped_total:,}"
-    )
-    table.add_row("lag", f"{number(shot.lag_ms, 1)} ms", "", "")
+    shards = ", ".join(f"shard {shard}: {count:,}" for shard, count in shot.shards.items())
+    rate = f"[bold]{shot.ticks_per_s:,.0f}[/]  of {shot.ticks_total:,} ({shards or 'none yet'})"
+    table.add_row("ticks/s", rate)
+    table.add_row("entries skipped", f"{shot.skipped_total:,}")
+    table.add_row("lag", f"{number(shot.lag_ms, 1)} ms")
     for hop in shot.hops:
-        figures = f"p50 {number(hop.p50_ms, 2)}  p99 {number(hop.p99_ms, 2)} ms"
-        table.add_row(hop.name, figures, "", "")
+        table.add_row(hop.name, f"p50 {number(hop.p50_ms, 2)}  p99 {number(hop.p99_ms, 2)} ms")
     return Panel(table, title=f"flow, {shot.elapsed_s:,.0f} s", title_align="left")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import stat
@@ -22,9 +23,11 @@ from deploy.local.claim import claim
 from deploy.local.pipeline import pipeline
 from deploy.local.postgres_home import outside_place
 from deploy.local.processes import Identity, Launch, spawn, started_ticks
-from deploy.local.settings import ROOT
+from deploy.local.redis import RedisServer
+from deploy.local.settings import ROOT, GivenPostgres, GivenRedis, RunSettings
 from deploy.local.supervise import StartInterrupted, StopRequest
 from shared.errors import LocalError
+from shared.secret import Secret
 from tests.support.eventually import eventually
 from tests.support.fake_programs import request
 
@@ -121,6 +124,24 @@ async def test_secrets_reach_the_workers_as_files_never_as_variables(state: Path
         variables = _environment(executor.pid)
     assert "TICKFLOW_ACCOUNT__ACCESS_TOKEN" not in variables
     assert _text(variables["TICKFLOW_REDIS__ORDERS_URL_FILE"]).startswith("unix://executor:")
+
+
+async def test_servers_that_somebody_names_are_used_and_none_is_started(
+    state: Path, ticks_redis: RedisServer, orders_redis: RedisServer, postgres_url: Secret
+) -> None:
+    asked = request(state)
+    given = RunSettings(
+        local=asked.settings.local,
+        redis=GivenRedis(
+            ticks_url=ticks_redis.url_for("ops"), orders_url=orders_redis.url_for("ops")
+        ),
+        postgres=GivenPostgres(url=postgres_url),
+    )
+    async with pipeline(dataclasses.replace(asked, settings=given), StopRequest()) as running:
+        assert running.urls("executor").orders == orders_redis.url_for("ops")
+        assert running.urls("executor").postgres == postgres_url
+        assert not (state / "redis-ticks").exists()
+        assert not (state / "postgres").exists()
 
 
 async def test_a_worker_that_dies_ends_the_run_with_its_last_words(state: Path) -> None:

@@ -64,7 +64,7 @@ test_every_test_gets_an_empty_database_also_the_second_time = test_every_test_ge
 
 
 async def test_redis_refuses_the_user_without_a_password(ticks_redis: RedisServer) -> None:
-    client = redis.Redis(unix_socket_path=str(ticks_redis.socket))
+    client = redis.Redis(unix_socket_path=str(ticks_redis.socket), retry=None)
     async with client:
         with pytest.raises(redis.ConnectionError):
             await client.get("lease.a")
