@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from shared.clock import Clock
-from shared.errors import MessageError
-from shared.ops.drafts import made_at_ms
+from shared.errors import MessageError, StreamError
+from shared.ops.drafts import made_at_ns
 from shared.ops.outcome import NotFound
 from shared.ops.tail import Deadline, reads
 from shared.streams import groups, replies
@@ -21,6 +21,7 @@ RESEND_AFTER_S = 2.0
 #: Entries of one look back; how much earlier than its id says a command's events may lie.
 PAGE_ENTRIES = 1000
 SKEW_MS = 3_600_000
+_NS_PER_MS = 1_000_000
 
 
 class Desk:
@@ -42,15 +43,18 @@ class Desk:
         """
         words: list[bytes] = [word for pair in codec.encode(command).items() for word in pair]
         # A stream made by a misspelt account would wait for an executor for ever.
-        answer = await call(
-            self._redis,
-            f"XADD to {self._commands}",
-            "XADD",
-            self._commands,
-            "NOMKSTREAM",
-            "*",
-            *words,
-        )
+        try:
+            answer = await call(
+                self._redis,
+                f"XADD to {self._commands}",
+                *("XADD", self._commands, "NOMKSTREAM", "*"),
+                *words,
+            )
+        except StreamError as error:
+            raise StreamError(
+                f"{error}; whether it arrived is not known: the same command with "
+                f"--command-id {command.command_id} is never carried out twice"
+            ) from error
         if answer is None:
             raise NotFound(f"account {self._account} has no executor: {self._commands} is missing")
         return EntryId(*map(int, answer.split(b"-")))
@@ -99,8 +103,8 @@ class Desk:
         Raises:
             StreamError: Redis refused or vanished.
         """
-        made_ms = made_at_ms(command_id)
-        floor = "-" if made_ms is None else str(max(0, made_ms - SKEW_MS))
+        made_ns = made_at_ns(command_id)
+        floor = "-" if made_ns is None else str(max(0, made_ns // _NS_PER_MS - SKEW_MS))
         found: list[OrderEvent] = []
         before = "+"
         while True:

@@ -107,18 +107,18 @@ def new_command_id(now_ns: int, chance: bytes) -> str:
     return str(uuid.UUID(int=number))
 
 
-def made_at_ms(command_id: str) -> int | None:
-    """Return when a UUIDv7 was made, in Unix milliseconds; None for any other id."""
+def made_at_ns(command_id: str) -> int | None:
+    """Return when a UUIDv7 was made, in Unix nanoseconds; None for any other id."""
     try:
         known = uuid.UUID(command_id)
     except ValueError:
         return None
-    return known.int >> 80 if known.version == _UUID7 else None
+    return (known.int >> 80) * _NS_PER_MS if known.version == _UUID7 else None
 
 
-def valid_until_us(now_ns: int, valid_for_s: float | None) -> int | None:
+def valid_until_us(from_ns: int, valid_for_s: float | None) -> int | None:
     """Return the Unix microsecond after which a command is not sent any more."""
-    return None if valid_for_s is None else now_ns // _NS_PER_US + round(valid_for_s * 1e6)
+    return None if valid_for_s is None else from_ns // _NS_PER_US + round(valid_for_s * 1e6)
 
 
 def _price(name: str, text: str) -> Decimal:

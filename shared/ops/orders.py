@@ -31,8 +31,17 @@ class Wait:
     until: Until
 
 
+class _Word(click.Choice[str]):
+    """One of a field's words, typed in capitals or not."""
+
+    def normalize_choice(self, choice: str, ctx: click.Context | None) -> str:
+        """Return what is compared, what the help shows."""
+        del ctx
+        return choice.upper()
+
+
 def _choice(literal: Any) -> click.Choice[str]:
-    return click.Choice([str(each) for each in get_args(literal)], case_sensitive=False)
+    return _Word([str(each) for each in get_args(literal)])
 
 
 def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -44,6 +53,7 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+_variety = click.option("--variety", type=click.Choice(get_args(wire.Variety)))
 _account = click.option("--account", help="Otherwise TICKFLOW_ACCOUNT__ID.")
 _sending = _options(
     _account,
@@ -54,7 +64,8 @@ _sending = _options(
         "valid_for_s",
         type=click.FloatRange(1, 86_400),
         metavar="S",
-        help=f"Not sent later than this; {VALID_FOR_S:g} unless it is a cancel.",
+        help="Not sent later than this after the moment its id tells, else after now; "
+        f"{VALID_FOR_S:g} for a placement or a change whose id tells one.",
     ),
     click.option(
         "--wait",
@@ -82,7 +93,7 @@ _prices = _options(
 _target = _options(
     click.option("--target", "target_command_id", help="The command_id that placed the order."),
     click.option("--order-id", help="The broker's order_id."),
-    click.option("--variety", type=_choice(wire.Variety)),
+    _variety,
 )
 
 
@@ -103,7 +114,7 @@ def command() -> None:
 @_prices
 @click.option("--validity", type=_choice(wire.Validity))
 @click.option("--ttl-minutes", "validity_ttl_minutes", type=int)
-@click.option("--variety", type=_choice(wire.Variety))
+@_variety
 @click.option("--algo-id")
 @_sending
 @pass_session
@@ -197,16 +208,19 @@ def tail(
 
 
 def _draft(session: Session, kind: type[_Kind], typed: dict[str, Any]) -> tuple[_Kind, Wait, str]:
-    from shared.ops.drafts import draft, new_command_id, valid_until_us
+    from shared.ops.drafts import draft, made_at_ns, new_command_id, valid_until_us
 
     now_ns = session.clock.now_ns()
     wait = Wait(typed.pop("wait_s"), typed.pop("until"))
     account = _account_of(session, typed.pop("account"))
+    command_id = typed["command_id"] or new_command_id(now_ns, secrets.token_bytes(10))
+    told_ns = made_at_ns(command_id)
     valid_for_s = typed.pop("valid_for_s")
-    if valid_for_s is None and kind is not wire.Cancel:
+    if valid_for_s is None and told_ns is not None and kind is not wire.Cancel:
         valid_for_s = VALID_FOR_S
-    typed["valid_until_us"] = valid_until_us(now_ns, valid_for_s)
-    typed["command_id"] = typed["command_id"] or new_command_id(now_ns, secrets.token_bytes(10))
+    # From the id's own moment: typed again with the same id, it is the same command to the byte.
+    typed["valid_until_us"] = valid_until_us(told_ns or now_ns, valid_for_s)
+    typed["command_id"] = command_id
     return draft(kind, typed), wait, account
 
 

@@ -78,6 +78,7 @@ class Operator:
     """Runs command lines: in this process, or beside it while something happens."""
 
     def __init__(self, ticks: RedisServer, orders: RedisServer, nowhere: Path) -> None:
+        self.clock = ManualClock(NOW_NS)
         self._settings = RedisSettings(
             ticks_url=ticks.url_for("ops"), orders_url=orders.url_for("ops")
         )
@@ -89,7 +90,7 @@ class Operator:
         }
 
     def run(self, *words: str, **extra: str) -> Result:
-        session = Session(environ={**self.environ, **extra}, clock=ManualClock(NOW_NS))
+        session = Session(environ={**self.environ, **extra}, clock=self.clock)
         return CliRunner().invoke(cli, list(words), obj=session, prog_name="tickflow")
 
     def seed(self, what: Callable[[Upstream], Awaitable[None]]) -> None:

@@ -60,6 +60,20 @@ def test_place_writes_one_command_with_a_new_id(desk) -> None:
     assert order.valid_until_us == NOW_NS // 1000 + 60_000_000
 
 
+def test_place_typed_again_with_its_id_is_the_same_command(desk) -> None:
+    made = desk.run(*PLACE, "--quiet").stdout.strip()
+    desk.clock.advance(5)
+    desk.run(*PLACE, "--quiet", "--command-id", made)
+    first, second = sent(desk)
+    assert first == second
+
+
+def test_place_with_an_id_that_tells_no_time_is_valid_for_ever_unless_said(desk) -> None:
+    desk.run(*PLACE, "--command-id", ID)
+    desk.run(*PLACE, "--command-id", ID, "--valid-for", "5")
+    assert [order.valid_until_us for order in sent(desk)] == [None, NOW_NS // 1000 + 5_000_000]
+
+
 def test_quiet_place_prints_the_id_alone(desk) -> None:
     result = desk.run(*PLACE, "--command-id", ID, "--quiet")
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{ID}\n", "")
@@ -86,6 +100,16 @@ def test_modify_and_cancel_name_their_order(desk) -> None:
     assert (change.target_command_id, str(change.price)) == (ID, "99")
     assert isinstance(cancelling, Cancel)
     assert (cancelling.order_id, cancelling.valid_until_us) == ("77", None)
+
+
+def test_command_that_redis_refuses_says_how_to_send_it_again(
+    desk, ticks_redis, orders_redis
+) -> None:
+    reader = orders_redis.url_for("client-read").reveal()
+    result = desk.run(*PLACE, "--command-id", ID, TICKFLOW_REDIS__ORDERS_URL=reader)
+    assert result.exit_code == 1
+    assert result.stdout == f"{ID}\n"
+    assert f"--command-id {ID} is never carried out twice" in result.stderr
 
 
 @pytest.mark.parametrize("verb", ["modify", "cancel"])
