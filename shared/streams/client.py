@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -91,10 +92,23 @@ def translate(what: str) -> Iterator[None]:
     Raises:
         StreamError: Redis refused, vanished or kept silent.
     """
+    before = _cancellations()
     try:
         yield
     except (RedisError, OSError) as error:
         raise StreamError(f"{what}: {reason_of(error)}") from error
+    if _cancellations() > before:
+        # The library sends through asyncio.wait_for, which on Python 3.11 may swallow a
+        # cancellation that arrives as the send completes (python/cpython#86296).
+        raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs here, so nothing can be cancelled
+        return 0
+    return task.cancelling() if task else 0
 
 
 def reason_of(error: Exception) -> str:

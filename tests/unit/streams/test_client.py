@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from redis.exceptions import AuthenticationError, ResponseError
@@ -96,3 +97,19 @@ async def test_client_has_the_patience_of_its_settings():
         check_block(redis, 6500)
         with pytest.raises(ValueError, match="block_ms is 6501, not within 1 and 6500"):
             check_block(redis, 6501)
+
+
+async def test_cancellation_that_the_library_swallows_is_raised_all_the_same() -> None:
+    waiting = asyncio.Event()
+
+    async def swallow() -> None:
+        with translate("a call"):
+            with suppress(asyncio.CancelledError):
+                waiting.set()
+                await asyncio.sleep(10)
+
+    task = asyncio.create_task(swallow(), name="swallow")
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
