@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from deploy.local.binaries import PostgresBinaries
 from deploy.local.places import private_directory, short_hash, socket_directory, write_private
+from deploy.local.processes import started_ticks
 from shared.errors import LocalError
 
 #: PostgreSQL refuses to run as root; this account exists everywhere and owns nothing.
@@ -121,9 +122,17 @@ def _sweep(parent: Path, user: pwd.struct_passwd) -> None:
             ours = place.lstat().st_uid == user.pw_uid and not place.is_symlink()
         except (OSError, ValueError):
             continue
-        # While its server runs there is a postmaster.pid: left alone, whoever it serves.
-        if ours and not Path(owner).exists() and not (place / "data" / "postmaster.pid").exists():
+        if ours and not Path(owner).exists() and not _serves(place / "data"):
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _serves(data: Path) -> bool:
+    try:
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return False
+    # Of a server that was killed the file stays behind.
+    return started_ticks(pid) is not None
 
 
 def _check_place(place: Path, user: pwd.struct_passwd) -> None:
