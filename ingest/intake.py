@@ -57,13 +57,22 @@ class Intake:
     """Buffers between the sockets and the writer; all methods are called on one loop."""
 
     def __init__(
-        self, router: Router, *, account: str, version: int, loads_max: int, epoch: int
+        self,
+        router: Router,
+        *,
+        account: str,
+        version: int,
+        loads_max: int,
+        epoch: int,
+        before: Intake | None = None,
     ) -> None:
+        """`before` is what took the frames until now: the sequences go on where it ends."""
         self._router = router
         self._account = account.encode()
         self._version = version
         self._epoch = epoch
-        self._sequences = [0] * router.shards
+        # Shared, not copied: what waits in the one before is numbered when it is written.
+        self.sequences: list[int] = before.sequences if before else [0] * router.shards
         self._free: deque[Load] = deque(
             Load(Sinks(router.shards, ENTRY_BYTES_MAX)) for _ in range(loads_max)
         )
@@ -122,9 +131,9 @@ class Intake:
             for shard in np.flatnonzero(load.sinks.fill).tolist():
                 header = np.zeros(1, dtype=RAW_HEADER_DTYPE)
                 header["account"], header["socket"] = self._account, load.socket
-                header["sequence"], header["epoch"] = self._sequences[shard], self._epoch
+                header["sequence"], header["epoch"] = self.sequences[shard], self._epoch
                 packets = int(load.sinks.packets[shard])
                 header["packets"], header["shard"] = packets, shard
                 header["instruments_version"] = self._version
-                self._sequences[shard] += 1
+                self.sequences[shard] += 1
                 yield RawEntry(shard, header.tobytes(), load.sinks.segments(shard), packets)

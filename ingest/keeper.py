@@ -1,4 +1,4 @@
-"""One socket kept open: connected, subscribed, watched, opened again; every loss told as a gap."""
+"""One socket kept open: connected, subscribed, watched, opened again, every loss told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ingest import metrics
+from ingest.coverage import Coverage
 from ingest.plan import change
 from shared.clock import Clock
 from shared.errors import KiteError, KiteSessionExpired, KiteThrottled
@@ -23,11 +24,25 @@ from shared.wire.control import Gap, GapCause
 from shared.wire.ticks import Mode
 
 RETRY = RetryPolicy(base_s=0.5, factor=2.0, ceiling_s=30.0)
-#: A dead token stays dead until somebody logs in: asking more often only looks like an attack.
-TOKEN_DEAD_PAUSE_S = 60.0
-WATCH_EVERY_S = 0.5
-#: Kite sends a heartbeat every second or two; this much silence is not quiet but dead.
-FRAME_SILENCE_S_MAX = 5.0
+#: A frame shorter than its count is Kite's heartbeat.
+HEARTBEAT_BYTES_MAX = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a keeper waits for what, in seconds."""
+
+    watch_every_s: float = 0.5
+    #: Kite sends a heartbeat every second or two; this much silence is not quiet but dead.
+    silence_s_max: float = 5.0
+    #: A dead token stays dead until somebody logs in: asking more often looks like an attack.
+    token_dead_pause_s: float = 60.0
+    #: A connection that lived this long worked; its clean close is a restart over there.
+    steady_after_s: float = 5.0
+    retry: RetryPolicy = RETRY
+
+
+PATIENCE = Patience()
 
 log = get_log()
 
@@ -56,6 +71,7 @@ class Tools:
     tell_gap: Callable[[Gap], None]
     account: str
     mode: Mode
+    patience: Patience = PATIENCE
 
 
 class Keeper:
@@ -68,11 +84,11 @@ class Keeper:
         self._wanted: frozenset[int] = frozenset()
         self._held: frozenset[int] = frozenset()
         self._changed = asyncio.Event()
-        self._lost_since_ns = 0
+        self._coverage = Coverage(tools.account, index, tools.tell_gap)
         self._last_frame_ns = 0
-        self._cause: GapCause = "disconnected"
-        # Connections in a row that broke before a single frame came.
+        # Attempts in a row that did not become a steady connection.
         self._failures = 0
+        self._frames = metrics.FRAMES.labels(str(index))
 
     @property
     def held(self) -> frozenset[int]:
@@ -86,9 +102,12 @@ class Keeper:
             self._changed.set()
 
     def on_frame(self, frame: bytes, received_at_ns: int) -> None:
-        """Pass a frame on; the first one after a loss ends the gap."""
+        """Pass a frame on; the first one with packets after a loss ends the gap."""
         self._last_frame_ns = received_at_ns
-        self._failures = 0
+        if len(frame) > HEARTBEAT_BYTES_MAX:
+            self._frames.inc()
+            if self._coverage.lost:
+                self._coverage.regain(received_at_ns)
         self._tools.intake.frame(self.index, frame, received_at_ns)
 
     def on_text(self, text: bytes, received_at_ns: int) -> None:
@@ -98,89 +117,87 @@ class Keeper:
     async def keep(self, stopping: asyncio.Event) -> None:
         """Hold the socket open until `stopping`."""
         while not stopping.is_set():
-            try:
-                await self._connection(stopping)
-            except KiteSessionExpired as error:
-                self._trouble("token_dead", str(error), "token_expired")
-                await pause(stopping, TOKEN_DEAD_PAUSE_S)
-            except KiteThrottled as error:
-                self._trouble("throttled", str(error), "disconnected")
-                await pause(stopping, error.retry_after_s)
-            except KiteError as error:
-                self._trouble("unreachable", str(error), "disconnected")
-                self._failures += 1
-                await pause(stopping, RETRY.delay_s(self._failures, self._tools.random.random()))
+            pause_s = await self._once(stopping)
+            if pause_s > 0.0:
+                await pause(stopping, pause_s)
+        self._coverage.regain(self._tools.clock.now_ns())
 
-    async def _connection(self, stopping: asyncio.Event) -> None:
+    async def _once(self, stopping: asyncio.Event) -> float:
+        """Live one connection; return the seconds to wait before the next."""
+        patience = self._tools.patience
+        try:
+            ended = await self._connection(stopping)
+        except KiteSessionExpired as error:
+            self._down("token_dead", str(error), "token_expired")
+            return patience.token_dead_pause_s
+        except KiteThrottled as error:
+            self._down("throttled", str(error), "disconnected")
+            return error.retry_after_s
+        except KiteError as error:
+            self._down("unreachable", str(error), "disconnected")
+            return self._next_delay_s()
+        if stopping.is_set():
+            return 0.0
+        cause: GapCause = "silent" if isinstance(ended, Silent) else "disconnected"
+        self._down(
+            {Closed: "closed", Lost: "lost", Silent: "silent"}[type(ended)], str(ended), cause
+        )
+        if isinstance(ended, Closed) and not self._failures:
+            return 0.0
+        return self._next_delay_s()
+
+    def _next_delay_s(self) -> float:
+        self._failures += 1
+        return self._tools.patience.retry.delay_s(self._failures, self._tools.random.random())
+
+    async def _connection(self, stopping: asyncio.Event) -> Ended:
         tools = self._tools
         async with open_socket(tools.settings, tools.access, self, tools.clock) as socket:
-            self._opened(socket)
+            opened_s = tools.clock.monotonic_s()
+            self.state = "connected"
+            metrics.CONNECTED.labels(str(self.index)).set(1)
+            self._subscribe(socket)
+            log.info("socket.connected", socket=self.index, instruments=len(self._wanted))
             try:
-                ended = await self._watch(socket, stopping)
+                return await self._watch(socket, stopping)
             finally:
+                if socket.last_frame_s - opened_s >= tools.patience.steady_after_s:
+                    self._failures = 0
                 self._held = frozenset()
                 metrics.CONNECTED.labels(str(self.index)).set(0)
-        if not stopping.is_set():
-            self._ended(ended)
-            # A clean close of a connection that worked is a restart over there: back at once.
-            if not isinstance(ended, Closed) or self._failures:
-                delay_s = RETRY.delay_s(max(1, self._failures), tools.random.random())
-                await pause(stopping, delay_s)
-
-    def _opened(self, socket: KiteSocket) -> None:
-        self.state = "connected"
-        self._failures += 1  # until the first frame, a heartbeat at least, says otherwise
-        metrics.CONNECTED.labels(str(self.index)).set(1)
-        self._subscribe(socket)
-        log.info("socket.connected", socket=self.index, instruments=len(self._wanted))
-        if self._lost_since_ns:
-            self._tell(self._lost_since_ns, self._tools.clock.now_ns(), self._wanted)
-            self._lost_since_ns = 0
 
     def _subscribe(self, socket: KiteSocket) -> None:
         """Bring what is held to what is wanted, incrementally."""
         self._changed.clear()
         needed = change(self._wanted, self._held)
+        if needed.unsubscribe:  # first: a full socket refuses what would be one too many
+            socket.unsubscribe(needed.unsubscribe)
         if needed.subscribe:
             socket.subscribe(needed.subscribe)
             socket.set_mode(self._tools.mode, needed.subscribe)
-        if needed.unsubscribe:
-            socket.unsubscribe(needed.unsubscribe)
         self._held = self._wanted
 
     async def _watch(self, socket: KiteSocket, stopping: asyncio.Event) -> Ended:
         """Return why the connection is over; frames must keep coming, heartbeats at least."""
+        patience, clock = self._tools.patience, self._tools.clock
+        looked_s = clock.monotonic_s()
         while not socket.ended.done() and not stopping.is_set():
             if self._changed.is_set():
                 self._subscribe(socket)
-            await asyncio.wait({socket.ended}, timeout=WATCH_EVERY_S)
-            age_s = self._tools.clock.monotonic_s() - socket.last_frame_s
+            await asyncio.wait({socket.ended}, timeout=patience.watch_every_s)
+            now_s = clock.monotonic_s()
+            age_s = now_s - socket.last_frame_s
             metrics.FRAME_AGE_SECONDS.labels(str(self.index)).set(age_s)
-            if age_s > FRAME_SILENCE_S_MAX:
+            # After a stall of our own the frames may still lie in the socket: look once more.
+            stalled = now_s - looked_s > 2.0 * patience.watch_every_s
+            if age_s > patience.silence_s_max and not stalled:
                 return Silent(age_s)
+            looked_s = now_s
         return socket.ended.result() if socket.ended.done() else Closed(1000, ours=True)
 
-    def _ended(self, ended: Ended) -> None:
-        cause: GapCause = "silent" if isinstance(ended, Silent) else "disconnected"
-        said = {Closed: "closed", Lost: "lost", Silent: "silent"}[type(ended)]
-        metrics.RECONNECTS.labels(said).inc()
-        self._trouble(said, str(ended), cause)
-
-    def _trouble(self, state: str, reason: str, cause: GapCause) -> None:
+    def _down(self, state: str, reason: str, cause: GapCause) -> None:
         self.state = state
-        self._cause = cause
-        if not self._lost_since_ns:
-            self._lost_since_ns = self._last_frame_ns or self._tools.clock.now_ns()
+        metrics.RECONNECTS.labels(state).inc()
         log.warning("socket.down", socket=self.index, state=state, reason=reason)
-
-    def _tell(self, from_ns: int, to_ns: int, tokens: frozenset[int]) -> None:
-        metrics.GAPS.labels(self._cause).inc()
-        gap = Gap(
-            from_us=from_ns // 1000,
-            to_us=to_ns // 1000,
-            account=self._tools.account,
-            socket=self.index,
-            instrument_tokens=sorted(tokens),
-            cause=self._cause,
-        )
-        self._tools.tell_gap(gap)
+        since_ns = self._last_frame_ns or self._tools.clock.now_ns()
+        self._coverage.lose(since_ns, self._wanted, cause)

@@ -10,6 +10,9 @@ HOP_BUCKETS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 1
 FRAMES = Counter("tickflow_ingest_frames_total", "WebSocket frames with packets.", ["socket"])
 PACKETS = Counter("tickflow_ingest_packets_total", "Kite packets received.")
 LEFT_OUT = Counter("tickflow_ingest_left_out_total", "Packets not written.", ["cause"])
+MESSAGES_LOST = Counter(
+    "tickflow_ingest_messages_lost_total", "Gaps and order updates not written.", ["cause"]
+)
 DAMAGED = Counter("tickflow_ingest_damaged_frames_total", "Frames refused whole.")
 ENTRIES = Counter("tickflow_ingest_entries_total", "Stream entries written.")
 WAITING_BYTES = Gauge("tickflow_ingest_waiting_bytes", "Segments that wait for Redis.")
@@ -17,11 +20,16 @@ WRITE_SECONDS = Histogram(
     "tickflow_ingest_write_seconds", "One pipelined write.", buckets=HOP_BUCKETS_S
 )
 CONNECTED = Gauge("tickflow_ingest_socket_connected", "1 while the socket is open.", ["socket"])
-RECONNECTS = Counter("tickflow_ingest_reconnects_total", "Sockets opened again.", ["cause"])
+RECONNECTS = Counter(
+    "tickflow_ingest_reconnects_total",
+    "Connections ended or refused, to be tried again.",
+    ["cause"],
+)
 FRAME_AGE_SECONDS = Gauge(
     "tickflow_ingest_last_frame_age_seconds", "Since the socket's last frame.", ["socket"]
 )
 SUBSCRIBED = Gauge("tickflow_ingest_instruments_subscribed", "Instruments held.")
 CAPACITY = Gauge("tickflow_ingest_instruments_capacity", "Instruments the account can hold.")
+NO_ROOM = Gauge("tickflow_ingest_instruments_left_out", "Wanted instruments without room.")
 GAPS = Counter("tickflow_ingest_gaps_total", "Losses of coverage told.", ["cause"])
 INSTRUMENTS = Gauge("tickflow_ingest_instruments_published", "Instruments in the last good dump.")

@@ -34,45 +34,67 @@ class TickOutlet:
         self._writer = writer
         self._clock = clock
         self._wake = asyncio.Event()
-        self._troubles = Throttle(1.0, clock=clock)
+        self._trouble = Trouble(clock)
+        self._intakes: deque[Intake] = deque()
+        self._writing_bytes = 0
+        #: What takes the frames now.
         self.intake: Intake | None = None
+        #: Whether Redis was away since the intake was last empty.
+        self.was_away = False
+
+    @property
+    def trouble(self) -> str:
+        """Return why nothing can be written now, "" if it can."""
+        return self._trouble.reason
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return the bytes that are not written yet, those being written among them."""
+        return self._writing_bytes + sum(intake.waiting_bytes for intake in self._intakes)
 
     def wake(self) -> None:
         """Say that there is something to write, or that it is time to stop."""
         self._wake.set()
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Write until `stopping` is set, with a `wake` after it, and nothing waits any more."""
-        while not (stopping.is_set() and not self._waiting()):
+    def exchange(self, intake: Intake) -> None:
+        """Take frames into another intake from now on; what waits in those before goes first."""
+        self._intakes.append(intake)
+        self.intake = intake
+
+    async def run(self, closed: asyncio.Event) -> None:
+        """Write until `closed` is set, with a `wake` after it, and nothing waits any more."""
+        while not (closed.is_set() and not self._waiting()):
             if not self._waiting():
                 await self._wake.wait()
             self._wake.clear()
-            if self.intake is not None and (loads := self.intake.take()):
-                await self._write(self.intake, loads, stopping)
-
-    async def flush(self) -> None:
-        """Wait until nothing waits, before the intake is exchanged."""
-        while self._waiting():
-            self.wake()
-            await asyncio.sleep(RETRY.base_s)
+            while len(self._intakes) > 1 and not self._intakes[0].waiting:
+                self._intakes.popleft()
+            if self._intakes and (loads := self._intakes[0].take()):
+                await self._write(self._intakes[0], loads, closed)
 
     def _waiting(self) -> bool:
-        return self.intake is not None and self.intake.waiting
+        return any(intake.waiting for intake in self._intakes)
 
-    async def _write(self, intake: Intake, loads: list[Load], stopping: asyncio.Event) -> None:
+    async def _write(self, intake: Intake, loads: list[Load], closed: asyncio.Event) -> None:
+        entries = list(intake.entries(loads))
+        self._writing_bytes = sum(len(entry.segments) for entry in entries)
         appends = [
             Append(RAW_TICKS, entry.shard, {b"h": entry.header, b"s": entry.segments})
-            for entry in intake.entries(loads)
+            for entry in entries
         ]
         started_s = self._clock.monotonic_s()
-        if await _persist(self._writer, appends, stopping, self._troubles):
+        if await _persist(self._writer, appends, closed, self._trouble):
             metrics.ENTRIES.inc(len(appends))
         else:
-            lost = sum(int(load.sinks.packets.sum()) for load in loads)
+            lost = sum(entry.packets for entry in entries)
             metrics.LEFT_OUT.labels("stopping").inc(lost)
+            log.error("ticks.lost", packets=lost, reason=self.trouble)
         metrics.WRITE_SECONDS.observe(self._clock.monotonic_s() - started_s)
+        # A drop belongs to an outage also when it is told in the catching up after it.
+        self.was_away = self._trouble.happened or (self.was_away and intake.waiting)
+        self._trouble.happened = False
+        self._writing_bytes = 0
         intake.give_back(loads)
-        metrics.WAITING_BYTES.set(intake.waiting_bytes)
 
 
 class MessageOutlet:
@@ -82,7 +104,12 @@ class MessageOutlet:
         self._writer = writer
         self._waiting: deque[Append] = deque()
         self._wake = asyncio.Event()
-        self._troubles = Throttle(1.0, clock=clock)
+        self._trouble = Trouble(clock)
+
+    @property
+    def trouble(self) -> str:
+        """Return why nothing can be written now, "" if it can."""
+        return self._trouble.reason
 
     def gap(self, gap: Gap) -> None:
         """Tell a loss of coverage."""
@@ -99,30 +126,47 @@ class MessageOutlet:
         """Say that it is time to stop."""
         self._wake.set()
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Write until `stopping` is set, with a `wake` after it, and nothing waits any more."""
-        while not (stopping.is_set() and not self._waiting):
+    async def run(self, closed: asyncio.Event) -> None:
+        """Write until `closed` is set, with a `wake` after it, and nothing waits any more."""
+        while not (closed.is_set() and not self._waiting):
             if not self._waiting:
                 await self._wake.wait()
             self._wake.clear()
             count = min(len(self._waiting), APPENDS_MAX)
             batch = [self._waiting.popleft() for _ in range(count)]
-            if not await _persist(self._writer, batch, stopping, self._troubles):
-                metrics.LEFT_OUT.labels("stopping").inc(len(batch))
+            if not await _persist(self._writer, batch, closed, self._trouble):
+                lost = len(batch) + len(self._waiting)
+                metrics.MESSAGES_LOST.labels("stopping").inc(lost)
+                log.error("messages.lost", messages=lost, reason=self.trouble)
                 return
 
     def _put(self, append: Append) -> None:
         if len(self._waiting) >= MESSAGES_MAX:
             self._waiting.popleft()
-            metrics.LEFT_OUT.labels("message_overflow").inc()
+            metrics.MESSAGES_LOST.labels("overflow").inc()
         self._waiting.append(append)
         self._wake.set()
 
 
+class Trouble:
+    """Why Redis takes nothing now, and whether it was so since somebody last asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.reason = ""
+        self.happened = False
+        self._throttle = Throttle(1.0, clock=clock)
+
+    def note(self, reason: str) -> None:
+        """Remember it, and log it once a second."""
+        self.reason, self.happened = reason, True
+        if (suppressed := self._throttle.admit()) is not None:
+            log.warning("stream.away", reason=reason, suppressed=suppressed)
+
+
 async def _persist(
-    writer: StreamWriter, appends: list[Append], stopping: asyncio.Event, troubles: Throttle
+    writer: StreamWriter, appends: list[Append], closed: asyncio.Event, trouble: Trouble
 ) -> bool:
-    """Write until it worked; return False if it does not while stopping.
+    """Write until it worked; return False if it does not once `closed`.
 
     An entry may then be there twice: ticks and updates are harmless twice, a hole is not.
     """
@@ -133,10 +177,10 @@ async def _persist(
                 await writer.append(appends[start : start + APPENDS_MAX])
         except StreamError as error:
             attempt += 1
-            if (suppressed := troubles.admit()) is not None:
-                log.warning("stream.away", reason=str(error), suppressed=suppressed)
-            if stopping.is_set():
+            trouble.note(str(error))
+            if closed.is_set():
                 return False
             await asyncio.sleep(RETRY.delay_s(attempt, 0.5))
         else:
+            trouble.reason = ""
             return True

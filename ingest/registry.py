@@ -1,7 +1,8 @@
-"""The instruments dump fetched, checked, sharded, published."""
+"""The instruments dump fetched, checked, sharded, with the tokens wanted of it."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,8 +23,6 @@ from shared.wire.shards import ShardMap
 
 log = get_log()
 
-#: A dump that has lost this share of its rows against the last good one is half a dump.
-SHRINKAGE_MAX = 0.5
 #: A version is the day's yyyymmdd times this, plus one for every other dump of that day.
 LOADS_PER_DAY_MAX = 100
 
@@ -52,6 +51,15 @@ class Registry:
         self._instruments = np.empty(0, INSTRUMENT_DTYPE)
         self._shard_map = ShardMap(version=0, shards=options.shards, underlyings={})
 
+    def resume(self, instruments: np.ndarray, shard_map: ShardMap | None) -> None:
+        """Go on from what was published before: half a dump is told by it, shards stay as they are.
+
+        A shard map for another number of shards is made anew.
+        """
+        self._instruments = instruments
+        if shard_map is not None and shard_map.shards == self._options.shards:
+            self._shard_map = shard_map
+
     async def load(self) -> Market:
         """Fetch the dump; return it with what is wanted of it.
 
@@ -59,10 +67,13 @@ class Registry:
             KiteError: Kite did not answer with a dump.
             MessageError: what it answered is no dump, or half of one; the last good one stays.
         """
-        parsed = parse(await self._kite.instruments())
-        if len(parsed.records) < SHRINKAGE_MAX * len(self._instruments):
+        # A hundred thousand lines: the sockets must not wait for them.
+        parsed = await asyncio.to_thread(parse, await self._kite.instruments())
+        rows, rows_before = len(parsed.records), len(self._instruments)
+        if rows < (1.0 - self._options.shrinkage_max) * rows_before:
             raise MessageError(
-                f"instruments dump: {len(parsed.records)} rows after {len(self._instruments)}"
+                f"instruments dump has {rows} rows after {rows_before}:"
+                f" it lost more than the share shrinkage_max, {self._options.shrinkage_max:g}"
             )
         for refusal in parsed.refused:
             log.warning("instrument.refused", reason=refusal.sentence)
@@ -115,13 +126,15 @@ class Registry:
         return Market(day * LOADS_PER_DAY_MAX, placed, self._shard_map, wanted.tokens)
 
     def _mapped(self, tokens: np.ndarray, day: int) -> ShardMap:
-        """Return the shard map, made anew only when an underlying is not in it.
+        """Return the shard map, changed only when an underlying is not in it.
 
         Weights drift all day; moving an underlying for it would cost its history each time.
         """
         weight_of = weights(self._instruments, tokens)
-        if not weight_of.keys() <= self._shard_map.underlyings.keys():
-            self._shard_map = balanced(weight_of, self._options.shards, day)
+        placed = self._shard_map.underlyings
+        if not weight_of.keys() <= placed.keys():
+            version = max(day * LOADS_PER_DAY_MAX, self._shard_map.version + 1)
+            self._shard_map = balanced(weight_of, self._options.shards, version, placed)
         return self._shard_map
 
 

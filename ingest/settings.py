@@ -49,6 +49,10 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     instruments_every_s: Annotated[
         float, Meta(ge=60, le=86_400, description="how often the instruments dump is fetched")
     ] = 21_600.0
+    shrinkage_max: Annotated[
+        float,
+        Meta(gt=0, le=1, description="a dump that lost this share of its rows is half a dump"),
+    ] = 0.5
 
 
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):

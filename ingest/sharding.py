@@ -16,15 +16,24 @@ def weights(instruments: np.ndarray, tokens: np.ndarray) -> dict[str, int]:
     return {name.decode(): int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def balanced(weight_of: Mapping[str, int], shards: int, version: int) -> ShardMap:
+def balanced(
+    weight_of: Mapping[str, int],
+    shards: int,
+    version: int,
+    placed: Mapping[str, int] | None = None,
+) -> ShardMap:
     """Return a map in which the heaviest underlyings go first, each to the lightest shard.
 
+    Underlyings that are `placed` already stay where they are. The same weights give the same map.
+
     Source: Graham (1969), longest processing time first; at most 4/3 of the best balance.
-    The same weights give the same map.
     """
+    underlyings = dict(placed or {})
     load = [0] * shards
-    underlyings: dict[str, int] = {}
-    for name, weight in sorted(weight_of.items(), key=lambda item: (-item[1], item[0])):
+    for name, shard in underlyings.items():
+        load[shard] += weight_of.get(name, 0)
+    fresh = [item for item in weight_of.items() if item[0] not in underlyings]
+    for name, weight in sorted(fresh, key=lambda item: (-item[1], item[0])):
         lightest = min(range(shards), key=lambda shard: (load[shard], shard))
         load[lightest] += weight
         underlyings[name] = lightest

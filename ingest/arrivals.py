@@ -1,0 +1,112 @@
+"""What the sockets say: ticks into the intake, order updates onwards, losses told."""
+
+from __future__ import annotations
+
+from ingest import metrics
+from ingest.intake import Intake, Offered
+from ingest.outlet import MessageOutlet, TickOutlet
+from ingest.registry import Market
+from shared.clock import Clock
+from shared.kite import notices
+from shared.kite.codec.route import Router
+from shared.runtime.logs import get_log
+from shared.runtime.throttle import Throttle
+from shared.wire.control import Gap
+
+#: A frame shorter than its count is Kite's heartbeat.
+HEARTBEAT_BYTES_MAX = 1
+#: A gap of the intake concerns every socket.
+EVERY_SOCKET = -1
+
+log = get_log()
+
+
+class Arrivals:
+    """Takes the messages of every socket of an account; nothing here may wait."""
+
+    def __init__(
+        self,
+        account: str,
+        ticks: TickOutlet,
+        gaps: MessageOutlet,
+        updates: MessageOutlet,
+        clock: Clock,
+    ) -> None:
+        self._account = account
+        self._ticks = ticks
+        self._gaps = gaps
+        self._updates = updates
+        self._clock = clock
+        self._epoch = clock.now_ns() // 1_000_000_000
+        self._tokens: tuple[int, ...] = ()
+        self._oddities = Throttle(1.0, clock=clock)
+        self._drop_from_ns = self._dropped = 0
+
+    def prepared(self, market: Market, version: int, *, buffers: int) -> Intake:
+        """Return an intake that routes by these instruments; compiles, so not on the loop."""
+        rows = market.instruments
+        tokens, shards = rows["instrument_token"].copy(), rows["shard"].copy()
+        return Intake(
+            Router(tokens, shards, market.shard_map.shards),
+            account=self._account,
+            version=version,
+            loads_max=buffers,
+            epoch=self._epoch,
+            before=self._ticks.intake,
+        )
+
+    def want(self, tokens: tuple[int, ...]) -> None:
+        """Remember what is subscribed to, which a full intake loses."""
+        self._tokens = tokens
+
+    def frame(self, socket: int, frame: bytes, received_at_ns: int) -> None:
+        """Take one frame from a socket."""
+        intake = self._ticks.intake
+        if len(frame) <= HEARTBEAT_BYTES_MAX or intake is None:
+            return
+        offered = intake.offer(frame, received_at_ns, socket)
+        metrics.PACKETS.inc(offered.packets)
+        if offered.unknown or offered.damage:
+            self._note_oddity(offered)
+        if offered.dropped:
+            metrics.LEFT_OUT.labels("intake_full").inc(offered.dropped)
+            self._drop_from_ns = self._drop_from_ns or received_at_ns
+            self._dropped += offered.dropped
+        elif self._dropped:
+            self.tell_drops(received_at_ns)
+        self._ticks.wake()
+
+    def text(self, socket: int, text: bytes, received_at_ns: int) -> None:
+        """Take one text frame: an order update, a complaint, a notice."""
+        said = notices.read(text)
+        if isinstance(said, notices.OrderUpdate):
+            self._updates.update(self._account, said.row, received_at_ns)
+        elif isinstance(said, notices.Complaint):
+            log.warning("kite.complained", socket=socket, text=said.text)
+        elif isinstance(said, notices.Notice):
+            log.info("kite.noticed", socket=socket, text=said.text)
+
+    def tell_drops(self, at_ns: int) -> None:
+        """Tell, once there is room again or nothing comes any more, what was lost without it."""
+        if not self._dropped:
+            return
+        gap = Gap(
+            from_us=self._drop_from_ns // 1000,
+            to_us=at_ns // 1000,
+            account=self._account,
+            socket=EVERY_SOCKET,
+            instrument_tokens=sorted(self._tokens),
+            cause="stream_away" if self._ticks.was_away else "intake_full",
+            packets_dropped=self._dropped,
+        )
+        metrics.GAPS.labels(gap.cause).inc()
+        self._gaps.gap(gap)
+        log.warning("intake.was_full", packets_dropped=self._dropped, cause=gap.cause)
+        self._drop_from_ns = self._dropped = 0
+
+    def _note_oddity(self, offered: Offered) -> None:
+        metrics.LEFT_OUT.labels("unknown_instrument").inc(offered.unknown)
+        if offered.damage:
+            metrics.DAMAGED.inc()
+            if (suppressed := self._oddities.admit("damage")) is not None:
+                log.warning("frame.damaged", reason=offered.damage, suppressed=suppressed)
