@@ -7,7 +7,7 @@ import msgspec
 from executor.guard import Instrument, is_expired, refuse_modify, refuse_place, refuse_trading
 from executor.lifecycle import UNSENT, is_open
 from executor.reducer import BrokerOrder
-from shared.store.rows import CommandRow
+from shared.store.rows import CommandRow, Switches
 from shared.wire.orders import Cancel, Command, Modify, Place, Reason, State
 
 
@@ -30,7 +30,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     order: BrokerOrder | None = None
     modifications: int = 0
     instrument: Instrument | None = None
-    switches: tuple[tuple[str, str], ...] = ()
+    switches: Switches = Switches()
     placements_today: int = 0
 
 
@@ -83,15 +83,25 @@ def decide(facts: Facts) -> Decision:
 
 def _decide_place(place: Place, facts: Facts) -> Decision:
     reason = (
-        refuse_trading(facts.switches)
+        refuse_trading(facts.switches.trading)
         or refuse_place(place, facts.instrument)
         or _refuse_day(facts.placements_today, facts.limits.placements_per_day_max)
     )
-    return Refuse(reason) if reason else Send(variety=place.variety)
+    if reason is not None:
+        return Refuse(reason)
+    # An order that nobody can account for may stand in the book: no second one of its like.
+    return Wait() if facts.switches.in_doubt else Send(variety=place.variety)
+
+
+def exposure_of(command: Command) -> str | None:
+    """Return what a placement adds to, side and instrument; None for what adds to nothing."""
+    if not isinstance(command, Place):
+        return None
+    return f"{command.transaction_type} {command.exchange}:{command.tradingsymbol}"
 
 
 def _decide_modify(modify: Modify, facts: Facts) -> Decision:
-    reason = refuse_trading(facts.switches) or _refuse_naming(modify)
+    reason = refuse_trading(facts.switches.trading) or _refuse_naming(modify)
     if reason is not None:
         return Refuse(reason)
     if facts.placement is not None and facts.placement.state in UNSENT:

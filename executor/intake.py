@@ -11,6 +11,7 @@ import msgspec
 from executor.backlog import Backlog, priority_of
 from executor.claims import claim
 from executor.crash import CrashPoint
+from executor.decide import exposure_of
 from executor.desk import Desk
 from executor.fingerprint import fingerprint
 from executor.metrics import CLAIMED, DEAD
@@ -143,6 +144,7 @@ def _command_of(entry: Entry) -> NewCommand:
         payload=entry.fields[field],
         priority=priority_of(kind),
         strategy_id=command.strategy_id,
+        exposure=exposure_of(command),
         target_command_id=None if isinstance(command, Place) else command.target_command_id,
         order_id=None if isinstance(command, Place) else command.order_id,
         valid_until_us=command.valid_until_us,

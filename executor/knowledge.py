@@ -10,7 +10,7 @@ from executor.telling import parse_command
 from shared.resilience.windows import per_day
 from shared.store.change import Change
 from shared.store.journal import Journal
-from shared.store.rows import CommandRow, OrderRow
+from shared.store.rows import CommandRow, OrderRow, Switches
 from shared.wire.orders import Place
 
 
@@ -51,7 +51,7 @@ class Knowledge:
         command = parse_command(row)
         placement, known = await _target(change, row)
         order = reducer.load(known.seen) if known is not None else None
-        switches = await change.trading_states(row.strategy_id) if row.kind != "cancel" else []
+        switches = await change.switches(row) if row.kind != "cancel" else Switches()
         named: Place | BrokerOrder | None = command if isinstance(command, Place) else order
         return Facts(
             row=row,
@@ -64,7 +64,7 @@ class Knowledge:
             instrument=self._instruments.find(named.exchange, named.tradingsymbol)
             if named is not None
             else None,
-            switches=tuple(switches),
+            switches=switches,
             placements_today=self._sent_today,
         )
 

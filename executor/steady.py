@@ -17,20 +17,6 @@ from shared.runtime.supervise import pause
 Step = Callable[[], Awaitable[None]]
 
 
-async def heeding(step: Step) -> None:
-    """Run `step`; a cancellation that came meanwhile is raised even where a library lost it.
-
-    asyncio.wait_for of Python 3.11, through which redis-py writes, drops a cancellation that
-    arrives as it ends: the loop would go on for ever (python/cpython issue 86296).
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    before = task.cancelling()
-    await step()
-    if task.cancelling() > before:
-        raise asyncio.CancelledError
-
-
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How the executor's loops meet a store, a stream or a broker that is away."""
@@ -70,7 +56,7 @@ class Patience:
     async def tried(self, step: Step, *, name: str) -> bool:
         """Run `step`; on a failure that passes by itself close its bar and return False."""
         try:
-            await heeding(step)
+            await step()
         except StoreError as error:
             self._note(Bar.STORE, name, error)
         except StreamError as error:

@@ -17,7 +17,6 @@ from executor.lifecycle import UNSENT
 from executor.publishing import Publisher
 from executor.reconcile import Reconciler
 from executor.seating import Seating
-from executor.steady import heeding
 from executor.updates import Updates
 from shared.runtime.supervise import pause, supervise
 
@@ -123,7 +122,7 @@ class ExecutorWorker:
     async def _refresh(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             # Ticks' Redis: without it orders are judged by fewer rules, not held back.
-            await heeding(self._parts.instruments.try_refresh)
+            await self._parts.instruments.try_refresh()
             await pause(stopping, _INSTRUMENTS_S)
 
     async def _relay(self, stopping: asyncio.Event) -> None:

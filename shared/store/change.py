@@ -15,6 +15,7 @@ from shared.store.rows import (
     CommandRow,
     NewCommand,
     OrderRow,
+    Switches,
     command_row,
     order_row,
     reason_text,
@@ -25,13 +26,14 @@ from shared.wire.orders import OrderEvent, State
 _CLAIM: Final = f"""
 INSERT INTO order_commands (
     account, command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
-    target_command_id, order_id, valid_until_us, state, received_us, changed_us, is_open, fence)
+    exposure, target_command_id, order_id, valid_until_us, state, received_us, changed_us,
+    is_open, fence)
 SELECT $1, command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
-    target_command_id, order_id, valid_until_us, '{State.RECEIVED}', $2, $2, true, $3
+    exposure, target_command_id, order_id, valid_until_us, '{State.RECEIVED}', $2, $2, true, $3
 FROM unnest($4::text[], $5::text[], $6::bytea[], $7::text[], $8::bytea[], $9::smallint[],
-    $10::text[], $11::text[], $12::text[], $13::bigint[]) WITH ORDINALITY
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[]) WITH ORDINALITY
     AS given (command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
-    target_command_id, order_id, valid_until_us, position)
+    exposure, target_command_id, order_id, valid_until_us, position)
 ORDER BY position
 ON CONFLICT (account, command_id) DO NOTHING
 RETURNING {COMMAND_COLUMNS}
@@ -59,6 +61,14 @@ INSERT INTO order_events (account, sequence, command_id, payload, is_step, fence
 SELECT account, sequence, command_id, payload, is_step, $2
 FROM counted, unnest($4::bigint[], $5::text[], $6::bytea[], $7::boolean[])
     AS given (sequence, command_id, payload, is_step)
+"""
+_SWITCHES: Final = """
+SELECT state, scope FROM trading_states WHERE scope = 'global'
+    OR (scope = 'account' AND subject = $1) OR (scope = 'strategy' AND subject = $2)
+UNION ALL (
+    SELECT command_id, '' FROM order_commands
+    WHERE account = $1 AND exposure = $3 AND state = 'UNKNOWN' LIMIT 1
+)
 """
 
 
@@ -203,15 +213,15 @@ class Change:
         )
         return {row["target_command_id"]: row["by_command_id"] for row in rows}
 
-    async def trading_states(self, strategy_id: str) -> list[tuple[str, str]]:
-        """Return (state, scope) of every switch that applies to the account and the strategy."""
+    async def switches(self, command: CommandRow) -> Switches:
+        """Return the trading states and the doubts that apply to a command."""
         rows = await self._connection.fetch(
-            "SELECT state, scope FROM trading_states WHERE scope = 'global' "
-            "OR (scope = 'account' AND subject = $1) OR (scope = 'strategy' AND subject = $2)",
-            self._account,
-            strategy_id,
+            _SWITCHES, self._account, command.strategy_id, command.exposure
         )
-        return [(row["state"], row["scope"]) for row in rows]
+        return Switches(
+            trading=tuple((row["state"], row["scope"]) for row in rows if row["scope"]),
+            in_doubt=next((row["state"] for row in rows if not row["scope"]), None),
+        )
 
     async def last_steps(self, command_ids: Sequence[str]) -> dict[str, OrderEvent]:
         """Return the newest step told of each of these commands, by command_id."""
@@ -278,6 +288,7 @@ def _claim_columns(command: NewCommand) -> tuple[object, ...]:
         command.payload,
         command.priority,
         command.strategy_id,
+        command.exposure,
         command.target_command_id,
         command.order_id,
         command.valid_until_us,

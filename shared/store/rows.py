@@ -23,6 +23,7 @@ class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     priority: int
     strategy_id: str = ""
+    exposure: str | None = None
     target_command_id: str | None = None
     order_id: str | None = None
     valid_until_us: int | None = None
@@ -40,6 +41,7 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     strategy_id: str
     state: State
+    exposure: str | None
     target_command_id: str | None
     order_id: str | None
     tag: str | None
@@ -65,6 +67,13 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     modifications: int
     seen: str
     observed_us: int
+
+
+class Switches(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps a command back: trading (state, scope); the placement `in_doubt` it resembles."""
+
+    trading: tuple[tuple[str, str], ...] = ()
+    in_doubt: str | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ CREATE TABLE order_commands (
     strategy_id       text     NOT NULL DEFAULT '',
     priority          smallint NOT NULL,
     state             text     NOT NULL,
+    -- What a placement adds to, as 'BUY NSE:INFY'; null for what adds to nothing.
+    exposure          text,
     target_command_id text,
     order_id          text,
     tag               text,
@@ -36,6 +38,8 @@ CREATE TABLE order_commands (
     UNIQUE (account, tag)
 );
 CREATE INDEX order_commands_open ON order_commands (account, serial) WHERE is_open;
+CREATE INDEX order_commands_in_doubt ON order_commands (account, exposure)
+    WHERE state = 'UNKNOWN' AND exposure IS NOT NULL;
 CREATE INDEX order_commands_by_order ON order_commands (account, order_id)
     WHERE order_id IS NOT NULL;
 CREATE INDEX order_commands_sent ON order_commands (account, sending_us) WHERE kind = 'place';

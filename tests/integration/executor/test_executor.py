@@ -309,3 +309,20 @@ async def test_dead_session_holds_commands_back_until_the_book_is_read_again(roo
         await room.until_state(second, "OPEN")
         await room.ready()
     assert await room.book(tag_of(room.account, first)) == []
+
+
+async def test_placement_waits_while_one_of_its_side_and_instrument_is_in_doubt(room):
+    async with room.executor(settle_s=(0.3, 0.6, 0.9)):
+        await room.ready()
+        await room.fault(kind="drop_request")
+        doubted = await room.send(**limit_order())
+        await room.until(doubted, "received", "sending", "unknown")
+        same_side = await room.send(**limit_order())
+        other_side = await room.send(
+            **limit_order(transaction_type="SELL", price=str(LAST_PRICE + 50))
+        )
+        await room.until_state(other_side, "ACCEPTED", "OPEN", "REJECTED")
+        assert [each.event for each in await room.events(same_side)] == ["received"]
+        assert (await room.events(doubted))[-1].state is State.UNKNOWN
+        await room.until_state(doubted, "MANUAL")
+        await room.until_state(same_side, "OPEN")

@@ -20,7 +20,7 @@ from tests.support.sandbox import ROOT
 
 pytestmark = pytest.mark.integration
 
-KILLS = 3
+KILLS = 2
 COMMANDS_PER_KILL = 8
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from executor.decide import Facts, Limits
+from executor.decide import Facts, Limits, exposure_of
 from executor.reducer import BrokerOrder
 from executor.tag import tag_of
 from shared.store.rows import CommandRow
@@ -71,6 +71,7 @@ def a_row(command=None, **facts):
             "priority": 0 if kind == "cancel" else 1,
             "strategy_id": command.strategy_id,
             "state": State.RECEIVED,
+            "exposure": exposure_of(command),
             "target_command_id": getattr(command, "target_command_id", None),
             "order_id": getattr(command, "order_id", None),
             "tag": None,

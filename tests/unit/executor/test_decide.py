@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from executor.decide import EndBoth, Expire, Refuse, Send, Wait, decide
+from executor.decide import EndBoth, Expire, Refuse, Send, Wait, decide, exposure_of
+from shared.store.rows import Switches
 from shared.wire.orders import State
 from tests.unit.executor.builders import (
     NOW_US,
@@ -23,17 +24,29 @@ def code(decision):
 
 @pytest.mark.parametrize("command", [a_place, a_modify, a_cancel])
 def test_expired_command_expires_whatever_else_is_wrong(command):
-    assert decide(facts_of(command(valid_until_us=NOW_US), switches=(("HALTED", "global"),))) == (
-        Expire()
-    )
+    assert decide(
+        facts_of(command(valid_until_us=NOW_US), switches=Switches(trading=(("HALTED", "global"),)))
+    ) == (Expire())
 
 
 def test_placement_that_breaks_no_rule_is_sent():
     assert decide(facts_of(a_place())) == Send(variety="regular")
 
 
+def test_placement_waits_while_another_of_its_side_and_instrument_is_in_doubt():
+    assert decide(facts_of(a_place(), switches=Switches(in_doubt="command-9"))) == Wait()
+
+
+@pytest.mark.parametrize(
+    ("command", "exposure"),
+    [(a_place(), "BUY NSE:INFY"), (a_modify(), None), (a_cancel(), None)],
+)
+def test_exposure_is_side_and_instrument_of_a_placement(command, exposure):
+    assert exposure_of(command) == exposure
+
+
 def test_placement_while_trading_is_halted_is_refused():
-    halted = facts_of(a_place(), switches=(("HALTED", "account"),))
+    halted = facts_of(a_place(), switches=Switches(trading=(("HALTED", "account"),)))
     assert code(decide(halted)) == "trading_halted"
 
 
@@ -64,7 +77,7 @@ def test_cancel_of_an_open_order_goes_out_although_trading_is_halted():
         a_cancel(),
         placement=a_placement(),
         order=an_order(variety="amo"),
-        switches=(("HALTED", "global"),),
+        switches=Switches(trading=(("HALTED", "global"),)),
     )
     assert decide(facts) == Send(order_id="1", variety="amo")
 
@@ -139,7 +152,7 @@ def test_modify_while_trading_is_reducing_is_refused():
         a_modify(),
         placement=a_placement(),
         order=an_order(),
-        switches=(("REDUCING", "strategy"),),
+        switches=Switches(trading=(("REDUCING", "strategy"),)),
     )
     assert code(decide(facts)) == "trading_reducing"
 

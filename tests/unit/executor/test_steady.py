@@ -6,7 +6,7 @@ import random
 import pytest
 
 from executor.gate import Bar, Gate
-from executor.steady import Patience, heeding
+from executor.steady import Patience
 from shared.errors import KiteUnavailable, LeaseLost, StoreError, StreamError
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
@@ -77,20 +77,3 @@ async def test_repeated_step_opens_its_bar_after_a_success(patience):
     await patience.repeat(step, name="step", stopping=stopping, opens=Bar.STREAMS)
     assert len(calls) == 2
     assert not patience.gate.is_closed(Bar.STREAMS)
-
-
-async def test_cancellation_that_a_library_swallowed_is_raised_afterwards():
-    entered = asyncio.Event()
-
-    async def swallow():
-        try:
-            entered.set()
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            return
-
-    task = asyncio.create_task(heeding(swallow))
-    await entered.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
