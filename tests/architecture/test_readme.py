@@ -34,3 +34,12 @@ def test_make_commands_in_the_pages_exist() -> None:
     ]:
         for word in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE):
             assert word in words, f"{page.name}: make {word}"
+
+
+def test_metrics_named_in_the_pages_are_declared() -> None:
+    declared = "\n".join(path.read_text() for path in ROOT.glob("*/metrics.py"))
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        for name in re.findall(
+            r"tickflow_(?:ingest|enrich|executor|publisher)_\w+", page.read_text()
+        ):
+            assert f'"{name}"' in declared, f"{page.name}: {name}"
