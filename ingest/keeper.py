@@ -88,6 +88,7 @@ class Keeper:
         self._last_frame_ns = 0
         # Attempts in a row that did not become a steady connection.
         self._failures = 0
+        self._was_steady = False
         self._frames = metrics.FRAMES.labels(str(index))
 
     @property
@@ -142,7 +143,7 @@ class Keeper:
         self._down(
             {Closed: "closed", Lost: "lost", Silent: "silent"}[type(ended)], str(ended), cause
         )
-        if isinstance(ended, Closed) and not self._failures:
+        if isinstance(ended, Closed) and self._was_steady:
             return 0.0
         return self._next_delay_s()
 
@@ -161,7 +162,9 @@ class Keeper:
             try:
                 return await self._watch(socket, stopping)
             finally:
-                if socket.last_frame_s - opened_s >= tools.patience.steady_after_s:
+                lived_s = socket.last_frame_s - opened_s
+                self._was_steady = lived_s >= tools.patience.steady_after_s
+                if self._was_steady:
                     self._failures = 0
                 self._held = frozenset()
                 metrics.CONNECTED.labels(str(self.index)).set(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -29,15 +29,24 @@ async def listen(socket: web.WebSocketResponse) -> None:
 
 @asynccontextmanager
 async def serving(
-    script: Script = listen, *, status: int = 101, answer_pings: bool = True
+    script: Script = listen,
+    *,
+    status: int = 101,
+    statuses: Sequence[int] = (),
+    answer_pings: bool = True,
 ) -> AsyncIterator[SocketServer]:
-    """Serve `script` on a loopback port, or refuse every handshake with `status`."""
+    """Serve `script` on a loopback port, or refuse every handshake with `status`.
+
+    The first handshakes are answered with `statuses`, one each.
+    """
     server = SocketServer()
+    first = list(statuses)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         server.requests.append(request)
-        if status != 101:
-            return web.Response(status=status, text="<html>no</html>", headers={"Location": "/x"})
+        answer = first.pop(0) if first else status
+        if answer != 101:
+            return web.Response(status=answer, text="<html>no</html>", headers={"Location": "/x"})
         socket = web.WebSocketResponse(autoping=False, compress=True)
         await socket.prepare(request)
         await script(socket)

@@ -1,0 +1,256 @@
+"""A keeper against a WebSocket server of another make."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from ingest import keeper as keepers
+from ingest.keeper import Keeper, Patience, Tools
+from shared.clock import SystemClock
+from shared.kite.settings import KiteSettings
+from shared.kite.socket import SocketAccess
+from shared.resilience.retry import RetryPolicy
+from shared.secret import Secret
+from shared.wire.control import Gap
+from shared.wire.ticks import Mode
+from tests.support.eventually import eventually
+from tests.support.kite_frames import frame, ltp
+from tests.support.kite_socket_server import SocketServer, listen, serving
+
+QUICK = Patience(
+    watch_every_s=0.02,
+    silence_s_max=0.3,
+    token_dead_pause_s=0.05,
+    steady_after_s=0.05,
+    retry=RetryPolicy(base_s=0.01, ceiling_s=0.02),
+)
+HEARTBEAT = b"\0"
+PACKET = frame([ltp(1, 100)])
+
+
+@dataclass
+class Heard:
+    """An intake that keeps what it is handed."""
+
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
+
+    def frame(self, socket: int, frame: bytes, _received_at_ns: int) -> None:
+        self.frames.append((socket, frame))
+
+    def text(self, _socket: int, text: bytes, _received_at_ns: int) -> None:
+        self.texts.append(text)
+
+
+class Kept:
+    """A running keeper, what it heard, the gaps it told."""
+
+    def __init__(self, url: str, patience: Patience) -> None:
+        self.heard = Heard()
+        self.gaps: list[Gap] = []
+        self.stopping = asyncio.Event()
+        tools = Tools(
+            settings=msgspec.structs.replace(
+                KiteSettings(ws_url=url), socket_open_timeout_s=2.0, socket_close_timeout_s=0.2
+            ),
+            access=SocketAccess("key", Secret("token")),
+            intake=self.heard,
+            clock=SystemClock(),
+            random=random.Random(1),
+            tell_gap=self.gaps.append,
+            account="AB1234",
+            mode=Mode.FULL,
+            patience=patience,
+        )
+        self.keeper = Keeper(2, tools)
+
+
+@asynccontextmanager
+async def keeping(
+    server: SocketServer, *tokens: int, patience: Patience = QUICK
+) -> AsyncIterator[Kept]:
+    kept = Kept(server.url, patience)
+    kept.keeper.want(frozenset(tokens))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(kept.keeper.keep(kept.stopping), name="keeper")
+        try:
+            yield kept
+        finally:
+            kept.stopping.set()
+
+
+def said(server: SocketServer) -> list[tuple[str, object]]:
+    return [(text["a"], text["v"]) for text in map(json.loads, server.texts)]
+
+
+async def repeating(socket, *frames: Callable[[], bytes]) -> None:
+    """Send the frames in turn until the connection is over."""
+    with suppress(ConnectionError):
+        for make in itertools.cycle(frames):
+            if socket.closed:
+                return
+            await socket.send_bytes(make())
+            await asyncio.sleep(0.02)
+
+
+def script_of(*each):
+    """Behave as the scripts say, connection by connection, the last one for all further ones."""
+    left = list(each)
+
+    async def script(socket) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(socket)
+
+    return script
+
+
+async def beating_in_background(socket) -> None:
+    frames = (lambda: PACKET, lambda: HEARTBEAT)
+    socket["beating"] = asyncio.create_task(repeating(socket, *frames), name="beating")
+
+
+async def gone(socket) -> None:
+    socket._writer.transport.abort()
+
+
+async def closed(socket) -> None:
+    await socket.close()
+
+
+async def lived_then(ending, socket) -> None:
+    for _ in range(6):
+        await socket.send_bytes(PACKET)
+        await asyncio.sleep(0.02)
+    await ending(socket)
+
+
+async def test_keeper_subscribes_in_its_mode_and_passes_everything_on() -> None:
+    async def script(socket) -> None:
+        await socket.send_bytes(HEARTBEAT)
+        await socket.send_bytes(PACKET)
+        await socket.send_str('{"type":"message"}')
+
+    async with serving(script) as server, keeping(server, 2, 1) as kept:
+        await eventually(lambda: kept.heard.texts)
+        await eventually(lambda: len(server.texts) == 2)
+        assert kept.keeper.state == "connected"
+    assert said(server) == [("subscribe", [1, 2]), ("mode", ["full", [1, 2]])]
+    assert kept.heard.frames == [(2, HEARTBEAT), (2, PACKET)]
+    assert kept.gaps == []
+
+
+async def test_keeper_changes_only_the_difference_and_makes_room_first() -> None:
+    async with serving(beating_in_background) as server, keeping(server, 1, 2) as kept:
+        await eventually(lambda: len(server.texts) == 2)
+        kept.keeper.want(frozenset({2, 3}))
+        await eventually(lambda: len(server.texts) == 5)
+    assert said(server)[2:] == [
+        ("unsubscribe", [1]),
+        ("subscribe", [3]),
+        ("mode", ["full", [3]]),
+    ]
+
+
+async def test_same_want_again_says_nothing() -> None:
+    async with serving(beating_in_background) as server, keeping(server, 1) as kept:
+        await eventually(lambda: len(server.texts) == 2)
+        kept.keeper.want(frozenset({1}))
+        seen = len(kept.heard.frames)
+        await eventually(lambda: len(kept.heard.frames) > seen + 5)
+        assert len(server.texts) == 2
+
+
+async def test_lost_connection_is_opened_again_and_the_gap_told() -> None:
+    script = script_of(lambda socket: lived_then(gone, socket), beating_in_background)
+    async with serving(script) as server, keeping(server, 1, 7) as kept:
+        await eventually(lambda: kept.gaps)
+        assert kept.keeper.state == "connected"
+    (gap,) = kept.gaps
+    assert (gap.cause, gap.account, gap.socket) == ("disconnected", "AB1234", 2)
+    assert gap.instrument_tokens == [1, 7]
+    assert 0 < gap.from_us < gap.to_us
+    assert [verb for verb, _ in said(server)].count("subscribe") == len(server.requests) == 2
+
+
+async def test_clean_close_of_a_connection_that_worked_is_answered_at_once() -> None:
+    never = RetryPolicy(base_s=3600.0, ceiling_s=3600.0)
+    patience = Patience(watch_every_s=0.02, steady_after_s=0.05, retry=never)
+    script = script_of(lambda socket: lived_then(closed, socket), beating_in_background)
+    async with serving(script) as server, keeping(server, 1, patience=patience) as kept:
+        await eventually(lambda: kept.gaps)
+        assert len(server.requests) == 2
+
+
+async def test_server_that_closes_every_connection_at_once_is_not_hammered() -> None:
+    slower = RetryPolicy(base_s=3600.0, ceiling_s=3600.0)
+    patience = Patience(watch_every_s=0.02, retry=slower)
+    async with serving(closed) as server, keeping(server, 1, patience=patience) as kept:
+        await eventually(lambda: kept.keeper.state == "closed")
+    assert len(server.requests) == 1
+
+
+async def test_server_that_sends_nothing_is_found_silent_though_it_answers_pings() -> None:
+    script = script_of(listen, beating_in_background)
+    async with serving(script) as server, keeping(server, 1) as kept:
+        await eventually(lambda: kept.gaps)
+    assert kept.gaps[0].cause == "silent"
+    assert len(server.requests) == 2
+
+
+def test_silence_is_found_within_six_seconds_by_default() -> None:
+    assert keepers.PATIENCE.silence_s_max + 2 * keepers.PATIENCE.watch_every_s <= 6.0
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(403, "token_dead"), (429, "throttled"), (400, "unreachable")]
+)
+async def test_refused_handshake_is_told_by_its_state(status: int, state: str) -> None:
+    async with serving(status=status) as server, keeping(server, 1) as kept:
+        await eventually(lambda: kept.keeper.state == state)
+
+
+async def test_dead_token_is_tried_again_and_the_gap_says_why_it_lasted() -> None:
+    script = script_of(lambda socket: lived_then(gone, socket), beating_in_background)
+    statuses = (101, 403, 403)
+    async with serving(script, statuses=statuses) as server, keeping(server, 1) as kept:
+        await eventually(lambda: kept.gaps)
+    assert kept.gaps[0].cause == "token_expired"
+    assert len(server.requests) == 4
+
+
+async def test_heartbeats_alone_do_not_end_a_gap() -> None:
+    packets = asyncio.Event()
+
+    async def heartbeats_then_packets(socket) -> None:
+        frames = repeating(socket, lambda: PACKET if packets.is_set() else HEARTBEAT)
+        socket["beating"] = asyncio.create_task(frames, name="heartbeats")
+
+    script = script_of(lambda socket: lived_then(gone, socket), heartbeats_then_packets)
+    async with serving(script) as server, keeping(server, 1) as kept:
+        await eventually(lambda: len(server.requests) == 2)
+        await eventually(lambda: kept.heard.frames[-3:] == [(2, HEARTBEAT)] * 3)
+        assert kept.gaps == []
+        packets.set()
+        await eventually(lambda: kept.gaps)
+
+
+async def test_gap_that_is_open_when_stopping_is_told() -> None:
+    async with serving(status=500) as server, keeping(server, 1) as kept:
+        await eventually(lambda: len(server.requests) > 2)
+    assert kept.gaps[0].cause == "disconnected"
+
+
+async def test_stopping_closes_the_socket_from_our_side() -> None:
+    async with serving(beating_in_background) as server:
+        async with keeping(server, 1) as kept:
+            await eventually(lambda: kept.heard.frames)
+        await eventually(lambda: server.closed_with == [1000])
+    assert kept.gaps == []
