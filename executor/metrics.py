@@ -28,6 +28,10 @@ UNSETTLED: Final = Gauge(
     "tickflow_executor_unknown_commands", "Commands whose outcome is not known."
 )
 LIVING: Final = Gauge("tickflow_executor_open_commands", "Commands not at rest.")
+LIMBO: Final = Gauge(
+    "tickflow_executor_cancels_unfinished_commands",
+    "Cancels the broker took more than 30 s ago whose orders live on.",
+)
 TO_WIRE: Final = Histogram(
     "tickflow_executor_received_to_wire_seconds",
     "From the claim to the request leaving.",

@@ -13,7 +13,7 @@ from executor.backlog import Backlog
 from executor.desk import Desk
 from executor.gate import Bar
 from executor.lifecycle import Step
-from executor.metrics import LIVING, LOOKS, UNSETTLED
+from executor.metrics import LIMBO, LIVING, LOOKS, UNSETTLED
 from executor.moves import move
 from executor.record import RESTARTED
 from executor.reducer import BrokerOrder, parse_row
@@ -30,6 +30,8 @@ from shared.wire.topics import UPDATES
 
 #: Entries of one write to the stream of updates.
 _UPDATES_MAX = 1000
+#: A cancel that has not worked by then is worth an alert.
+LIMBO_AFTER_US = 30_000_000
 _FOLLOWED = (State.UNKNOWN, State.ACCEPTED, State.OPEN)
 
 
@@ -132,6 +134,7 @@ class Reconciler:
             for row in followed
             if row.command_id in self._looks
         }
+        LIMBO.set(sum(_is_in_limbo(row, began_us) for row in followed))
         for row in followed:
             order = book.get(row.order_id or "")
             if _is_to_reissue(row, order, began_us):
@@ -204,6 +207,11 @@ class Reconciler:
 
     def _now_us(self) -> int:
         return self._desk.clock.now_ns() // 1000
+
+
+def _is_in_limbo(row: CommandRow, began_us: int) -> bool:
+    is_taken = row.kind == "cancel" and row.state is State.ACCEPTED
+    return is_taken and began_us - row.changed_us > LIMBO_AFTER_US
 
 
 def _is_to_reissue(row: CommandRow, order: BrokerOrder | None, began_us: int) -> bool:

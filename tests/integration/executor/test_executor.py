@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from executor.tag import tag_of
+from shared.store.pool import open_pool
+from shared.store.trading import TradingSwitch, set_trading
 from shared.wire.orders import BrokerUpdate, State
 from shared.wire.topics import COMMANDS, UPDATES, dead
 from tests.integration.executor.conftest import LAST_PRICE, limit_order
@@ -271,18 +273,15 @@ async def test_second_executor_waits_until_the_first_has_left(room):
         await room.ready()
 
 
-async def test_halted_account_sends_cancels_only(room, postgres_url):
-    import asyncpg
-
+async def test_halted_account_sends_cancels_only(room):
     async with room.executor():
         placed = await room.send(**limit_order())
         await room.until_state(placed, "OPEN")
-        connection = await asyncpg.connect(postgres_url.reveal())
-        await connection.execute(
-            "INSERT INTO trading_states VALUES ('account', $1, 'HALTED', 'test', '', 1)",
-            room.account,
+        halt = TradingSwitch(
+            scope="account", subject=room.account, state="HALTED", set_by="test", changed_us=1
         )
-        await connection.close()
+        async with open_pool(room.settings.postgres) as pool:
+            await set_trading(pool, halt)
         refused = await room.send(**limit_order())
         events = await room.until(refused, "received", "refused")
         assert events[-1].reason.code == "trading_halted"

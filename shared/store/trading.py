@@ -1,0 +1,60 @@
+"""The switches that say what may be sent."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from shared.store.pool import Pool
+
+Scope = Literal["global", "account", "strategy"]
+TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
+
+
+class TradingSwitch(msgspec.Struct, frozen=True, kw_only=True):
+    """One switch: `subject` is the account or strategy it is for, empty for the global one."""
+
+    scope: Scope
+    subject: str = ""
+    state: TradingState
+    set_by: str
+    sentence: str = ""
+    changed_us: int
+
+
+async def set_trading(pool: Pool, switch: TradingSwitch) -> None:
+    """Put a switch where it says; it holds for every placement committed to be sent afterwards.
+
+    Raises:
+        StoreError: PostgreSQL refused or vanished.
+    """
+    async with pool.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO trading_states (scope, subject, state, set_by, sentence, changed_us)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (scope, subject) DO UPDATE
+            SET state = $3, set_by = $4, sentence = $5, changed_us = $6
+            """,
+            switch.scope,
+            switch.subject,
+            switch.state,
+            switch.set_by,
+            switch.sentence,
+            switch.changed_us,
+        )
+
+
+async def get_trading(pool: Pool) -> list[TradingSwitch]:
+    """Return every switch that was ever set; one that is not here is ACTIVE.
+
+    Raises:
+        StoreError: PostgreSQL refused or vanished.
+    """
+    async with pool.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT scope, subject, state, set_by, sentence, changed_us FROM trading_states "
+            "ORDER BY scope, subject"
+        )
+    return [msgspec.convert(dict(row.items()), TradingSwitch) for row in rows]
