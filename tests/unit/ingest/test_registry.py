@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ingest.registry import Market, Registry
+from ingest.settings import IngestOptions
+from shared.clock import ManualClock
+from shared.errors import KiteUnavailable, MessageError
+from shared.market.instruments import HEADER
+from shared.wire.shards import ShardMap
+
+#: 2026-09-21 20:00 UTC, when it is already the 22nd in India.
+EVENING_NS = 1_790_020_800_000_000_000
+STRIKES = range(23_000, 25_050, 50)
+
+
+def dump(*underlyings: str, strikes=STRIKES) -> bytes:
+    lines = [HEADER]
+    for number, name in enumerate(underlyings or ("NIFTY",)):
+        token = (number + 1) * 100_000
+        lines.append(f"{token * 256 + 9},{token},{name},{name},0,,0,0,0,EQ,INDICES,NSE")
+        for at, strike in enumerate(strikes):
+            for side, kind in enumerate(("CE", "PE")):
+                exchange_token = token + 1 + 2 * at + side
+                symbol = f"{name}26SEP{strike}{kind}"
+                tail = f"2026-09-29,{strike},0.05,65,{kind},NFO-OPT,NFO"
+                row = f"{exchange_token * 256 + 2},{exchange_token},{symbol},{name},0,{tail}"
+                lines.append(row)
+    return ("\n".join(lines) + "\n").encode()
+
+
+class Kite:
+    """Answers with what a test put there."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.price: float | None = 24_000.0
+
+    async def instruments(self) -> bytes:
+        return self.answer
+
+    async def ltp(self, names: list[str]) -> dict[str, dict[str, float]]:
+        if self.price is None:
+            raise KiteUnavailable("no quotes")
+        return {name: {"last_price": self.price} for name in names}
+
+
+def registry(kite: Kite, **options: object) -> Registry:
+    chosen = {"underlyings": ("NIFTY",), "strikes_each_side": 2, **options}
+    return Registry(kite, IngestOptions(**chosen), ManualClock(EVENING_NS))
+
+
+def strikes_of(market: Market) -> list[float]:
+    rows = market.instruments[np.isin(market.instruments["instrument_token"], market.tokens)]
+    return sorted(set(rows["strike"].tolist()) - {0.0})
+
+
+async def test_load_gives_the_window_round_the_money() -> None:
+    market = await registry(Kite(dump())).load()
+    assert strikes_of(market) == [23_900.0, 23_950.0, 24_000.0, 24_050.0]
+    assert len(market.instruments) == 1 + 2 * len(STRIKES)
+
+
+async def test_version_is_that_of_the_day_in_india() -> None:
+    assert (await registry(Kite(dump())).load()).version == 2026092200
+
+
+async def test_window_follows_the_money_only_when_it_moved_far_enough() -> None:
+    kite = Kite(dump())
+    listed = registry(kite)
+    await listed.load()
+    kite.price = 24_099.0
+    assert not await listed.recentre()
+    kite.price = 24_101.0
+    assert await listed.recentre()
+    assert strikes_of(listed.current()) == [24_050.0, 24_100.0, 24_150.0, 24_200.0]
+
+
+async def test_money_nobody_tells_leaves_the_window_where_it_is() -> None:
+    kite = Kite(dump())
+    listed = registry(kite)
+    before = await listed.load()
+    kite.price = None
+    assert not await listed.recentre()
+    kite.price = 0.0
+    assert not await listed.recentre()
+    assert listed.current().tokens == before.tokens
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [(b"<html>", "header"), (dump(strikes=STRIKES[:19]), "39 rows after 83")],
+)
+async def test_bad_or_half_a_dump_never_replaces_the_good_one(bad: bytes, reason: str) -> None:
+    kite = Kite(dump())
+    listed = registry(kite)
+    good = await listed.load()
+    kite.answer = bad
+    with pytest.raises(MessageError, match=reason):
+        await listed.load()
+    assert np.array_equal(listed.current().instruments, good.instruments)
+    assert listed.current().tokens == good.tokens
+
+
+async def test_half_a_dump_is_told_by_what_an_earlier_run_published() -> None:
+    earlier = (await registry(Kite(dump())).load()).instruments
+    listed = registry(Kite(dump(strikes=STRIKES[:19])))
+    listed.resume(earlier, None)
+    with pytest.raises(MessageError, match="39 rows after 83"):
+        await listed.load()
+
+
+async def test_operator_may_accept_a_smaller_dump() -> None:
+    listed = registry(Kite(dump(strikes=STRIKES[:3])), shrinkage_max=1.0)
+    listed.resume((await registry(Kite(dump())).load()).instruments, None)
+    assert len((await listed.load()).instruments) == 7
+
+
+async def test_shard_map_stays_while_weights_drift() -> None:
+    names = ("NIFTY", "BANKNIFTY")
+    kite = Kite(dump(*names))
+    listed = registry(kite, underlyings=names)
+    before = await listed.load()
+    kite.answer = dump(*names, strikes=STRIKES[4:])
+    after = await listed.load()
+    assert after.shard_map == before.shard_map
+    assert set(before.shard_map.underlyings.values()) == {0, 1}
+
+
+async def test_shard_map_of_an_earlier_run_stays_and_grows_by_what_is_new() -> None:
+    names = ("NIFTY", "BANKNIFTY", "FINNIFTY")
+    listed = registry(Kite(dump(*names)), underlyings=names)
+    earlier = {"NIFTY": 1, "BANKNIFTY": 1}
+    listed.resume(
+        np.empty(0, listed.current().instruments.dtype),
+        ShardMap(version=2026092277, shards=2, underlyings=earlier),
+    )
+    market = await listed.load()
+    assert market.shard_map.underlyings == {**earlier, "FINNIFTY": 0}
+    assert market.shard_map.version == 2026092278
+    shards = dict(zip(market.instruments["underlying"], market.instruments["shard"], strict=True))
+    assert shards == {b"NIFTY": 1, b"BANKNIFTY": 1, b"FINNIFTY": 0}
+
+
+async def test_shard_map_for_another_number_of_shards_is_made_anew() -> None:
+    listed = registry(Kite(dump()), shards=1)
+    listed.resume(
+        np.empty(0, listed.current().instruments.dtype),
+        ShardMap(version=1, shards=2, underlyings={"NIFTY": 1}),
+    )
+    assert (await listed.load()).shard_map.underlyings == {"NIFTY": 0}
+
+
+async def test_whole_expiries_ask_nobody_where_the_money_is() -> None:
+    kite = Kite(dump())
+    kite.price = None
+    market = await registry(kite, strikes_each_side=0).load()
+    assert len(market.tokens) == len(market.instruments)
