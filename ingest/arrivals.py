@@ -11,7 +11,7 @@ from shared.kite import notices
 from shared.kite.codec.route import Router
 from shared.runtime.logs import get_log
 from shared.runtime.throttle import Throttle
-from shared.wire.control import Gap
+from shared.wire.control import Gap, GapCause
 
 #: A frame shorter than its count is Kite's heartbeat.
 HEARTBEAT_BYTES_MAX = 1
@@ -41,6 +41,7 @@ class Arrivals:
         self._tokens: tuple[int, ...] = ()
         self._oddities = Throttle(1.0, clock=clock)
         self._drop_from_ns = self._dropped = 0
+        self._drop_cause: GapCause = "intake_full"
 
     def prepared(self, market: Market, version: int, *, buffers: int) -> Intake:
         """Return an intake that routes by these instruments; compiles, so not on the loop."""
@@ -69,9 +70,7 @@ class Arrivals:
         if offered.unknown or offered.damage:
             self._note_oddity(offered)
         if offered.dropped:
-            metrics.LEFT_OUT.labels("intake_full").inc(offered.dropped)
-            self._drop_from_ns = self._drop_from_ns or received_at_ns
-            self._dropped += offered.dropped
+            self._note_drop(offered.dropped, received_at_ns)
         elif self._dropped:
             self.tell_drops(received_at_ns)
         self._ticks.wake()
@@ -96,13 +95,21 @@ class Arrivals:
             account=self._account,
             socket=EVERY_SOCKET,
             instrument_tokens=sorted(self._tokens),
-            cause="stream_away" if self._ticks.was_away else "intake_full",
+            cause=self._drop_cause,
             packets_dropped=self._dropped,
         )
         metrics.GAPS.labels(gap.cause).inc()
         self._gaps.gap(gap)
         log.warning("intake.was_full", packets_dropped=self._dropped, cause=gap.cause)
         self._drop_from_ns = self._dropped = 0
+
+    def _note_drop(self, packets: int, at_ns: int) -> None:
+        metrics.LEFT_OUT.labels("intake_full").inc(packets)
+        if not self._dropped:
+            self._drop_from_ns, self._drop_cause = at_ns, "intake_full"
+        if self._ticks.trouble:
+            self._drop_cause = "stream_away"
+        self._dropped += packets
 
     def _note_oddity(self, offered: Offered) -> None:
         metrics.LEFT_OUT.labels("unknown_instrument").inc(offered.unknown)

@@ -39,8 +39,6 @@ class TickOutlet:
         self._writing_bytes = 0
         #: What takes the frames now.
         self.intake: Intake | None = None
-        #: Whether Redis was away since the intake was last empty.
-        self.was_away = False
 
     @property
     def trouble(self) -> str:
@@ -90,9 +88,6 @@ class TickOutlet:
             metrics.LEFT_OUT.labels("stopping").inc(lost)
             log.error("ticks.lost", packets=lost, reason=self.trouble)
         metrics.WRITE_SECONDS.observe(self._clock.monotonic_s() - started_s)
-        # A drop belongs to an outage also when it is told in the catching up after it.
-        self.was_away = self._trouble.happened or (self.was_away and intake.waiting)
-        self._trouble.happened = False
         self._writing_bytes = 0
         intake.give_back(loads)
 
@@ -149,16 +144,15 @@ class MessageOutlet:
 
 
 class Trouble:
-    """Why Redis takes nothing now, and whether it was so since somebody last asked."""
+    """Why Redis takes nothing now; logged once a second."""
 
     def __init__(self, clock: Clock) -> None:
         self.reason = ""
-        self.happened = False
         self._throttle = Throttle(1.0, clock=clock)
 
     def note(self, reason: str) -> None:
-        """Remember it, and log it once a second."""
-        self.reason, self.happened = reason, True
+        """Remember it."""
+        self.reason = reason
         if (suppressed := self._throttle.admit()) is not None:
             log.warning("stream.away", reason=reason, suppressed=suppressed)
 
