@@ -1,0 +1,77 @@
+"""Enrichment processes: one dies without a word, another goes on; one is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.integration.enrich.conftest import Market
+from tests.support.eventually import eventually
+from tests.support.kite_market import SHARE, packet
+from tests.support.workers import enrich_environment, worker
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+LEASE_S = 2.0
+
+
+class Feed:
+    """Writes a price every few milliseconds, each one higher."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self.stopping = asyncio.Event()
+        self.said = 0
+
+    async def run(self) -> None:
+        while not self.stopping.is_set():
+            self.said += 1
+            await self._market.say(packet(SHARE, float(self.said)))
+            await asyncio.sleep(0.005)
+
+
+async def test_killed_worker_is_followed_by_another_and_nothing_is_lost(
+    server, market, tmp_path
+) -> None:
+    # Late after a long time: every single tick must come out.
+    told = enrich_environment(server, lease_s=LEASE_S, late_after_s=600)
+    feed = Feed(market)
+    async with (
+        worker("enrich", {**told, "TICKFLOW_ENRICH__NAME": "first"}, tmp_path) as first,
+        worker("enrich", {**told, "TICKFLOW_ENRICH__NAME": "second"}, tmp_path) as second,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(feed.run(), name="feed")
+        await market.until_price(50.0)
+        before = int((await market.batches())[-1][0]["fence"])
+        killed_s = time.monotonic()
+        first.kill()
+
+        async def followed() -> bool:
+            return int((await market.batches())[-1][0]["fence"]) > before
+
+        await eventually(followed, within_s=LEASE_S + 10)
+        took_s = time.monotonic() - killed_s
+        feed.stopping.set()
+        await market.until_price(float(feed.said), within_s=10)
+        await market.until_done()
+        assert took_s < LEASE_S + 2.0
+        assert set(await market.prices()) == {float(n) for n in range(1, feed.said + 1)}
+        fences = [int(head["fence"]) for head, _ in await market.batches()]
+        assert fences == sorted(fences)
+        assert len(set(fences)) == 2
+        assert await second.drain() == 0
+
+
+async def test_drained_worker_leaves_nothing_pending_and_ends_cleanly(
+    server, market, tmp_path
+) -> None:
+    feed = Feed(market)
+    async with worker("enrich", enrich_environment(server), tmp_path) as one:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(feed.run(), name="feed")
+            await market.until_price(20.0)
+            assert await one.drain() == 0
+            feed.stopping.set()
+        assert await market.pending() == 0
