@@ -17,6 +17,7 @@ from shared.errors import (
 )
 from shared.kite.orders import KiteOrders, changed_order, new_order
 from shared.kite.session import KiteSessions
+from shared.kite.translate import refusal_code
 from shared.wire.orders import Cancel, Command, Modify, Place
 
 
@@ -105,6 +106,7 @@ class Refused(msgspec.Struct, frozen=True):
 
     message: str
     error_type: str = ""
+    code: str = "broker_rejected"
     is_session: bool = False
 
 
@@ -140,9 +142,9 @@ def classify(error: KiteError) -> Outcome:
     """Return the outcome an error of a write stands for."""
     match error:
         case KiteSessionExpired():
-            return Refused(str(error), error.error_type, is_session=True)
+            return Refused(str(error), error.error_type, _code(error), is_session=True)
         case KiteRejected():
-            return Refused(str(error), error.error_type)
+            return Refused(str(error), error.error_type, _code(error))
         case KiteThrottled():
             return NotExecuted(str(error), error.retry_after_s)
         case KiteUnavailable():
@@ -151,6 +153,10 @@ def classify(error: KiteError) -> Outcome:
             return Lost(str(error))
         case _:
             return Lost(f"{type(error).__name__}: {error}")
+
+
+def _code(error: KiteRejected) -> str:
+    return f"broker_{refusal_code(error) or 'rejected'}"
 
 
 async def _call(broker: Broker, request: Request) -> str:

@@ -18,7 +18,7 @@ from executor.moves import move
 from executor.record import RESTARTED
 from executor.reducer import BrokerOrder, parse_row
 from executor.settings import BehaviourSettings
-from executor.sightings import sight
+from executor.sightings import settle_modify, sight
 from shared.errors import KiteError, KiteSessionExpired, MessageError
 from shared.runtime.supervise import pause
 from shared.store.change import Change
@@ -140,6 +140,10 @@ class Reconciler:
             if _is_to_reissue(row, order, began_us):
                 again.append(await move(change, row, Step.REISSUE))
                 continue
+            if row.kind == "modify" and order is not None:
+                row = await settle_modify(change, row, order)  # noqa: PLW2901  # as it is now
+                if row.state is not State.UNKNOWN:
+                    continue
             reason = self._given_up(row, order, began_us)
             if reason is not None:
                 self._desk.patience.log.warning(

@@ -93,8 +93,8 @@ async def _write(
         case Taken(order_id):
             linked = row if row.order_id else replace(row, order_id=order_id)
             return await move(change, linked, Step.ACCEPT)
-        case Refused(message, error_type):
-            reason = Reason(code="broker_rejected", sentence=message, measured=error_type)
+        case Refused(message, error_type, code):
+            reason = Reason(code=code, sentence=message, measured=error_type)
             return await move(change, row, Step.REJECT, reason=reason)
         case Lost(message):
             reason = Reason(code="outcome_unknown", sentence=message)

@@ -108,16 +108,22 @@ async def _settle_others(change: Change, order: BrokerOrder, placement: CommandR
             reason = None if order.step is Step.SEEN_CANCELLED else _ended(order)
             await move(change, row, order.step, order=order, reason=reason)
         elif row.kind == "modify" and row.state is State.UNKNOWN:
-            await _settle_modify(change, row, order)
+            await settle_modify(change, row, order)
 
 
-async def _settle_modify(change: Change, row: CommandRow, order: BrokerOrder) -> None:
+async def settle_modify(change: Change, row: CommandRow, order: BrokerOrder) -> CommandRow:
+    """Bring a modify of unknown outcome to its end where its order shows what became of it.
+
+    Raises:
+        StoreError: PostgreSQL is away.
+    """
     command = parse_command(row)
     assert isinstance(command, Modify)
     if is_in_effect(command, order):
-        await move(change, row, Step.ACCEPT, order=order)
-    elif order.is_terminal:
-        await move(change, row, Step.REJECT, order=order, reason=_ended(order))
+        return await move(change, row, Step.ACCEPT, order=order)
+    if order.is_terminal:
+        return await move(change, row, Step.REJECT, order=order, reason=_ended(order))
+    return row
 
 
 def is_in_effect(modify: Modify, order: BrokerOrder) -> bool:

@@ -13,7 +13,13 @@ from shared.secret import Secret
 class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One database, a small pool of connections, limits on every wait."""
 
-    url: Annotated[Secret, Meta(description="postgresql:// URL; host may be a socket's directory")]
+    url: Annotated[
+        Secret,
+        Meta(
+            description="postgresql:// URL of the server itself, no transaction pooler: an "
+            "account's seat is a session's lock; host may be a socket's directory"
+        ),
+    ]
     connections_min: Annotated[
         int, Meta(ge=1, le=50, description="connections opened at start, kept open")
     ] = 2

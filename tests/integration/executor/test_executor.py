@@ -105,7 +105,7 @@ async def test_broker_refusal_is_rejected_with_its_words(room):
         command_id = await room.send(**limit_order(tradingsymbol="NOSUCHTHING"))
         events = await room.until_state(command_id, "REJECTED", "UNKNOWN", "MANUAL")
         assert events[-1].state is State.REJECTED, events[-1].reason
-        assert events[-1].reason.code == "broker_rejected"
+        assert events[-1].reason.code == "broker_bad_input"
 
 
 @pytest.mark.parametrize("kind", ["accept_then_drop", "accept_then_500", "refuse_timed_out_400"])
@@ -221,6 +221,27 @@ async def test_modify_changes_the_order_and_counts(room):
         assert events[-1].reason.code == "modifications_spent"
 
 
+async def test_modify_of_unknown_outcome_is_accepted_once_it_is_seen_in_effect(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        await room.fault(kind="accept_then_drop", method="PUT", path="/orders")
+        modify = await room.send(kind="modify", target_command_id=placed, price="1460")
+        await room.until(modify, "received", "sending", "unknown", "accepted")
+
+
+async def test_modify_that_never_arrived_is_left_to_a_person_and_not_sent_again(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        await room.fault(kind="drop_request", method="PUT", path="/orders")
+        modify = await room.send(kind="modify", target_command_id=placed, price="1460")
+        events = await room.until(modify, "received", "sending", "unknown", "manual")
+        assert events[-1].reason.code == "not_in_effect"
+        (row,) = await room.book(tag_of(room.account, placed))
+        assert row["price"] == LAST_PRICE - 50
+
+
 async def test_modify_based_on_an_older_view_is_refused(room):
     async with room.executor():
         placed = await room.send(**limit_order())
@@ -236,13 +257,16 @@ async def test_undecodable_entries_are_kept_and_told_while_the_others_go_on(room
     async with room.executor():
         await room.send_raw(b"{not json")
         await room.send_raw(b'{"command_id": "readable-1", "kind": "place", "quantity": -5}')
+        for price in ("sNaN", "1e999999999"):
+            await room.send(**limit_order(command_id="readable-2", price=price))
         good = await room.send(**limit_order())
         await room.until_state(good, "OPEN")
-        (event,) = await room.events("readable-1")
-        assert (event.state, event.reason.code) == (State.REFUSED, "malformed")
+        for command_id in ("readable-1", "readable-2"):
+            event = (await room.events(command_id))[-1]
+            assert (event.state, event.reason.code) == (State.REFUSED, "malformed")
         letters = await room.redis.xrange(dead(COMMANDS.name(room.account)))
         assert letters[0][1][b"field.json"] == b"{not json"
-        assert len(letters) == 2
+        assert len(letters) == 4
         assert await room.entries_left() == 0
 
 

@@ -41,7 +41,11 @@ class Desk:
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (KiteRejected("no", error_type="MarginException"), Refused("no", "MarginException")),
+        (KiteRejected("no", error_type="New"), Refused("no", "New", "broker_rejected")),
+        (
+            KiteRejected("no", error_type="MarginException", status=400),
+            Refused("no", "MarginException", "broker_margin"),
+        ),
         (KiteSessionExpired("dead", error_type="T"), Refused("dead", "T", is_session=True)),
         (KiteThrottled("slow", retry_after_s=2), NotExecuted("slow", 2)),
         (KiteUnavailable("away"), NotExecuted("away")),

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from executor.pace import ORDER_REQUESTS, Pace, windows
+from executor.settings import BehaviourSettings
+from shared.clock import ManualClock
+from shared.streams.limiter import Granted, WaitUntil
+from tests.unit.executor.builders import NOW_US, a_cancel, a_row
+
+
+class Limiter:
+    """Budgets that answer as told."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+        self.held = []
+
+    async def take(self, account, endpoint_class, *, reserve):
+        self.asked.append((account, endpoint_class, reserve))
+        return self.answers.pop(0)
+
+    async def pause(self, account, endpoint_class, seconds):
+        self.held.append((account, endpoint_class, seconds))
+
+
+def paced(limiter):
+    clock, stopping = ManualClock(NOW_US * 1000), asyncio.Event()
+    return Pace(limiter, "AB1234", clock, stopping), stopping
+
+
+async def test_pace_waits_until_the_budget_has_room():
+    limiter = Limiter(WaitUntil(0.001), Granted((1,)))
+    pace, _ = paced(limiter)
+    assert await pace.turn(a_row())
+    assert len(limiter.asked) == 2
+
+
+@pytest.mark.parametrize(("row", "reserve"), [(a_row(), False), (a_row(a_cancel()), True)])
+async def test_pace_lets_cancels_alone_into_the_reserve(row, reserve):
+    limiter = Limiter(Granted((1,)))
+    pace, _ = paced(limiter)
+    await pace.turn(row)
+    assert limiter.asked == [("AB1234", ORDER_REQUESTS, reserve)]
+
+
+async def test_pace_gives_an_expired_command_its_turn_since_it_will_not_be_sent():
+    pace, _ = paced(Limiter(WaitUntil(1000)))
+    assert await pace.turn(a_row(valid_until_us=NOW_US))
+
+
+async def test_pace_gives_no_turn_when_stopping():
+    pace, stopping = paced(Limiter(WaitUntil(1000)))
+    turn = asyncio.create_task(pace.turn(a_row()))
+    await asyncio.sleep(0)
+    stopping.set()
+    assert not await turn
+
+
+async def test_pace_holds_the_whole_account():
+    limiter = Limiter()
+    pace, _ = paced(limiter)
+    await pace.hold(2.5)
+    assert limiter.held == [("AB1234", ORDER_REQUESTS, 2.5)]
+
+
+def test_windows_keep_a_reserve_in_each():
+    second, minute = windows(BehaviourSettings())[ORDER_REQUESTS]
+    assert (second.period_s, second.limit, second.reserved) == (1, 9, 2)
+    assert (minute.period_s, minute.limit, minute.reserved) == (60, 390, 40)
