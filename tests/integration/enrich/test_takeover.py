@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from tests.integration.enrich.conftest import Market
 from tests.support.eventually import eventually
 from tests.support.kite_market import SHARE, packet
 from tests.support.workers import enrich_environment, worker
@@ -19,7 +18,7 @@ LEASE_S = 2.0
 class Feed:
     """Writes a price every few milliseconds, each one higher."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market) -> None:
         self._market = market
         self.stopping = asyncio.Event()
         self.said = 0
