@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 PY := .venv/bin/python
 BIN := .venv/bin
 
-.PHONY: help venv run test check bench lock golden docs clean
+.PHONY: help venv run test check check-types check-tests bench lock golden docs clean
 
 help: ## these words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,7 +24,13 @@ test: venv ## every test
 	@$(PY) -m pytest tests $(ARGS)
 
 check: venv ## format, lint, types, import contracts, unit and architecture tests
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-tests
+
+check-types:
+	@$(BIN)/mypy
+
+check-tests:
 	@$(PY) -m pytest tests/unit tests/architecture -q $(ARGS)
 
 bench: venv ## what docs/performance.md reports, measured here
