@@ -103,10 +103,9 @@ async def test_cancellation_that_the_library_swallows_is_raised_all_the_same() -
     waiting = asyncio.Event()
 
     async def swallow() -> None:
-        with translate("a call"):
-            with suppress(asyncio.CancelledError):
-                waiting.set()
-                await asyncio.sleep(10)
+        with translate("a call"), suppress(asyncio.CancelledError):
+            waiting.set()
+            await asyncio.sleep(10)
 
     task = asyncio.create_task(swallow(), name="swallow")
     await waiting.wait()
