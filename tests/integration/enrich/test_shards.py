@@ -1,0 +1,120 @@
+"""Shards are owned by one worker at a time, taken and given up as told."""
+
+from __future__ import annotations
+
+import pytest
+
+from enrich.settings import EnrichOptions
+from enrich.shards import Shards
+from shared.clock import ManualClock
+from shared.errors import LeaseLost, StreamError
+
+pytestmark = pytest.mark.integration
+
+
+class Owner:
+    """A worker's shards with what it was told of them."""
+
+    def __init__(self, redis, name: str, clock: ManualClock, **options: float) -> None:
+        chosen = EnrichOptions(lease_s=3.0, **options)
+        self.shards = Shards(redis, owner=name, options=chosen, clock=clock)
+        self.told: list[tuple[str, int]] = []
+        self.failing = False
+
+    async def maintain(self, shards: int = 2) -> None:
+        await self.shards.maintain(shards, taken=self._taken, lost=self.lost)
+
+    def lost(self, shard: int) -> None:
+        self.told.append(("lost", shard))
+
+    async def _taken(self, shard: int) -> None:
+        if self.failing:
+            raise StreamError("away while taking over")
+        self.told.append(("taken", shard))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+async def test_free_shards_are_taken_under_a_fence(market, clock) -> None:
+    one = Owner(market.redis, "one", clock)
+    await one.maintain()
+    assert one.shards.held == (0, 1)
+    assert one.told == [("taken", 0), ("taken", 1)]
+    assert one.shards.fence(0) > 0
+
+
+async def test_owned_shard_is_nobody_elses_until_it_is_released(market, clock) -> None:
+    one, two = Owner(market.redis, "one", clock), Owner(market.redis, "two", clock)
+    await one.maintain()
+    await two.maintain()
+    assert two.shards.held == ()
+    before = one.shards.fence(0)
+    await one.shards.release()
+    clock.advance(1.0)
+    await two.maintain()
+    assert two.shards.held == (0, 1)
+    assert two.shards.fence(0) > before
+    with pytest.raises(LeaseLost, match="shard 0"):
+        one.shards.fence(0)
+
+
+async def test_worker_takes_no_more_than_it_may(market, clock) -> None:
+    one = Owner(market.redis, "one", clock, shards_max=1)
+    two = Owner(market.redis, "two", clock)
+    await one.maintain(3)
+    await two.maintain(3)
+    assert (one.shards.held, two.shards.held) == ((0,), (1, 2))
+
+
+async def test_shard_whose_take_over_failed_is_tried_again(market, clock) -> None:
+    one = Owner(market.redis, "one", clock)
+    one.failing = True
+    with pytest.raises(StreamError):
+        await one.maintain()
+    assert (one.shards.held, one.told) == ((), [("lost", 0)])
+    one.failing = False
+    await one.maintain()
+    assert one.shards.held == (0, 1)
+
+
+async def test_shards_beyond_a_smaller_map_are_given_up(market, clock) -> None:
+    one, two = Owner(market.redis, "one", clock), Owner(market.redis, "two", clock)
+    await one.maintain(3)
+    clock.advance(1.0)
+    await one.maintain(2)
+    assert one.shards.held == (0, 1)
+    await two.maintain(3)
+    assert two.shards.held == (2,)
+
+
+async def test_stolen_lease_is_noticed_at_the_next_renewal(market, clock) -> None:
+    one = Owner(market.redis, "one", clock)
+    await one.maintain()
+    await market.redis.hset("lease.enrich.1", mapping={"owner": "two", "until_ms": 2**50})
+    await one.maintain()
+    assert one.shards.held == (0, 1), "nothing is asked before it is due"
+    clock.advance(1.0)
+    await one.maintain()
+    assert one.shards.held == (0,)
+    assert one.told[-1] == ("lost", 1)
+
+
+async def test_lease_that_was_not_renewed_is_not_trusted(market, clock) -> None:
+    one = Owner(market.redis, "one", clock)
+    await one.maintain()
+    clock.advance(2.8)
+    with pytest.raises(LeaseLost, match="the lease of one is over"):
+        one.shards.fence(0)
+
+
+async def test_forgotten_shards_are_had_again_under_a_higher_fence(market, clock) -> None:
+    one = Owner(market.redis, "one", clock)
+    await one.maintain()
+    before = one.shards.fence(1)
+    one.shards.forget_all(one.lost, reason="test")
+    assert one.shards.held == ()
+    await one.maintain()
+    assert one.shards.fence(1) > before
