@@ -29,6 +29,8 @@ class Handler:
         self._recorder = Recorder(desk)
         #: Commands whose SENDING may have been committed although nothing was sent.
         self._in_doubt: set[str] = set()
+        #: Placements that had their turn in vain: they take another only when they may go.
+        self._held: set[str] = set()
 
     async def handle(self, row: CommandRow) -> Verdict:
         """Judge the command, wait for its turn, commit SENDING, send it, commit what came of it.
@@ -38,14 +40,17 @@ class Handler:
             StreamError: Redis is away; nothing was sent.
             LeaseLost: another executor holds the account; nothing was sent.
         """
-        if row.kind != "place" and (verdict := await self.consider(row)) is not None:
+        is_doubtful = row.kind != "place" or row.command_id in self._held
+        if is_doubtful and (verdict := await self.consider(row)) is not None:
             return verdict
         if not await self._desk.pace.turn(row):
             return Verdict.BACK
         self._desk.crash_point(CrashPoint.BEFORE_SENDING)
         request = await self._begin(row)
         if isinstance(request, Verdict):
+            self._hold(row, request)
             return request
+        self._held.discard(row.command_id)
         self._desk.crash_point(CrashPoint.BEFORE_WIRE)
         outcome = await self._send(row, request)
         self._desk.crash_point(CrashPoint.AFTER_WIRE)
@@ -64,7 +69,17 @@ class Handler:
             if facts is None:
                 return Verdict.DONE
             decision = decide(facts)
-            return None if isinstance(decision, Send) else await _end(change, facts, decision)
+            if isinstance(decision, Send):
+                return None
+            verdict = await _end(change, facts, decision)
+        self._hold(row, verdict)
+        return verdict
+
+    def _hold(self, row: CommandRow, verdict: Verdict) -> None:
+        if verdict is Verdict.PARK:
+            self._held.add(row.command_id)
+        else:
+            self._held.discard(row.command_id)
 
     async def _begin(self, row: CommandRow) -> Request | Verdict:
         """Commit SENDING with the tag, or what keeps the command from it."""

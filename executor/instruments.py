@@ -1,4 +1,4 @@
-"""Lots and ticks of the published instruments."""
+"""The lot, the tick of each published instrument."""
 
 from __future__ import annotations
 

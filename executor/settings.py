@@ -48,7 +48,7 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         float, Meta(ge=0.01, le=60, description="wait after a send that was not executed")
     ] = 1.0
     target_wait_s: Annotated[
-        float, Meta(ge=1, le=3600, description="how long a cancel waits for an unread placement")
+        float, Meta(gt=0, le=3600, description="how long a cancel waits for an unread placement")
     ] = 60.0
     events_published_max: Annotated[
         int, Meta(ge=1, le=1000, description="events in one write to the stream")

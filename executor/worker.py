@@ -22,6 +22,8 @@ from shared.runtime.supervise import pause, supervise
 
 #: How often the published instruments are asked for a newer version.
 _INSTRUMENTS_S: Final = 30.0
+#: How often a worker without the seat looks whether it has it.
+_SEAT_S: Final = 0.02
 #: How often a full backlog is looked at again.
 _FULL_S: Final = 0.1
 
@@ -71,7 +73,7 @@ class ExecutorWorker:
         """Do what must be done before anything is read; False where stopping comes first."""
         parts, patience = self._parts, self._parts.desk.patience
         while not parts.seating.taken.is_set():
-            if await pause(stopping, _FULL_S):
+            if await pause(stopping, _SEAT_S):
                 return False
         steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
             ("doubt", parts.reconciler.doubt_what_was_sending),

@@ -38,9 +38,9 @@ FAST = BehaviourSettings(
     read_block_ms=50,
     retry_s_min=0.05,
     retry_s_max=0.2,
-    seat_check_s=0.1,
+    seat_check_s=0.05,
     attempt_gap_s=0.05,
-    target_wait_s=1.0,
+    target_wait_s=0.4,
 )
 
 
@@ -146,7 +146,7 @@ class Room:
 
 @pytest.fixture(scope="session")
 def sandbox_running():
-    with sandbox_process(7, ["--step-ms", "50"]) as info:
+    with sandbox_process(7, ["--step-ms", "200"]) as info:
         yield info
 
 
