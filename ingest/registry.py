@@ -104,6 +104,15 @@ class Registry:
                 self._centres[name] = self._centre(name, price)
         return self._centres != before
 
+    @property
+    def lacks_money(self) -> bool:
+        """Say whether a window has no centre yet, so that whole expiries stand in for it."""
+        return bool(self._options.strikes_each_side) and any(
+            name not in self._centres
+            for name in self._options.underlyings
+            if _quote_name(self._instruments, name)
+        )
+
     def current(self) -> Market:
         """Return the last good dump with what is wanted of it now."""
         return self._market()

@@ -125,13 +125,21 @@ class IngestWorker:
                 registry.resume(*await self._parts.publication.before())
             await self._adopt(await registry.load())
             self._load_due_s = now_s + options.instruments_every_s
-            self._recentre_due_s = now_s + options.recentre_every_s
+            self._plan_recentre(now_s)
         elif now_s >= self._recentre_due_s:
-            self._recentre_due_s = now_s + options.recentre_every_s
-            if await registry.recentre():
+            moved = await registry.recentre()
+            self._plan_recentre(now_s)
+            if moved:
                 await self._adopt(registry.current())
         else:
             await self._parts.publication.restore()
+
+    def _plan_recentre(self, now_s: float) -> None:
+        # Without the money whole expiries are subscribed to: that is put right soon.
+        soon = self._parts.registry.lacks_money
+        self._recentre_due_s = now_s + (
+            LOOK_EVERY_S if soon else self._settings.ingest.recentre_every_s
+        )
 
     async def _adopt(self, market: Market) -> None:
         """Publish what others need to know before a packet of it arrives; then route by it."""

@@ -157,3 +157,15 @@ async def test_whole_expiries_ask_nobody_where_the_money_is() -> None:
     kite.price = None
     market = await registry(kite, strikes_each_side=0).load()
     assert len(market.tokens) == len(market.instruments)
+
+
+async def test_window_without_its_money_stands_for_whole_expiries_until_it_is_known() -> None:
+    kite = Kite(dump())
+    kite.price = None
+    listed = registry(kite)
+    assert len((await listed.load()).tokens) == 1 + 2 * len(STRIKES)
+    assert listed.lacks_money
+    kite.price = 24_000.0
+    assert await listed.recentre()
+    assert not listed.lacks_money
+    assert strikes_of(listed.current()) == [23_900.0, 23_950.0, 24_000.0, 24_050.0]
