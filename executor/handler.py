@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from msgspec.structs import replace
 
 from executor.broker import Outcome, Request, send
@@ -64,7 +67,7 @@ class Handler:
         Raises:
             StoreError: PostgreSQL is away.
         """
-        async with self._desk.journal.change(at_us=self._now_us()) as change:
+        async with self._change(row) as change:
             facts = await self._facts(change, row)
             if facts is None:
                 return Verdict.DONE
@@ -85,7 +88,7 @@ class Handler:
         """Commit SENDING with the tag, or what keeps the command from it."""
         await self._desk.knowledge.count_day(self._now_us())
         try:
-            async with self._desk.journal.change(at_us=self._now_us()) as change:
+            async with self._change(row) as change:
                 facts = await self._facts(change, row)
                 if facts is None:
                     return Verdict.DONE
@@ -104,12 +107,18 @@ class Handler:
             tag=sending.tag or "",
         )
 
+    @asynccontextmanager
+    async def _change(self, row: CommandRow) -> AsyncIterator[Change]:
+        """Enter a change; once it is committed there is no doubt about the command any more."""
+        async with self._desk.journal.change(at_us=self._now_us()) as change:
+            yield change
+        self._in_doubt.discard(row.command_id)
+
     async def _facts(self, change: Change, row: CommandRow) -> Facts | None:
         """Return what is known of the command, None where it has left this desk already."""
         current = (await change.commands([row.command_id]))[row.command_id]
         if row.command_id in self._in_doubt and current.state is State.SENDING:
             current = await move(change, current, Step.NOT_SENT)
-        self._in_doubt.discard(row.command_id)
         if current.state not in UNSENT:
             return None
         return await self._desk.knowledge.gather(change, current)

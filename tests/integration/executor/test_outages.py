@@ -96,3 +96,24 @@ async def test_redis_away_sends_nothing_and_recovers(room):
             await running.__aexit__(None, None, None)
             await ops.aclose()
     assert len(await room.book(tag_of(room.account, during))) == 1
+
+
+async def test_postgres_lost_as_sending_is_committed_sends_once_when_it_is_back(
+    room, postgres, postgres_url
+):
+    database = postgres_url.reveal().split("@/")[1].split("?")[0]
+    cut = []
+
+    def cut_once(point):
+        if point is CrashPoint.BEFORE_SENDING and not cut:
+            cut.append(point)
+            postgres.administer(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+            )
+
+    async with room.executor(crash_point=cut_once):
+        await room.ready()
+        command_id = await room.send(**limit_order())
+        await room.until_state(command_id, "OPEN")
+    assert cut
+    assert len(await room.book(tag_of(room.account, command_id))) == 1

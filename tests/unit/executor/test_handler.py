@@ -1,0 +1,170 @@
+"""The handler over a journal in memory, for failures no real server gives on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+from msgspec.structs import replace
+
+from executor.crash import never
+from executor.desk import Desk, Verdict
+from executor.gate import Bar, Gate
+from executor.handler import Handler
+from executor.steady import Patience
+from shared.clock import ManualClock
+from shared.errors import KiteUnavailable, StoreError
+from shared.resilience.retry import RetryPolicy
+from shared.runtime.logs import get_log
+from shared.wire.orders import State
+from tests.unit.executor.builders import NOW_US, a_place, a_row, facts_of
+
+
+class Journal:
+    """One command's row; a commit can be lost on its way out, or only its confirmation."""
+
+    def __init__(self, row):
+        self.row = row
+        self.events = []
+        self.failures = []
+
+    @asynccontextmanager
+    async def change(self, *, at_us):
+        change = SimpleNamespace(at_us=at_us, row=self.row, told=[])
+
+        async def commands(_ids):
+            return {change.row.command_id: change.row}
+
+        async def save(after, *, was):
+            assert change.row.state is was
+            change.row = after
+
+        async def nothing(*_arguments):
+            return {}
+
+        change.commands, change.save, change.orders = commands, save, nothing
+        change.commands_by_tag = change.placements_of = nothing
+        change.emit = change.told.append
+        yield change
+        failure = self.failures.pop(0) if self.failures else ""
+        if failure != "lost":
+            self.row = change.row
+            self.events += [event.event for event in change.told]
+        if failure:
+            raise StoreError(failure)
+
+
+class Broker:
+    def __init__(self):
+        self.placed = []
+        self.errors = []
+
+    async def place(self, _place, tag):
+        self.placed.append(tag)
+        if self.errors:
+            raise self.errors.pop(0)
+        return "42"
+
+
+class Knowledge:
+    async def count_day(self, now_us):
+        pass
+
+    def note_sent(self, row):
+        pass
+
+    async def gather(self, _change, row):
+        return facts_of(a_place(), row=row)
+
+
+class Pace:
+    async def turn(self, _row):
+        return True
+
+
+@pytest.fixture
+def desk():
+    gate = Gate()
+    gate.open(*Bar)
+    stopping = asyncio.Event()
+    stopping.set()  # waits between attempts end at once
+    return Desk(
+        account="AB1234",
+        journal=Journal(a_row()),
+        broker=Broker(),
+        knowledge=Knowledge(),
+        pace=Pace(),
+        patience=Patience(gate, RetryPolicy(base_s=0.001), random.Random(1), get_log()),
+        clock=ManualClock(NOW_US * 1000),
+        attempts_max=2,
+        attempt_gap_s=0.01,
+        crash_point=never,
+        stopping=stopping,
+    )
+
+
+async def test_handler_commits_sending_before_the_wire_and_the_outcome_after_it(desk):
+    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert desk.journal.events == ["sending", "accepted"]
+    assert (desk.journal.row.state, desk.journal.row.order_id) == (State.ACCEPTED, "42")
+    assert desk.broker.placed == [desk.journal.row.tag]
+
+
+@pytest.mark.parametrize("failure", ["lost", "confirmation lost"])
+async def test_handler_sends_nothing_while_it_cannot_know_that_sending_is_committed(desk, failure):
+    desk.journal.failures = [failure]
+    handler = Handler(desk)
+    with pytest.raises(StoreError):
+        await handler.handle(desk.journal.row)
+    assert desk.broker.placed == []
+    assert await handler.handle(desk.journal.row) is Verdict.DONE
+    assert len(desk.broker.placed) == 1
+    assert desk.journal.row.state is State.ACCEPTED
+
+
+async def test_handler_keeps_its_doubt_until_a_change_is_committed(desk):
+    desk.journal.failures = ["confirmation lost", "lost"]
+    handler = Handler(desk)
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            await handler.handle(desk.journal.row)
+    assert await handler.handle(desk.journal.row) is Verdict.DONE
+    assert len(desk.broker.placed) == 1
+
+
+async def test_handler_records_an_answer_whose_commit_was_lost(desk):
+    desk.journal.failures = ["", "lost", "confirmation lost"]
+    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert desk.journal.row.state is State.ACCEPTED
+    assert len(desk.broker.placed) == 1
+
+
+async def test_handler_leaves_alone_what_another_process_was_sending(desk):
+    desk.journal.row = replace(desk.journal.row, state=State.SENDING)
+    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert desk.broker.placed == []
+    assert desk.journal.row.state is State.SENDING
+
+
+async def test_handler_sends_again_what_was_not_executed_then_gives_up(desk):
+    desk.broker.errors = [KiteUnavailable("away"), KiteUnavailable("away")]
+    handler = Handler(desk)
+    assert await handler.handle(desk.journal.row) is Verdict.BACK
+    assert desk.patience.gate.is_closed(Bar.BROKER)
+    assert desk.journal.row.state is State.ADMITTED
+    assert await handler.handle(desk.journal.row) is Verdict.DONE
+    assert (desk.journal.row.state, desk.journal.row.reason.code) == (
+        State.REFUSED,
+        "attempts_spent",
+    )
+    assert len(desk.broker.placed) == 2
+
+
+async def test_handler_sends_nothing_that_expired_while_it_waited_for_its_turn(desk):
+    desk.journal.row = replace(desk.journal.row, valid_until_us=NOW_US)
+    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert desk.journal.row.state is State.EXPIRED
+    assert desk.broker.placed == []
