@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 PAISE_PER_RUPEE = 100
 #: Ten million rupees a unit; above it a price is a typing mistake.
@@ -17,7 +17,7 @@ def paise(price: Decimal | str) -> int:
     """
     try:
         exact = Decimal(price) * PAISE_PER_RUPEE
-    except InvalidOperation as error:
+    except ArithmeticError as error:  # not a number, or an exponent beyond all reason
         raise ValueError(f"{price!r} is not a decimal number") from error
     if not exact.is_finite():
         raise ValueError(f"{price} is not a finite number")

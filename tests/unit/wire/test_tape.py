@@ -118,7 +118,7 @@ def test_bytes_of_any_kind_are_read_or_refused_and_nothing_else(noise: bytes, he
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda body: b"", "no tape: the file does not begin as one"),
+        (lambda body: body[:0], "no tape: the file does not begin as one"),
         (lambda body: body[:20], "tape header is cut off: 20 of 48 bytes"),
         (lambda body: body[:8] + b"\1" + body[9:], "tape header is damaged: its checksum differs"),
         (lambda body: body.replace(b"\r\n", b"\n", 1), "no tape: the file does not begin as one"),
