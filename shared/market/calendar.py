@@ -80,7 +80,10 @@ class Presumption:
 
 
 class Calendar:
-    """Answers from the packaged rows and an operator's own; remembers the days it was asked for."""
+    """Answers from the packaged rows and an operator's own.
+
+    It remembers the days it was asked for; only known days, so their number is bounded by the rows.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -120,6 +123,16 @@ class Calendar:
             CalendarUnknown: see `day`.
         """
         return self.day(segment, on).is_trading
+
+    def known_until(self, segment: str, on: date) -> date | None:
+        """Return the last day of the unbroken run of covered days that holds `on`, if one does.
+
+        A worker that warns weeks before gives its operator time to write the next year's rows.
+        """
+        until = None
+        while (covered := self._table.coverage(segment, on)) is not None:
+            until, on = covered.last, covered.last + timedelta(days=1)
+        return until
 
     def session_at(self, segment: str, at_ns: int) -> Session | None:
         """Return the session that holds a moment, None between sessions.

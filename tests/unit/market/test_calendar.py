@@ -137,6 +137,13 @@ def test_next_open_past_the_last_known_day_is_unknown() -> None:
         CALENDAR.next_open("NFO", ns("2026-12-31 10:00"))
 
 
+def test_known_until_is_the_end_of_the_unbroken_run() -> None:
+    assert CALENDAR.known_until("NFO", date(2024, 6, 3)) == date(2026, 12, 31)
+    assert CALENDAR.known_until("CDS", date(2026, 8, 21)) == date(2026, 12, 31)
+    assert CALENDAR.known_until("CDS", date(2025, 8, 21)) is None
+    assert CALENDAR.known_until("NSEIX", date(2026, 8, 21)) is None
+
+
 @pytest.mark.parametrize(
     ("segment", "at", "phase"),
     [
