@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -37,6 +38,7 @@ from shared.store.journal import Journal
 from shared.store.migrate import migrate
 from shared.store.pool import Pool, open_pool
 from shared.streams.client import connect, ping
+from shared.streams.hygiene import trim_taken
 from shared.streams.limiter import RateLimiter
 from shared.streams.published import get_instruments, get_instruments_version
 from shared.streams.reader import GroupReader
@@ -59,6 +61,7 @@ class Outside:
     updates: GroupReader
     writer: StreamWriter
     instruments: Instruments
+    trim: Callable[[], Awaitable[int]]
 
 
 async def build(
@@ -106,6 +109,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
         commands=read(orders, [COMMANDS.name(account.id)]),
         updates=read(orders, [UPDATES.name(account.id)]),
         writer=StreamWriter(orders, resources.clock),
+        trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
         instruments=Instruments(
             version=partial(get_instruments_version, ticks),
             read=partial(get_instruments, ticks),
@@ -159,6 +163,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             desk=desk, writer=outside.writer, events_max=behaviour.events_published_max
         ),
         instruments=outside.instruments,
+        trim=outside.trim,
         work=work,
         backlog_max=behaviour.backlog_max,
     )

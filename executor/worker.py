@@ -24,6 +24,8 @@ from shared.runtime.supervise import pause, supervise
 _INSTRUMENTS_S: Final = 30.0
 #: How often a worker without the seat looks whether it has it.
 _SEAT_S: Final = 0.02
+#: How often commands that the journal has taken leave their stream.
+_TRIM_S: Final = 60.0
 #: How often a full backlog is looked at again.
 _FULL_S: Final = 0.1
 
@@ -41,6 +43,7 @@ class Parts:
     reconciler: Reconciler
     publisher: Publisher
     instruments: Instruments
+    trim: Callable[[], Awaitable[int]]
     work: asyncio.Event
     backlog_max: int
 
@@ -98,6 +101,7 @@ class ExecutorWorker:
                 parts.publisher.step, name="events", stopping=stopping, opens=Bar.STORE
             ),
             "instruments": self._refresh(stopping),
+            "trim": patience.repeat(self._trim, name="trim", stopping=stopping),
             "book": parts.reconciler.run(stopping),
             "dispatch": parts.dispatcher.run(stopping),
         }
@@ -126,6 +130,11 @@ class ExecutorWorker:
             # Ticks' Redis: without it orders are judged by fewer rules, not held back.
             await self._parts.instruments.try_refresh()
             await pause(stopping, _INSTRUMENTS_S)
+
+    async def _trim(self) -> None:
+        """Throw away commands that the journal has taken; never one it has not."""
+        await self._parts.trim()
+        await pause(self._parts.desk.stopping, _TRIM_S)
 
     async def _relay(self, stopping: asyncio.Event) -> None:
         """Pass the stop on; wake whoever waits for something else."""

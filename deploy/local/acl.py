@@ -104,8 +104,9 @@ GRANTS: Mapping[tuple[Role, Kind], Grant] = {
     ),
     ("enrich", "orders"): Grant(reads=("replies.v1.*",), writes=("queries.v1.*", *_COORDINATION)),
     ("executor", "orders"): Grant(
-        reads=("orders.commands.v1.*", "orders.postbacks.v1.*", "queries.v1.*"),
+        reads=("orders.postbacks.v1.*", "queries.v1.*"),
         writes=(
+            "orders.commands.v1.*",  # trimmed below what the journal has taken
             "orders.*.dead",
             "queries.*.dead",
             "orders.events.v1.*",

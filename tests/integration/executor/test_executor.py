@@ -270,6 +270,30 @@ async def test_undecodable_entries_are_kept_and_told_while_the_others_go_on(room
         assert await room.entries_left() == 0
 
 
+async def test_commands_the_journal_has_taken_leave_their_stream(room):
+    stream = COMMANDS.name(room.account)
+    async with room.executor():
+        for _ in range(300):  # trimming goes by whole nodes of a hundred entries
+            await room.send_raw(b"{not json")
+        await eventually(lambda: _none_left(room))
+
+    async with room.executor():
+        await eventually(lambda: _shorter(room, stream, 300))
+
+
+async def _none_left(room):
+    assert await room.redis.xlen(COMMANDS.name(room.account)) == 300
+    assert await room.entries_left() == 0
+    letters = await room.redis.xlen(dead(COMMANDS.name(room.account)))
+    assert letters == 300
+    return True
+
+
+async def _shorter(room, stream, than):
+    assert await room.redis.xlen(stream) < than
+    return True
+
+
 async def test_update_of_the_socket_moves_the_order_before_any_poll(room):
     async with room.executor(poll_s_min=30, poll_s_max=60):
         await room.ready()

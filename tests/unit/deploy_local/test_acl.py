@@ -46,10 +46,10 @@ def test_before_7_reading_and_writing_share_one_set_of_keys() -> None:
 def test_from_7_what_is_only_read_stands_outside_the_writing_selector() -> None:
     line = _line(acl_file("orders", PASSWORDS, version=(7, 0)), "executor")
     read, written = line.split("(")
-    assert "~orders.commands.v1.* " in read
+    assert "~orders.postbacks.v1.* " in read
     assert "+xadd" not in read
     assert "+xadd" in written
-    assert "~orders.commands.v1.* " not in written
+    assert "~orders.postbacks.v1.* " not in written
 
 
 def test_a_role_that_writes_nothing_gets_no_writing_command() -> None:
