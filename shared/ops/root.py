@@ -23,8 +23,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ticks": ("ticks", "Watch enriched ticks."),
     "chain": ("chain", "Show an option chain with implied volatility and Greeks."),
     "orders": ("orders", "Place, change, cancel orders; see what became of them."),
+    "accounts": ("accounts", "Add, list, switch accounts; keep their credentials encrypted."),
+    "session": ("account_session", "Log an account in for the day."),
     "streams": ("streams", "Look into the streams."),
     "calendar": ("calendar", "Show when a segment trades, and who says so."),
+    "record": ("record", "Record raw ticks onto tapes."),
+    "tapes": ("tapes", "Look into tapes; check them."),
+    "replay": ("replay", "Play tapes back into raw streams."),
     "config": ("config", "Look at the settings of a program."),
     "healthcheck": ("healthcheck", "Ask one worker whether it is ready."),
 }

@@ -149,11 +149,11 @@ class TapeDeck:
         """
         trouble: LocalError | None = None
         for track in self._tracks.values():
-            try:
-                self._flush(track)
-                self._finish(track)
-            except LocalError as error:
-                trouble = trouble or error
+            for step in (self._flush, self._finish):
+                try:
+                    step(track)
+                except LocalError as error:
+                    trouble = trouble or error
         if trouble is not None:
             raise trouble
 
