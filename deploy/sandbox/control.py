@@ -24,6 +24,7 @@ from deploy.sandbox.pricing import RATE, option_start
 from deploy.sandbox.received import ReceivedLog
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.simulation import Simulation
+from deploy.sandbox.tape_player import TapePlayer
 from deploy.sandbox.ticker import Ticker
 from deploy.sandbox.underlyings import ASSETS
 from shared.errors import SettingsError
@@ -46,6 +47,7 @@ class ControlParts:
     limits: RequestLimits
     received: ReceivedLog
     clock: MarketClock
+    tape: TapePlayer | None = None
 
 
 class ControlRoutes:
@@ -105,6 +107,7 @@ class ControlRoutes:
                     "dropped": parts.received.dropped,
                 },
                 "faults": parts.faults.public(),
+                "tape": parts.tape.public() if parts.tape else None,
             }
         )
 

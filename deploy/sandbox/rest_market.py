@@ -19,6 +19,8 @@ from deploy.sandbox.market import Market
 from deploy.sandbox.matching import PAISE_PER_RUPEE
 from deploy.sandbox.order_rows import india_text, rupees
 from deploy.sandbox.refusals import bad_input
+from deploy.sandbox.tape import TapeFiles
+from deploy.sandbox.tape_dump import tape_dump
 
 #: Instruments per call. Source: kite.trade/docs/connect/v3/market-quotes (read 2026-11).
 QUOTE_INSTRUMENTS_MAX = 500
@@ -34,8 +36,9 @@ Shape = Callable[[int], dict[str, Any]]
 class MarketRoutes:
     """Answers what needs no account."""
 
-    def __init__(self, market: Market, seed: int) -> None:
+    def __init__(self, market: Market, seed: int, tape: TapeFiles | None = None) -> None:
         self._market = market
+        self._taped = tape.instruments() if tape else []
         self._seed = seed
 
     def routes(self) -> list[web.RouteDef]:
@@ -57,7 +60,10 @@ class MarketRoutes:
             for contract in listing.contracts
             if not exchange or contract.exchange == exchange.upper()
         ]
-        body = instruments_csv(contracts, listing.groups)
+        if self._taped:
+            body = tape_dump(self._taped, exchange)
+        else:
+            body = instruments_csv(contracts, listing.groups)
         # JavaScript clients parse the dump only under exactly this type, without a charset.
         response = web.Response(body=body, content_type=CSV_TYPE)
         if "gzip" in request.headers.get("Accept-Encoding", ""):

@@ -24,6 +24,8 @@ from deploy.sandbox.rest_orders import OrderRoutes
 from deploy.sandbox.rest_user import UserRoutes
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.simulation import Simulation
+from deploy.sandbox.tape import TapeFiles
+from deploy.sandbox.tape_player import TapePlayer
 from deploy.sandbox.ticker import Ticker, TickerParts
 from shared.clock import Clock
 from shared.errors import LocalError
@@ -31,6 +33,7 @@ from shared.errors import LocalError
 BODY_BYTES_MAX = 1024 * 1024
 SHUTDOWN_S = 1.0
 MS_PER_S = 1_000
+TAPE = web.AppKey("TAPE", TapePlayer)
 
 
 async def serve(settings: SandboxSettings, clock: Clock, stopping: asyncio.Event) -> None:
@@ -49,6 +52,9 @@ async def serve(settings: SandboxSettings, clock: Clock, stopping: asyncio.Event
                 group.create_task(simulation.run(step_s), name="market-steps"),
                 group.create_task(ticker.beat(), name="heartbeats"),
             ]
+            if TAPE in application:
+                playing = application[TAPE].run()
+                tasks.append(group.create_task(playing, name="tape"))
             await stopping.wait()
             for task in tasks:
                 task.cancel()
@@ -73,8 +79,11 @@ def build(
             clock=clock,
             received=received,
             profile=settings.profile,
+            plays_tape=bool(settings.tapes),
         )
     )
+    tape = TapeFiles(settings.tapes) if settings.tapes else None
+    player = TapePlayer(tape, ticker, clock, settings.tape_speed) if tape else None
     users = [account.user_id for account in accounts.all()]
     simulation = Simulation(market, ticker, clock, users)
     gate = Gate(accounts, limits, faults, received, clock)
@@ -88,18 +97,26 @@ def build(
         limits=limits,
         received=received,
         clock=clock,
+        tape=player,
     )
+    routes = [
+        web.get(TICKER_PATH, ticker.handle),
+        *MarketRoutes(market, settings.seed, tape).routes(),
+        *OrderRoutes(simulation, faults, limits, clock).routes(),
+        *UserRoutes(accounts, simulation, clock).routes(),
+        *ControlRoutes(control).routes(),
+    ]
+    return _application(gate, routes, player), simulation, ticker
+
+
+def _application(
+    gate: Gate, routes: list[web.RouteDef], player: TapePlayer | None
+) -> web.Application:
     application = web.Application(middlewares=[gate.middleware()], client_max_size=BODY_BYTES_MAX)
-    application.add_routes(
-        [
-            web.get(TICKER_PATH, ticker.handle),
-            *MarketRoutes(market, settings.seed).routes(),
-            *OrderRoutes(simulation, faults, limits, clock).routes(),
-            *UserRoutes(accounts, simulation, clock).routes(),
-            *ControlRoutes(control).routes(),
-        ]
-    )
-    return application, simulation, ticker
+    application.add_routes(routes)
+    if player is not None:
+        application[TAPE] = player
+    return application
 
 
 def announcement(settings: SandboxSettings, port: int) -> dict[str, Any]:

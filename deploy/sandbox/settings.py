@@ -6,6 +6,7 @@ import argparse
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NoReturn
 
 from shared.errors import SettingsError
@@ -46,6 +47,10 @@ class SandboxSettings:
     time_scale: float = 1.0
     limits: bool = True
     accounts: tuple[Credentials, ...] = ()
+    #: Played in place of the simulated ticks, if any.
+    tapes: tuple[Path, ...] = ()
+    #: Seconds of the tape in one of ours; 0 is full speed.
+    tape_speed: float = 1.0
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,6 +87,8 @@ def parse(arguments: Sequence[str]) -> SandboxSettings:
         time_scale=found.time_scale,
         limits=found.limits == "on",
         accounts=accounts or (default_account(found.seed),),
+        tapes=tuple(found.tape),
+        tape_speed=_speed(found.speed),
     )
 
 
@@ -118,7 +125,26 @@ def _parser() -> _Parser:
         metavar="ID:API_KEY:API_SECRET:ACCESS_TOKEN",
         help="may be given several times",
     )
+    parser.add_argument(
+        "--tape", action="append", type=Path, default=[], metavar="FILE", help="play this instead"
+    )
+    parser.add_argument("--speed", default="1", metavar="N|max", help="pace of the tape")
     return parser
+
+
+def _speed(text: str) -> float:
+    """Return the pace of a tape, 0 for `max`."""
+    if text == "max":
+        return 0.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= TIME_SCALE_MAX:
+        raise SettingsError(
+            f"--speed is {text!r}; it must be above 0, at most {TIME_SCALE_MAX:g}, or max"
+        )
+    return speed
 
 
 def _bound(flag: str, number: int, lowest: int, highest: int) -> None:

@@ -22,6 +22,7 @@ from deploy.sandbox.received import ReceivedLog
 from deploy.sandbox.refusals import BAD_REQUEST, FORBIDDEN, TOO_MANY_REQUESTS
 from deploy.sandbox.settings import Profile
 from deploy.sandbox.subscriptions import INSTRUMENTS_PER_SOCKET_MAX, Reply
+from deploy.sandbox.tape_player import frame_for
 from shared.errors import KiteRejected
 
 Mask = npt.NDArray[np.bool_]
@@ -50,6 +51,8 @@ class TickerParts:
     clock: MarketClock
     received: ReceivedLog
     profile: Profile
+    #: Ticks come from a tape: the market's own are kept back.
+    plays_tape: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Ticker:
         self._next = 1
         self._updates: deque[_Update] = deque(maxlen=UPDATES_PENDING_MAX)
         self.slow_readers_closed = 0
+        #: Set once anybody has asked for anything.
+        self.subscribed = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one upgrade request until its connection ends."""
@@ -99,9 +104,22 @@ class Ticker:
                 self._hold(connection)
                 continue
             distortion = await self._distort(connection)
-            await connection.send_ticks(
-                self._parts.market, changed, self._parts.clock.monotonic_s(), distortion
-            )
+            if not self._parts.plays_tape:
+                await connection.send_ticks(
+                    self._parts.market, changed, self._parts.clock.monotonic_s(), distortion
+                )
+
+    async def broadcast(self, packets: list[tuple[int, bytes]]) -> None:
+        """Send each connection those (token, packet with its length) that it watches."""
+        for connection in list(self._connections.values()):
+            account = connection.account.user_id
+            if self._parts.faults.catch(connection.number, account) is not None:
+                self._hold(connection)
+                continue
+            muted = self._parts.faults.muted_tokens(account)
+            watched = connection.subscriptions.modes.keys() - muted
+            if frame := frame_for(packets, watched):
+                await connection.send_bytes(frame, self._parts.clock.monotonic_s())
 
     async def beat(self) -> None:
         """Send a heartbeat wherever it has been silent; runs until cancelled."""
@@ -190,10 +208,14 @@ class Ticker:
         self._note("message", account=account, text=text, status=0)
         reply: Reply = connection.subscriptions.apply(text)
         now_s = self._parts.clock.monotonic_s()
+        if reply.tokens:
+            self.subscribed.set()
         if reply.error:
             error = json.dumps({"type": "error", "data": reply.error})
             await connection.send_text(error, now_s)
-        if not reply.tokens or self._parts.faults.catch(connection.number, account) is not None:
+        if self._parts.plays_tape or not reply.tokens:
+            return
+        if self._parts.faults.catch(connection.number, account) is not None:
             return
         listing = self._parts.market.listing
         wanted = np.zeros(len(listing.contracts), dtype=np.bool_)
