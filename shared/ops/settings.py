@@ -9,8 +9,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.settings import AccountSettings
 from shared.errors import SettingsError
+from shared.kite.settings import KiteSettings
 from shared.ops import local_run
 from shared.runtime.settings import Loaded, load_with_origins
 from shared.secret import Secret
@@ -33,7 +35,7 @@ class OpsRedis(RedisSettings, frozen=True, kw_only=True):
 
 
 class OpsPostgres(PostgresSettings, frozen=True, kw_only=True):
-    """The database; only looked at by `status`."""
+    """The database: looked at by `status`, home of accounts."""
 
     url: Annotated[Secret, Meta(description="PostgreSQL; empty: not looked at")] = Secret("")
 
@@ -45,8 +47,12 @@ class OpsAccount(AccountSettings, frozen=True, kw_only=True):
         str,
         Meta(pattern=r"\A[A-Z0-9]{2,16}\Z", description="account of `tickflow orders`"),
     ] = ""
-    api_key: Annotated[str, Meta(max_length=64, description="not used here")] = ""
-    access_token: Annotated[Secret, Meta(description="not used here")] = Secret("")
+    api_key: Annotated[
+        str, Meta(max_length=64, description="api_key of that account; empty: another source")
+    ] = ""
+    access_token: Annotated[
+        Secret, Meta(description="its token, before any login kept elsewhere")
+    ] = Secret("")
 
 
 class OpsOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +82,8 @@ class OpsSettings(msgspec.Struct, frozen=True, kw_only=True):
     redis: OpsRedis = OpsRedis()
     postgres: OpsPostgres = OpsPostgres()
     account: OpsAccount = OpsAccount()
+    accounts: AccountsSettings = AccountsSettings()
+    kite: KiteSettings = KiteSettings()
     ops: OpsOptions = OpsOptions()
 
     @property

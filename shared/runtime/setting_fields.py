@@ -19,7 +19,7 @@ PREFIX: Final = "TICKFLOW_"
 FILE_SUFFIX: Final = "_file"
 
 _PROGRAMS: Final = ("ingest", "enrich", "executor", "publisher", "ops", "local", "sandbox")
-_SHARED: Final = ("kite", "redis", "postgres", "account", "log", "probe")
+_SHARED: Final = ("kite", "redis", "postgres", "account", "accounts", "log", "probe")
 #: All programs read one environment file: each skips the sections here that it does not have.
 KNOWN_SECTIONS: Final = frozenset(_PROGRAMS + _SHARED)
 

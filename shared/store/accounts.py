@@ -134,16 +134,17 @@ class AccountTable:
             )
         return version
 
-    async def end_session(self, account: str) -> int | None:
-        """Forget the token; return the version after it, None where the account is not there."""
+    async def end_session(self, account: str, *, version: int) -> int | None:
+        """Forget the token of this version; return the next version, None where it is another."""
         async with self._pool.connection() as connection:
-            version: int | None = await connection.fetchval(
+            after: int | None = await connection.fetchval(
                 "UPDATE accounts SET access_token = NULL, issued_us = NULL, expires_us = NULL, "
-                "session_version = session_version + 1 WHERE account = $1 "
-                "RETURNING session_version",
+                "session_version = session_version + 1 "
+                "WHERE account = $1 AND session_version = $2 RETURNING session_version",
                 account,
+                version,
             )
-        return version
+        return after
 
     async def mark_verified(self, account: str, *, version: int, at_us: int) -> None:
         """Note that the broker has just accepted the session of this version."""
@@ -208,15 +209,17 @@ class AccountTable:
                 else None
             ),
         )
-        # One damaged value costs what it holds; the other accounts go on.
+        # One damaged value costs what it holds; everything else goes on.
+        problems = []
         try:
-            opened = replace(bare, credentials=self._credentials(row))
+            bare = replace(bare, credentials=self._credentials(row))
         except (Unopened, SettingsError) as error:
-            return replace(bare, problem=f"api_key or api_secret: {error}")
+            problems.append(f"api_key or api_secret: {error}")
         try:
-            return replace(opened, session=self._session(row))
+            bare = replace(bare, session=self._session(row))
         except (Unopened, SettingsError) as error:
-            return replace(opened, problem=f"access_token: {error}")
+            problems.append(f"access_token: {error}")
+        return replace(bare, problem="; ".join(problems))
 
     def _credentials(self, row: Row) -> Credentials | None:
         if row["api_key"] is None:

@@ -1,0 +1,78 @@
+"""Environment before file before PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from shared.accounts.resolving import resolve
+from tests.unit.accounts.builders import credentials, row, session
+
+SOURCES = ("environment", "file", "PostgreSQL")
+
+
+def one(*rows):
+    found = resolve(
+        [
+            (name, {} if each is None else {each.account: each})
+            for name, each in zip(SOURCES, rows, strict=False)
+        ]
+    )
+    return found["AB1234"]
+
+
+@pytest.mark.parametrize("present", list(itertools.product([False, True], repeat=3))[1:])
+def test_first_source_that_names_an_account_decides(present) -> None:
+    rows = [
+        row(credentials=credentials("key", name), session=session(name)) if here else None
+        for name, here in zip(SOURCES, present, strict=True)
+    ]
+    first = SOURCES[present.index(True)]
+    found = one(*rows)
+    assert (found.credentials_from, found.session_from) == (first, first)
+    assert found.credentials.api_secret.reveal() == first
+    assert found.session.access_token.reveal() == first
+
+
+def test_token_of_a_later_source_serves_credentials_without_one() -> None:
+    found = one(None, row(credentials=credentials()), row(session=session(), session_version=7))
+    assert (found.credentials_from, found.session_from) == ("file", "PostgreSQL")
+    assert found.session_version == 7
+
+
+def test_token_issued_for_another_key_is_never_mixed_in() -> None:
+    found = one(row(credentials=credentials("new")), None, row(session=session(api_key="old")))
+    assert found.session is None
+    assert found.problems == ("PostgreSQL: its session was issued for another api_key",)
+
+
+def test_secret_of_a_later_source_completes_the_same_key_only() -> None:
+    bare = row(credentials=credentials("key", ""))
+    assert one(bare, row(credentials=credentials("key", "s"))).credentials == credentials(
+        "key", "s"
+    )
+    other = one(bare, row(credentials=credentials("another", "s")))
+    assert not other.credentials.api_secret
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_account_disabled_anywhere_is_disabled(position: int) -> None:
+    rows = [row(credentials=credentials(), is_enabled=each != position) for each in range(3)]
+    assert not one(*rows).is_enabled
+
+
+def test_problem_of_one_source_is_told_while_another_serves() -> None:
+    found = one(None, row(credentials=credentials()), row(problem="api_key: damaged"))
+    assert found.credentials_from == "file"
+    assert found.problems == ("PostgreSQL: api_key: damaged",)
+
+
+def test_accounts_of_all_sources_come_together() -> None:
+    found = resolve([("file", {"B1": row("B1")}), ("PostgreSQL", {"A1": row("A1")})])
+    assert list(found) == ["A1", "B1"]
+
+
+def test_resolved_account_prints_no_secret() -> None:
+    found = one(row(credentials=credentials("k3y", "s3cr3t"), session=session("t0k3n", "k3y")))
+    assert not [word for word in ("k3y", "s3cr3t", "t0k3n") if word in repr(found)]
