@@ -11,7 +11,7 @@ from ingest import metrics
 from ingest.arrivals import Arrivals
 from ingest.keeper import PATIENCE, Keeper, Patience, Tools
 from ingest.outlet import MessageOutlet, TickOutlet
-from ingest.plan import plan
+from ingest.plan import Pool, Seat, plan
 from ingest.publication import Publication
 from ingest.registry import Market, Registry
 from ingest.settings import IngestSettings
@@ -157,11 +157,14 @@ class IngestWorker:
     def _hold(self, sockets: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
         """Give every socket what it should hold; open another only when the others are full."""
         assert self._market is not None, "wants come with instruments"
-        planned = plan(self._market.tokens, [keeper.held for keeper in self._keepers])
+        account = self._settings.account.id
+        before = {Seat(account, keeper.index): keeper.held for keeper in self._keepers}
+        planned = plan(self._market.tokens, Pool((account,)), before)
         if len(planned.left_out) != self._left_out:
             self._left_out = len(planned.left_out)
             log.warning("instruments.left_out", count=self._left_out)
-        for index, tokens in enumerate(planned.sockets):
+        for index in range(max([len(self._keepers), *(s.socket + 1 for s in planned.seating)])):
+            tokens = planned.seating.get(Seat(account, index), frozenset())
             if index == len(self._keepers):
                 keeper = Keeper(index, self._tools())
                 keeper.want(tokens)
@@ -170,7 +173,7 @@ class IngestWorker:
                 supervise(sockets, keeper.keep(stopping), name=name, stopping=stopping)
             else:
                 self._keepers[index].want(tokens)
-        metrics.SUBSCRIBED.set(sum(len(tokens) for tokens in planned.sockets))
+        metrics.SUBSCRIBED.set(sum(len(tokens) for tokens in planned.seating.values()))
         metrics.NO_ROOM.set(len(planned.left_out))
         metrics.CAPACITY.set(SOCKETS_PER_KEY_MAX * INSTRUMENTS_PER_SOCKET_MAX)
 
