@@ -8,6 +8,7 @@ from ingest.outlet import MessageOutlet, TickOutlet
 from ingest.registry import Market
 from shared.clock import Clock
 from shared.kite import notices
+from shared.kite.codec.overflow import Losses
 from shared.kite.codec.route import Router
 from shared.runtime.logs import get_log
 from shared.runtime.throttle import Throttle
@@ -38,10 +39,9 @@ class Arrivals:
         self._updates = updates
         self._clock = clock
         self._epoch = clock.now_ns() // 1_000_000_000
-        self._tokens: tuple[int, ...] = ()
         self._oddities = Throttle(1.0, clock=clock)
-        self._drop_from_ns = self._dropped = 0
         self._drop_cause: GapCause = "intake_full"
+        ticks.on_losses(self._tell)
 
     def prepared(self, market: Market, version: int, *, buffers: int) -> Intake:
         """Return an intake that routes by these instruments; compiles, so not on the loop."""
@@ -56,24 +56,19 @@ class Arrivals:
             before=self._ticks.intake,
         )
 
-    def want(self, tokens: tuple[int, ...]) -> None:
-        """Remember what is subscribed to, which a full intake loses."""
-        self._tokens = tokens
-
-    def frame(self, socket: int, frame: bytes, received_at_ns: int) -> None:
-        """Take one frame from a socket."""
+    def frame(self, socket: int, frame: bytes, received_at_ns: int) -> bool:
+        """Take one frame from a socket; return False for one so damaged that nothing was kept."""
         intake = self._ticks.intake
         if len(frame) <= HEARTBEAT_BYTES_MAX or intake is None:
-            return
+            return True
         offered = intake.offer(frame, received_at_ns, socket)
         metrics.PACKETS.inc(offered.packets)
         if offered.unknown or offered.damage:
             self._note_oddity(offered)
         if offered.dropped:
-            self._note_drop(offered.dropped, received_at_ns)
-        elif self._dropped:
-            self.tell_drops(received_at_ns)
+            self._note_drop(offered.dropped)
         self._ticks.wake()
+        return not offered.damage
 
     def text(self, socket: int, text: bytes, received_at_ns: int) -> None:
         """Take one text frame: an order update, a complaint, a notice."""
@@ -85,31 +80,30 @@ class Arrivals:
         elif isinstance(said, notices.Notice):
             log.info("kite.noticed", socket=socket, text=said.text)
 
-    def tell_drops(self, at_ns: int) -> None:
-        """Tell, once there is room again or nothing comes any more, what was lost without it."""
-        if not self._dropped:
-            return
+    def tell_drops(self) -> None:
+        """Tell, before it all ends, what gave way to newer packets until now."""
+        for losses in self._ticks.give_up():
+            self._tell(losses)
+
+    def _tell(self, losses: Losses) -> None:
         gap = Gap(
-            from_us=self._drop_from_ns // 1000,
-            to_us=at_ns // 1000,
+            from_us=losses.from_ns // 1000,
+            to_us=losses.to_ns // 1000,
             account=self._account,
             socket=EVERY_SOCKET,
-            instrument_tokens=sorted(self._tokens),
+            instrument_tokens=list(losses.tokens),
             cause=self._drop_cause,
-            packets_dropped=self._dropped,
+            packets_dropped=losses.packets,
         )
         metrics.GAPS.labels(gap.cause).inc()
         self._gaps.gap(gap)
-        log.warning("intake.was_full", packets_dropped=self._dropped, cause=gap.cause)
-        self._drop_from_ns = self._dropped = 0
+        log.warning("intake.was_full", packets_dropped=losses.packets, cause=gap.cause)
+        self._drop_cause = "intake_full"
 
-    def _note_drop(self, packets: int, at_ns: int) -> None:
-        metrics.LEFT_OUT.labels("intake_full").inc(packets)
-        if not self._dropped:
-            self._drop_from_ns, self._drop_cause = at_ns, "intake_full"
+    def _note_drop(self, packets: int) -> None:
         if self._ticks.trouble:
             self._drop_cause = "stream_away"
-        self._dropped += packets
+        metrics.LEFT_OUT.labels(self._drop_cause).inc(packets)
 
     def _note_oddity(self, offered: Offered) -> None:
         metrics.LEFT_OUT.labels("unknown_instrument").inc(offered.unknown)

@@ -1,8 +1,8 @@
 """Bounded hand-over from the sockets to the streams.
 
-Frames go at once into the open buffer of their shards. Whoever writes the streams takes every
-filled buffer in order; frames that arrive meanwhile join the next. With all buffers full a frame
-is dropped whole, counted, and told as a gap.
+Frames go at once into the open buffer of their shards. Whoever writes the streams takes filled
+buffers in order; frames that arrive meanwhile join the next. With all buffers full only the newest
+packet of every instrument is kept; what gives way to a newer one is counted and told as a gap.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shared.kite.codec.overflow import Losses, Overflow
 from shared.kite.codec.route import DAMAGED, DOES_NOT_FIT, Router, Sinks
 from shared.kite.codec.scan import FRAME_REASONS
 from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_SEVERAL
 
 #: Bytes of segments in one stream entry; a frame of 3,000 full packets is 558,002.
 ENTRY_BYTES_MAX = 1024 * 1024
+#: Bytes of segments written at once: after an outage much waits, and Redis has to answer in time.
+TAKE_BYTES_MAX = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What became of one frame; `damage` names why it was refused, "" if it was not."""
+    """What became of one frame; `damage` names why it was refused, "" if it was not.
+
+    `dropped` packets gave way to newer ones of their instruments.
+    """
 
     packets: int = 0
     unknown: int = 0
@@ -78,52 +84,71 @@ class Intake:
         )
         self._open = self._free.popleft()
         self._full: deque[Load] = deque()
+        self._overflow = Overflow(router)
         router.warm(self._open.sinks)
+        self._overflow.warm(self._open.sinks)
 
     @property
     def waiting(self) -> bool:
         """Say whether there is anything to write."""
-        return bool(self._full) or bool(self._open.sinks.fill.any())
+        return bool(self._full) or self._overflow.is_used or bool(self._open.sinks.fill.any())
 
     @property
     def waiting_bytes(self) -> int:
         """Return the bytes that wait to be written."""
-        return sum(int(load.sinks.fill.sum()) for load in (*self._full, self._open))
+        buffered = sum(int(load.sinks.fill.sum()) for load in (*self._full, self._open))
+        return buffered + self._overflow.waiting_bytes
 
     def offer(self, frame: bytes, received_at_ns: int, socket: int) -> Offered:
-        """Take one frame in, whole or not at all."""
+        """Take one frame in; while there is no room, the newest of every instrument."""
+        if self._overflow.is_used:  # what is kept goes first: newer packets may not overtake it
+            return self._keep(frame, received_at_ns)
         routed = self._router.route(frame, received_at_ns, self._open.sinks)
         if routed.code == DOES_NOT_FIT:
             if not self._free:
-                return Offered(
-                    packets=routed.packets, unknown=routed.unknown, dropped=routed.packets
-                )
-            self._full.append(self._open)
-            self._open = self._free.popleft()
+                return self._keep(frame, received_at_ns)
+            self._rotate()
             routed = self._router.route(frame, received_at_ns, self._open.sinks)
         if routed.code == DAMAGED:
             return Offered(damage=FRAME_REASONS[routed.reason])
-        if routed.code == DOES_NOT_FIT:
-            return Offered(packets=routed.packets, dropped=routed.packets)
+        if routed.code == DOES_NOT_FIT:  # larger than any buffer
+            return self._keep(frame, received_at_ns)
         if routed.packets:
             self._open.note(socket)
         return Offered(packets=routed.packets, unknown=routed.unknown)
 
     def take(self) -> list[Load]:
-        """Return every filled buffer, oldest first; give each back once it is written."""
+        """Return filled buffers, oldest first, within TAKE_BYTES_MAX unless it is only one.
+
+        Give them back once they are written.
+        """
+        self._pour()
         if self._open.sinks.fill.any() and self._free:
-            self._full.append(self._open)
-            self._open = self._free.popleft()
-        taken = list(self._full)
-        self._full.clear()
+            self._rotate()
+        taken: list[Load] = []
+        taken_bytes = 0
+        while self._full:
+            taken_bytes += int(self._full[0].sinks.fill.sum())
+            if taken and taken_bytes > TAKE_BYTES_MAX:
+                break
+            taken.append(self._full.popleft())
         return taken
 
     def give_back(self, loads: list[Load]) -> None:
-        """Make written buffers available again."""
+        """Make written buffers available again, first of all to what was kept without them."""
         for load in loads:
             load.sinks.clear()
             load.socket = -1
             self._free.append(load)
+        self._pour()
+
+    def take_losses(self) -> Losses | None:
+        """Return what gave way while there was no room, once there is room again."""
+        return None if self._overflow.is_used else self._overflow.take_losses()
+
+    def give_up(self) -> Losses | None:
+        """Return what gave way until now, though there may be no room yet."""
+        return self._overflow.take_losses()
 
     def entries(self, loads: list[Load]) -> Iterator[RawEntry]:
         """Yield the entries of taken buffers, each with the next sequence number of its shard."""
@@ -137,3 +162,21 @@ class Intake:
                 header["instruments_version"] = self._version
                 self.sequences[shard] += 1
                 yield RawEntry(shard, header.tobytes(), load.sinks.segments(shard), packets)
+
+    def _rotate(self) -> None:
+        self._full.append(self._open)
+        self._open = self._free.popleft()
+
+    def _keep(self, frame: bytes, received_at_ns: int) -> Offered:
+        kept = self._overflow.keep(frame, received_at_ns)
+        if kept.reason:
+            return Offered(damage=FRAME_REASONS[kept.reason])
+        return Offered(packets=kept.packets, unknown=kept.unknown, dropped=kept.lost)
+
+    def _pour(self) -> None:
+        """Move what was kept into the buffers there are."""
+        while self._overflow.is_used:
+            self._open.note(SOCKET_SEVERAL)
+            if self._overflow.pour(self._open.sinks) or not self._free:
+                return
+            self._rotate()

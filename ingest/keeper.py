@@ -50,8 +50,8 @@ log = get_log()
 class Intake(Protocol):
     """Where one socket's messages go."""
 
-    def frame(self, socket: int, frame: bytes, received_at_ns: int) -> None:
-        """Take one binary frame, heartbeats included."""
+    def frame(self, socket: int, frame: bytes, received_at_ns: int) -> bool:
+        """Take one binary frame, heartbeats included; return False if it is damaged."""
         ...
 
     def text(self, socket: int, text: bytes, received_at_ns: int) -> None:
@@ -103,13 +103,14 @@ class Keeper:
             self._changed.set()
 
     def on_frame(self, frame: bytes, received_at_ns: int) -> None:
-        """Pass a frame on; the first one with packets after a loss ends the gap."""
-        self._last_frame_ns = received_at_ns
+        """Pass a frame on; the first good one with packets after a loss ends the gap."""
+        before_ns, self._last_frame_ns = self._last_frame_ns or received_at_ns, received_at_ns
         if len(frame) > HEARTBEAT_BYTES_MAX:
             self._frames.inc()
-            if self._coverage.lost:
-                self._coverage.regain(received_at_ns)
-        self._tools.intake.frame(self.index, frame, received_at_ns)
+        if not self._tools.intake.frame(self.index, frame, received_at_ns):
+            self._coverage.lose(before_ns, self._wanted, "damaged_frame")
+        elif len(frame) > HEARTBEAT_BYTES_MAX and self._coverage.lost:
+            self._coverage.regain(received_at_ns)
 
     def on_text(self, text: bytes, received_at_ns: int) -> None:
         """Pass a text on."""

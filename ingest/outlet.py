@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -11,6 +12,7 @@ from ingest import metrics
 from ingest.intake import Intake, Load
 from shared.clock import Clock
 from shared.errors import StreamError
+from shared.kite.codec.overflow import Losses
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.throttle import Throttle
@@ -37,6 +39,7 @@ class TickOutlet:
         self._trouble = Trouble(clock)
         self._intakes: deque[Intake] = deque()
         self._writing_bytes = 0
+        self._tell_losses: Callable[[Losses], None] = _nobody_told
         #: What takes the frames now.
         self.intake: Intake | None = None
 
@@ -53,6 +56,15 @@ class TickOutlet:
     def wake(self) -> None:
         """Say that there is something to write, or that it is time to stop."""
         self._wake.set()
+
+    def on_losses(self, tell: Callable[[Losses], None]) -> None:
+        """Hand to `tell` what gave way to newer packets, whenever there is room again."""
+        self._tell_losses = tell
+
+    def give_up(self) -> list[Losses]:
+        """Return what gave way until now, though there may be no room yet."""
+        found = (intake.give_up() for intake in self._intakes)
+        return [losses for losses in found if losses]
 
     def exchange(self, intake: Intake) -> None:
         """Take frames into another intake from now on; what waits in those before goes first."""
@@ -90,6 +102,12 @@ class TickOutlet:
         metrics.WRITE_SECONDS.observe(self._clock.monotonic_s() - started_s)
         self._writing_bytes = 0
         intake.give_back(loads)
+        if losses := intake.take_losses():
+            self._tell_losses(losses)
+
+
+def _nobody_told(losses: Losses) -> None:
+    """Do nothing: nobody asked for `losses` yet."""
 
 
 class MessageOutlet:

@@ -74,7 +74,7 @@ class IngestWorker:
             async with asyncio.TaskGroup() as sockets:
                 follow = self._follow(sockets, stopping)
                 supervise(sockets, follow, name="universe", stopping=stopping)
-            self._parts.arrivals.tell_drops(self._clock.now_ns())
+            self._parts.arrivals.tell_drops()
             closed.set()
             for outlet in self._parts.outlets.values():
                 outlet.wake()
@@ -151,7 +151,6 @@ class IngestWorker:
             prepared = self._parts.arrivals.prepared
             intake = await asyncio.to_thread(prepared, market, version, buffers=buffers)
             self._parts.ticks.exchange(intake)
-        self._parts.arrivals.want(market.tokens)
         self._market = market
 
     def _hold(self, sockets: asyncio.TaskGroup, stopping: asyncio.Event) -> None:

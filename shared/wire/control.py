@@ -16,6 +16,7 @@ ControlKind = Literal[
     "trading_state_changed",
     "instruments_changed",
     "shards_changed",
+    "order_updates_missed",
 ]
 
 
@@ -30,7 +31,13 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 
 
 GapCause = Literal[
-    "disconnected", "silent", "subscription_moved", "intake_full", "stream_away", "token_expired"
+    "disconnected",
+    "silent",
+    "subscription_moved",
+    "intake_full",
+    "stream_away",
+    "token_expired",
+    "damaged_frame",
 ]
 
 

@@ -22,21 +22,23 @@ DAMAGED: Final = 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _write_little_endian(buffer: Bytes, at: int, value: int, count: int) -> None:
+def write_little_endian(buffer: Bytes, at: int, value: int, count: int) -> None:
+    """Write the low `count` bytes of `value` at `at`."""
     for index in range(count):
         buffer[at + index] = (value >> (8 * index)) & 0xFF
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _write_header(buffer: Bytes, at: int, received_at_ns: int, length: int) -> int:
+def write_header(buffer: Bytes, at: int, received_at_ns: int, length: int) -> int:
     """Write a segment's header; return where its frame begins."""
-    _write_little_endian(buffer, at, received_at_ns, 8)
-    _write_little_endian(buffer, at + 8, length, 4)
+    write_little_endian(buffer, at, received_at_ns, 8)
+    write_little_endian(buffer, at + 8, length, 4)
     return at + SEGMENT_HEADER_BYTES
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _copy(target: Bytes, at: int, source: Bytes, begin: int, size: int) -> None:
+def copy_bytes(target: Bytes, at: int, source: Bytes, begin: int, size: int) -> None:
+    """Copy `size` bytes from source[begin:] to target[at:]; the caller has checked the room."""
     # Unsigned indices again: with them this becomes wide loads, as a slice assignment does not.
     to, start = np.uintp(at), np.uintp(begin)
     for index in range(np.uintp(size)):
@@ -101,7 +103,7 @@ def _open_segments(
     """Write header and packet count of every shard that gets packets; move its fill behind them."""
     for shard in range(needed.size):
         if counted[shard]:
-            at = _write_header(out[shard], fill[shard], received_at_ns, COUNT_BYTES + needed[shard])
+            at = write_header(out[shard], fill[shard], received_at_ns, COUNT_BYTES + needed[shard])
             out[shard, at] = counted[shard] >> 8
             out[shard, at + 1] = counted[shard] & 0xFF
             fill[shard] = at + COUNT_BYTES
@@ -112,8 +114,8 @@ def _append_whole(
     buffer: Bytes, received_at_ns: int, target: Bytes, fill: npt.NDArray[np.int64], shard: int
 ) -> None:
     """Append the frame as it came, as one segment."""
-    at = _write_header(target, fill[shard], received_at_ns, buffer.size)
-    _copy(target, at, buffer, 0, buffer.size)
+    at = write_header(target, fill[shard], received_at_ns, buffer.size)
+    copy_bytes(target, at, buffer, 0, buffer.size)
     fill[shard] = at + buffer.size
 
 
@@ -132,7 +134,7 @@ def _append_packets(
         if rows[index] != ABSENT:
             shard = shard_of[rows[index]]
             size = int(np.int64(lengths[index])) + LENGTH_BYTES
-            _copy(out[shard], fill[shard], buffer, offsets[index] - LENGTH_BYTES, size)
+            copy_bytes(out[shard], fill[shard], buffer, offsets[index] - LENGTH_BYTES, size)
             fill[shard] += size
 
 
@@ -225,7 +227,7 @@ class Routed(NamedTuple):
 class Router:
     """Which shard every instrument belongs to, and when it was last heard of."""
 
-    __slots__ = ("_scratch", "_table", "_work", "last_seen_ns", "shards")
+    __slots__ = ("_work", "last_seen_ns", "scratch", "shards", "table", "tokens")
 
     def __init__(
         self, tokens: npt.NDArray[np.uint32], shard_of: npt.NDArray[np.uint16], shards: int
@@ -241,12 +243,15 @@ class Router:
             raise ValueError(f"tokens {tokens.shape} and shards {shard_of.shape} must be as many")
         table = TokenTable.build(tokens, np.arange(tokens.size, dtype=np.int32))
         self.shards = shards
+        self.tokens = tokens
         #: Receive time per row of `tokens`, Unix ns; 0: never. Read it whenever you like.
         self.last_seen_ns = np.zeros(tokens.size, dtype=np.int64)
-        self._table = (table.keys, table.values, np.ascontiguousarray(shard_of, dtype=np.uint16))
+        #: Keys and values of the token table, and the shard of each row; for compiled code.
+        self.table = (table.keys, table.values, np.ascontiguousarray(shard_of, dtype=np.uint16))
         scan = Scratch(FRAME_PACKETS_MAX)
+        #: Offsets, lengths, tokens, rows of the frame at hand; whoever scans next writes over it.
         rows = np.zeros(FRAME_PACKETS_MAX, dtype=np.int32)
-        self._scratch = (scan.offsets, scan.lengths, scan.tokens, rows)
+        self.scratch = (scan.offsets, scan.lengths, scan.tokens, rows)
         self._work = (np.zeros(shards, dtype=np.int64), np.zeros(shards, dtype=np.int64))
 
     def warm(self, sinks: Sinks) -> None:
@@ -260,5 +265,5 @@ class Router:
         buffer = np.frombuffer(frame, dtype=np.uint8)
         into = (sinks.out, sinks.fill, sinks.packets, self.last_seen_ns)
         return Routed(
-            *route_frame(buffer, received_at_ns, self._scratch, self._table, self._work, into)
+            *route_frame(buffer, received_at_ns, self.scratch, self.table, self._work, into)
         )

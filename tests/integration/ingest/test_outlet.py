@@ -46,7 +46,6 @@ class Line:
     def know(self, version: int, *, buffers: int = 4) -> None:
         shard_map = ShardMap(version=1, shards=2, underlyings={})
         market = Market(version, instruments(), shard_map, (INDEX, SHARE))
-        self.arrivals.want(market.tokens)
         self.ticks.exchange(self.arrivals.prepared(market, version, buffers=buffers))
 
     async def raw(self, shard: int) -> list[tuple[np.void, list[tuple[int, bytes]]]]:
@@ -136,31 +135,31 @@ async def test_frames_over_an_outage_within_the_buffers_are_all_there(server) ->
         assert (made.ticks.trouble, await made.told()) == ("", [])
 
 
-async def test_frames_beyond_the_buffers_are_counted_and_told_as_a_gap(server) -> None:
-    dropped = metrics.LEFT_OUT.labels("intake_full")
+async def test_frames_beyond_the_buffers_leave_the_newest_and_a_gap_that_counts(server) -> None:
+    dropped = metrics.LEFT_OUT.labels("stream_away")
     before = dropped._value.get()
     large = frame([packet(SHARE, 2.0)] * 3_000)
     async with line(server) as made:
         made.know(8, buffers=3)
         server.stop()
-        for at_ns in range(1, 11):
+        made.arrivals.frame(0, large, 1_000)
+        await eventually(lambda: made.ticks.trouble)
+        for at_ns in range(2_000, 10_000, 1_000):
             made.arrivals.frame(0, large, at_ns)
-            await eventually(lambda: made.ticks.trouble)
-        lost = dropped._value.get() - before
-        assert lost > 0
-        assert lost % 3_000 == 0
+        made.arrivals.frame(0, frame([packet(SHARE, 3.0)]), 10_000)
+        lost = int(dropped._value.get() - before)
+        held_bytes = made.ticks.waiting_bytes
+        for _ in range(100):
+            made.arrivals.frame(0, frame([packet(SHARE, 3.0)]), 10_000)
+        assert made.ticks.waiting_bytes == held_bytes
         await server.start()
-        kept = 10 - int(lost) // 3_000
-        await eventually(lambda: _kept(made, kept))
-        made.arrivals.frame(0, frame([packet(SHARE, 2.0)]), 11_000)
         (gap,) = await eventually(made.told)
-        assert (gap.cause, gap.packets_dropped, gap.account) == ("stream_away", lost, ACCOUNT)
-        assert gap.instrument_tokens == sorted((INDEX, SHARE))
-        assert (gap.from_us, gap.to_us) == (0, 11)
-
-
-async def _kept(made: Line, count: int) -> bool:
-    return len(set(await made.stamps(1))) == count and made.ticks.waiting_bytes == 0
+        assert (gap.cause, gap.packets_dropped) == ("stream_away", lost + 100)
+        assert (gap.account, gap.instrument_tokens) == (ACCOUNT, [SHARE])
+        assert (gap.from_us, gap.to_us) == (4, 10)
+        made.arrivals.frame(0, frame([packet(SHARE, 4.0)]), 11_000)
+        await eventually(lambda: _has(made, 1, 11_000))
+        assert sorted(set(await made.stamps(1))) == [1_000, 2_000, 3_000, 10_000, 11_000]
 
 
 async def test_order_updates_go_on_as_the_broker_said_them(server) -> None:

@@ -4,13 +4,16 @@ import struct
 
 import numpy as np
 
-from ingest.intake import Intake
+from ingest.intake import TAKE_BYTES_MAX, Intake
+from shared.kite.codec.overflow import Losses
 from shared.kite.codec.route import Router
 from shared.wire.segments import iterate
 from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_SEVERAL
 
 TOKENS = np.array([256, 512, 768], dtype=np.uint32)
 SHARDS = np.array([0, 1, 1], dtype=np.uint16)
+#: Full packets of one instrument after which not one more fits into a buffer.
+PACKETS_THAT_FILL = 5_637
 
 
 def intake(loads_max: int = 3) -> Intake:
@@ -85,12 +88,58 @@ def test_damaged_frame_is_refused_whole_with_its_reason() -> None:
     assert not hand_over.waiting
 
 
-def test_full_intake_drops_whole_frames_counts_them_and_recovers() -> None:
+def test_full_intake_keeps_the_newest_per_instrument_and_writes_it_before_what_follows() -> None:
     hand_over = intake(loads_max=2)
-    body = frame(*[256] * 3000, size=184)
-    outcomes = [hand_over.offer(body, at_ns, socket=0) for at_ns in range(4)]
-    assert [offered.dropped for offered in outcomes] == [0, 0, 3000, 3000]
-    assert [at_ns for _, _, segments in drained(hand_over) for at_ns, _ in segments] == [0]
-    assert hand_over.offer(body, 9, socket=0).dropped == 0
-    assert [at_ns for _, _, segments in drained(hand_over) for at_ns, _ in segments] == [1]
-    assert [at_ns for _, _, segments in drained(hand_over) for at_ns, _ in segments] == [9]
+    filling = frame(*[256] * PACKETS_THAT_FILL, size=184)
+    for at_ns in (0, 1):
+        assert hand_over.offer(filling, at_ns, socket=0).dropped == 0
+    dropped = [
+        hand_over.offer(frame(*tokens, size=184), at_ns, socket=0).dropped
+        for at_ns, tokens in ((2, (256, 768)), (3, (256,)), (4, (256, 512)))
+    ]
+    assert dropped == [0, 1, 1]
+    assert hand_over.take_losses() is None
+    seen = drained(hand_over)
+    assert hand_over.take_losses() == Losses(2, (256,), 2, 3)
+    assert hand_over.take_losses() is None
+    assert hand_over.offer(frame(512), 5, socket=0).dropped == 0
+    for _ in range(2):
+        seen += drained(hand_over)
+    times = [(shard, at_ns, len(body)) for shard, _, segments in seen for at_ns, body in segments]
+    assert sorted(times) == [
+        (0, 0, len(filling)),
+        (0, 1, len(filling)),
+        (0, 4, 188),
+        (1, 2, 188),
+        (1, 4, 188),
+        (1, 5, 12),
+    ]
+    assert not hand_over.waiting
+
+
+def test_frame_larger_than_a_buffer_is_kept_packet_by_packet() -> None:
+    hand_over = intake()
+    offered = hand_over.offer(frame(*[512, 768] * 3000, size=184), 1, socket=0)
+    assert offered.dropped == 5998
+    ((shard, header, ((at_ns, body),)),) = drained(hand_over)
+    assert (shard, at_ns, body) == (1, 1, frame(512, 768, size=184))
+    assert header["packets"] == 2
+
+
+def test_damaged_frame_is_refused_while_there_is_no_room_too() -> None:
+    hand_over = intake(loads_max=1)
+    for _ in range(2):
+        hand_over.offer(frame(*[256] * PACKETS_THAT_FILL, size=184), 1, socket=0)
+    assert hand_over.offer(frame(256)[:-1], 2, socket=0).damage == "ends inside a packet"
+
+
+def test_one_write_is_bounded_however_much_waits() -> None:
+    hand_over = intake(loads_max=20)
+    for at_ns in range(18):
+        hand_over.offer(frame(*[256] * 4000, size=184), at_ns, socket=0)
+    sizes = []
+    while loads := hand_over.take():
+        sizes.append(sum(len(entry.segments) for entry in hand_over.entries(loads)))
+        hand_over.give_back(loads)
+    assert len(sizes) > 1
+    assert max(sizes) <= TAKE_BYTES_MAX

@@ -35,6 +35,7 @@ QUICK = Patience(
 )
 HEARTBEAT = b"\0"
 PACKET = frame([ltp(1, 100)])
+DAMAGED = PACKET[:-1]
 
 
 @dataclass
@@ -44,8 +45,9 @@ class Heard:
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     texts: list[bytes] = field(default_factory=list)
 
-    def frame(self, socket: int, frame: bytes, _received_at_ns: int) -> None:
+    def frame(self, socket: int, frame: bytes, _received_at_ns: int) -> bool:
         self.frames.append((socket, frame))
+        return frame != DAMAGED
 
     def text(self, _socket: int, text: bytes, _received_at_ns: int) -> None:
         self.texts.append(text)
@@ -254,3 +256,16 @@ async def test_stopping_closes_the_socket_from_our_side() -> None:
             await eventually(lambda: kept.heard.frames)
         await eventually(lambda: server.closed_with == [1000])
     assert kept.gaps == []
+
+
+async def test_damaged_frame_is_a_gap_until_the_next_good_one() -> None:
+    async def script(socket) -> None:
+        for each in (PACKET, DAMAGED, HEARTBEAT, DAMAGED, PACKET):
+            await socket.send_bytes(each)
+        await repeating(socket, lambda: HEARTBEAT)
+
+    async with serving(script) as server, keeping(server, 1, 2) as kept:
+        await eventually(lambda: kept.gaps)
+    (gap,) = kept.gaps
+    assert (gap.cause, gap.instrument_tokens, gap.socket) == ("damaged_frame", [1, 2], 2)
+    assert gap.from_us <= gap.to_us
