@@ -22,11 +22,17 @@ from shared.wire.topics import RAW_TICKS
 #: Slices of one pipeline, and what they may hold together.
 BATCH_SLICES_MAX = 64
 BATCH_BYTES_MAX = 4 * 1024 * 1024
-#: What groups may lag behind a replay at full speed: a quarter of what a stream keeps.
-UNREAD_BYTES_MAX = RAW_TICKS.retention_bytes // 4
-LAG_LOOK_EVERY_S = 0.02
-#: A group that takes nothing for so long is not waited for any more.
-STALLED_S_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How a replay at full speed waits for the groups that read along."""
+
+    #: What a group may lag behind: a quarter of what a stream keeps.
+    unread_bytes_max: int = RAW_TICKS.retention_bytes // 4
+    #: A group that takes nothing for so long is not waited for any more.
+    stalled_s_max: float = 10.0
+    look_every_s: float = 0.02
 
 
 @dataclass(slots=True)
@@ -45,13 +51,20 @@ class Replayer:
     """Writes slices as raw entries: bytes as recorded, sequence numbers anew."""
 
     def __init__(
-        self, redis: Redis, clock: Clock, *, speed: float | None, shard_offset: int = 0
+        self,
+        redis: Redis,
+        clock: Clock,
+        *,
+        speed: float | None,
+        shard_offset: int = 0,
+        patience: Patience = Patience(),
     ) -> None:
         """`speed` None is full speed: as fast as Redis takes it, and as its groups read."""
         self._redis = redis
         self._clock = clock
         self._speed = speed
         self._shard_offset = shard_offset
+        self._patience = patience
         self._writer = StreamWriter(redis, clock)
         self._epoch = clock.now_ns() // 10**9
         self._sequences: dict[int, int] = {}
@@ -129,15 +142,15 @@ class Replayer:
         for stream in sorted(streams):
             unread = self._unread.setdefault(stream, _Unread())
             since_s = self._clock.monotonic_s()
-            while unread.bytes > UNREAD_BYTES_MAX and not stopping.is_set():
+            while unread.bytes > self._patience.unread_bytes_max and not stopping.is_set():
                 floor = await hygiene.taken_below(self._redis, stream)
                 if unread.drop_below(floor):
                     since_s = self._clock.monotonic_s()
-                elif self._clock.monotonic_s() - since_s > STALLED_S_MAX:
+                elif self._clock.monotonic_s() - since_s > self._patience.stalled_s_max:
                     self.played.stalled.append(stream)
                     unread.give_up()
                 else:
-                    await wait(stopping, LAG_LOOK_EVERY_S)
+                    await wait(stopping, self._patience.look_every_s)
 
 
 class _Unread:

@@ -45,7 +45,12 @@ class TapeFile:
             self._file = opener(path)
         except OSError as error:
             raise LocalError(f"tape {path} cannot be made: {error.strerror}") from error
-        self._write(tape.encode_header(header))
+        try:
+            self._write(tape.encode_header(header))
+        except LocalError:
+            self._file.close()
+            path.unlink(missing_ok=True)  # without a header it is no tape
+            raise
         _sync_directory(path.parent)
 
     def add(self, block: Block) -> None:
@@ -86,10 +91,6 @@ class TapeFile:
             self.sync()
         finally:
             self._file.close()
-
-    def abandon(self) -> None:
-        """Close without an index."""
-        self._file.close()
 
     def _write(self, body: bytes) -> None:
         view = memoryview(body)
