@@ -19,7 +19,7 @@ from shared.accounts.resolving import Resolved, Rows, resolve
 from shared.accounts.settings import AccountSettings
 from shared.accounts.sources import EnvironmentSource, FileSource, Source, TableSource
 from shared.clock import Clock
-from shared.errors import SettingsError, StoreError, StreamError
+from shared.errors import KiteSessionExpired, SettingsError, StoreError, StreamError
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import Log
 from shared.runtime.supervise import pause, supervise
@@ -113,6 +113,18 @@ class AccountBook:
     async def wait_changed(self, after: int | None = None) -> int:
         """Return the generation once it is above `after`; None waits for the next change."""
         return await self._changes.wait(after)
+
+    async def ready(self) -> None:
+        """Say whether every enabled account has a living token when one is needed.
+
+        Raises:
+            KiteSessionExpired: from 08:30 IST on, names each account that has none.
+        """
+        now_ns = self._around.clock.now_ns()
+        told = [live.status(now_ns) for live in self._present.values()]
+        troubles = [f"{each.account}: {each.trouble}" for each in told if each.trouble]
+        if troubles:
+            raise KiteSessionExpired("; ".join(troubles))
 
     async def refresh(self) -> None:
         """Ask every source; one that cannot answer keeps its last answer."""

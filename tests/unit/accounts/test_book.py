@@ -13,9 +13,11 @@ from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.settings import AccountSettings
 from shared.accounts.sources import EnvironmentSource
 from shared.clock import ManualClock
-from shared.errors import SettingsError, StoreError
+from shared.errors import KiteSessionExpired, SettingsError, StoreError
 from shared.runtime.logs import get_log
 from shared.secret import Secret
+from shared.streams.client import connect
+from shared.streams.settings import RedisSettings
 from tests.support.eventually import eventually
 from tests.unit.accounts.builders import NOW_US, credentials, row, session
 
@@ -41,8 +43,9 @@ class FakeSource:
         self.verified.append((account, version, at_us))
 
 
-def book_of(*sources, poll_s: float = 0.01) -> AccountBook:
-    around = Around(clock=ManualClock(NOW_US * 1000), log=get_log(), random=random.Random(1))
+def book_of(*sources, poll_s: float = 0.01, ticks=None) -> AccountBook:
+    clock = ManualClock(NOW_US * 1000)
+    around = Around(clock=clock, log=get_log(), random=random.Random(1), ticks=ticks)
     return AccountBook(sources, poll_s=poll_s, around=around)
 
 
@@ -131,6 +134,32 @@ async def test_missing_token_sets_the_metric() -> None:
     assert value("token_state_info", state="MISSING") == 1
     assert value("token_state_info", state="OK") == 0
     assert value("token_expires_timestamp_seconds") == 0
+
+
+async def test_readiness_names_the_enabled_account_without_a_token_from_half_past_eight() -> None:
+    asleep = row("OFF9", credentials=credentials(), is_enabled=False)
+    source = FakeSource(held(), row("CD1", credentials=credentials()), asleep)
+    book = book_of(source)
+    await book.refresh()
+    with pytest.raises(KiteSessionExpired, match=r"\ACD1: the access token is missing[^;]*\Z"):
+        await book.ready()
+    source.rows["CD1"] = row("CD1", credentials=credentials(), session=session())
+    await book.refresh()
+    await book.ready()
+
+
+async def test_book_without_its_redis_goes_on_polling() -> None:
+    source, nowhere = FakeSource(held()), Secret("unix:///nowhere/redis.sock")
+    settings = RedisSettings(ticks_url=nowhere, orders_url=nowhere)
+    stopping = asyncio.Event()
+    async with connect(nowhere, name="test", settings=settings) as ticks:
+        book = book_of(source, ticks=ticks)
+        await book.refresh()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(book.run(stopping), name="book")
+            source.rows = {"AB1234": held("two")}
+            await eventually(lambda: book.account("AB1234").token().reveal() == "two")
+            stopping.set()
 
 
 async def test_environment_account_goes_before_every_other_source() -> None:
