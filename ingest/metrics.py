@@ -33,3 +33,6 @@ CAPACITY = Gauge("tickflow_ingest_instruments_capacity", "Instruments the accoun
 NO_ROOM = Gauge("tickflow_ingest_instruments_left_out", "Wanted instruments without room.")
 GAPS = Counter("tickflow_ingest_gaps_total", "Losses of coverage told.", ["cause"])
 INSTRUMENTS = Gauge("tickflow_ingest_instruments_published", "Instruments in the last good dump.")
+DUMPS_REFUSED = Counter(
+    "tickflow_ingest_dumps_refused_total", "Instruments dumps not had, not read, or not whole."
+)

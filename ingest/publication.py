@@ -72,6 +72,30 @@ class Publication:
         await published.put_shard_map(self._redis, self._market.shard_map)
         await self._put(self._version, self._market)
 
+    async def tell_windows(self, moved: set[str]) -> None:
+        """Tell whose window of strikes is another one now; whoever was told of leaves `moved`.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        if not moved:
+            return
+        told = sorted(moved)
+        at_us = self._clock.now_ns() // 1000
+        messages = [
+            Control(
+                kind="chain_window_changed",
+                subject=name,
+                version=self._version,
+                by="ingest",
+                at_us=at_us,
+            )
+            for name in told
+        ]
+        await self._control.append([Append(CONTROL, "", codec.encode(each)) for each in messages])
+        moved.difference_update(told)
+        log.info("windows.moved", underlyings=told)
+
     async def _known(self) -> tuple[int, np.ndarray]:
         try:
             return await published.get_instruments(self._redis)

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 import numpy as np
 
-from ingest import metrics
-from ingest.settings import IngestOptions
+from ingest import dump, metrics
+from ingest.following import Centre, Reluctance, followed
+from ingest.settings import IngestOptions, wish
 from ingest.sharding import assign, balanced, weights
-from ingest.universe import Wish, recentred, strike_step, universe
+from ingest.universe import Listing, Universe, strike_step, universe
 from shared.clock import Clock
 from shared.errors import KiteError, MessageError
 from shared.kite.data import KiteData
+from shared.market.calendar import Calendar, packaged_calendar
 from shared.market.expiry import IST
 from shared.market.instruments import parse
 from shared.runtime.logs import get_log
-from shared.wire.instruments import INSTRUMENT_DTYPE, Kind
+from shared.wire.instruments import INSTRUMENT_DTYPE
 from shared.wire.shards import ShardMap
 
 log = get_log()
 
 #: A version is the day's yyyymmdd times this, plus one for every other dump of that day.
 LOADS_PER_DAY_MAX = 100
+#: A dump that was refused is not asked for again before: 100,000 lines are a burden to Kite, too.
+DUMP_RETRY_S = 300.0
+#: Prices that the sockets do not bring are asked for at this pace, and sooner while one is unknown.
+ASK_EVERY_S, ASK_SOON_S = 30.0, 2.0
+
+
+class Prices(Protocol):
+    """Where last prices come from without asking for them."""
+
+    def watch(self, tokens: Sequence[int]) -> None:
+        """Look out for these from now on."""
+        ...
+
+    def read(self) -> Mapping[int, float]:
+        """Return what was seen, by token in rupees, since this was called last."""
+        ...
+
+
+class NoPrices:
+    """Sees nothing: every price is asked for."""
+
+    def watch(self, _tokens: Sequence[int]) -> None:
+        """Look out for nothing."""
+
+    def read(self) -> Mapping[int, float]:
+        """Return nothing."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +69,58 @@ class Market:
 
 
 class Registry:
-    """Knows the newest good dump and where the money is; asks Kite for both."""
+    """Knows the newest good dump and where the money is."""
 
-    def __init__(self, kite: KiteData, options: IngestOptions, clock: Clock) -> None:
+    def __init__(
+        self,
+        kite: KiteData,
+        options: IngestOptions,
+        clock: Clock,
+        *,
+        calendar: Calendar | None = None,
+        prices: Prices | None = None,
+    ) -> None:
         self._kite = kite
         self._options = options
         self._clock = clock
-        self._wish = Wish(
-            options.underlyings, options.expiries, options.strikes_each_side, options.symbols
-        )
-        self._centres: dict[str, float] = {}
-        self._instruments = np.empty(0, INSTRUMENT_DTYPE)
+        self._calendar = calendar or packaged_calendar()
+        self._prices: Prices = prices or NoPrices()
+        self._wish = wish(options)
+        self._following = [each.underlying for each in self._wish.windows if each.follows]
+        self._reluctance = Reluctance(options.recentre_strikes, options.dwell_s)
+        self._centres: dict[str, Centre] = {}
+        self._listing = Listing(np.empty(0, INSTRUMENT_DTYPE))
         self._shard_map = ShardMap(version=0, shards=options.shards, underlyings={})
+        self._wanted = Universe((), (), {})
+        self._wanted_on = 0
+        self._fetched_ns = 0
+        self._retry_s = self._ask_s = 0.0
+        #: Underlyings whose window changed and of whom nobody was told yet.
+        self.moved: set[str] = set()
 
     def resume(self, instruments: np.ndarray, shard_map: ShardMap | None) -> None:
         """Go on from what was published before: half a dump is told by it, shards stay as they are.
 
         A shard map for another number of shards is made anew.
         """
-        self._instruments = instruments
+        self._listing = Listing(instruments)
         if shard_map is not None and shard_map.shards == self._options.shards:
             self._shard_map = shard_map
+
+    async def begin(self) -> Market:
+        """Fetch the dump; where Kite has none, go on from what was resumed.
+
+        Raises:
+            KiteError, MessageError: as `load`, and nothing was resumed.
+        """
+        try:
+            return await self.load()
+        except (KiteError, MessageError) as error:
+            if not len(self._listing.instruments):
+                raise
+            self._postpone(str(error))
+            await self.recentre()
+            return self._market()
 
     async def load(self) -> Market:
         """Fetch the dump; return it with what is wanted of it.
@@ -67,91 +129,154 @@ class Registry:
             KiteError: Kite did not answer with a dump.
             MessageError: what it answered is no dump, or half of one; the last good one stays.
         """
+        asked_ns = self._clock.now_ns()
+        body = await self._kite.instruments()
         # A hundred thousand lines: the sockets must not wait for them.
-        parsed = await asyncio.to_thread(parse, await self._kite.instruments())
-        rows, rows_before = len(parsed.records), len(self._instruments)
-        if rows < (1.0 - self._options.shrinkage_max) * rows_before:
-            raise MessageError(
-                f"instruments dump has {rows} rows after {rows_before}:"
-                f" it lost more than the share shrinkage_max, {self._options.shrinkage_max:g}"
-            )
-        for refusal in parsed.refused:
-            log.warning("instrument.refused", reason=refusal.sentence)
-        self._instruments = parsed.records
+        before = self._listing.instruments
+        listing, changes = await asyncio.to_thread(_read, body, before, self._options.shrinkage_max)
+        self._listing, self._fetched_ns = listing, asked_ns
+        if len(before) and changes:
+            _tell(changes)
         await self.recentre()
         return self._market()
 
-    async def recentre(self) -> bool:
-        """Look where the money is; return whether a window of strikes moved.
-
-        An underlying without a price keeps the window it has.
-        """
-        if not self._options.strikes_each_side:
-            return False
-        names = {_quote_name(self._instruments, name): name for name in self._options.underlyings}
-        names.pop("", None)
-        if not names:
-            return False
+    async def reload(self) -> Market | None:
+        """Fetch a dump when a new one is due; return None while the one there is stays."""
+        due = dump.due(self._fetched_ns, self._clock.now_ns(), self._calendar)
+        if not due or self._clock.monotonic_s() < self._retry_s:
+            return None
         try:
-            prices = await self._kite.ltp(list(names))
-        except KiteError as error:
-            log.warning("money.unknown", reason=str(error))
-            return False
+            return await self.load()
+        except (KiteError, MessageError) as error:
+            self._postpone(str(error))
+            return None
+
+    async def recentre(self) -> bool:
+        """Look where the money is; return whether other instruments are wanted than before.
+
+        That is so when a window of strikes moved, or when the day changed and expiries with it. An
+        underlying without a price keeps the window it has.
+        """
+        now_s = self._clock.monotonic_s()
+        found = {name: self._listing.spot(name) for name in self._following}
+        spots = {name: row for name, row in found.items() if row is not None}
+        seen = self._prices.read()
+        prices = {name: seen.get(int(row["instrument_token"]), 0.0) for name, row in spots.items()}
+        unseen = {
+            _quoted(spots[name]): name
+            for name, price in prices.items()
+            if price <= 0.0 and (name not in self._centres or self._trades(spots[name]))
+        }
+        if unseen and now_s >= self._ask_s:
+            prices |= await self._asked(unseen)
+            self._ask_s = now_s + (ASK_SOON_S if self.lacks_money else ASK_EVERY_S)
         before = dict(self._centres)
-        for quoted, name in names.items():
-            price = float(prices.get(quoted, {}).get("last_price") or 0.0)
+        for name, price in prices.items():
             if price > 0.0:
-                self._centres[name] = self._centre(name, price)
-        return self._centres != before
+                self._centres[name] = self._follow(name, price, now_s)
+        if self._centres == before and self._wanted_on == self._today():
+            return False
+        wanted = self._wanted.tokens
+        self._choose()
+        return wanted != self._wanted.tokens
 
     @property
     def lacks_money(self) -> bool:
         """Say whether a window has no centre yet, so that whole expiries stand in for it."""
-        return bool(self._options.strikes_each_side) and any(
-            name not in self._centres
-            for name in self._options.underlyings
-            if _quote_name(self._instruments, name)
+        return any(
+            name not in self._centres and self._listing.spot(name) is not None
+            for name in self._following
         )
 
     def current(self) -> Market:
         """Return the last good dump with what is wanted of it now."""
         return self._market()
 
-    def _centre(self, name: str, price: float) -> float:
-        rows = self._instruments
-        strikes = rows["strike"][(rows["underlying"] == name.encode()) & (rows["strike"] > 0)]
-        step = strike_step(strikes, price)
-        return recentred(self._centres.get(name), price, step, self._options.recentre_strikes)
+    async def _asked(self, names: Mapping[str, str]) -> dict[str, float]:
+        """Return what Kite's quotes say; `names` are underlyings by their quotes' names."""
+        try:
+            quoted = await self._kite.ltp(list(names))
+        except KiteError as error:
+            log.warning("money.unknown", reason=str(error))
+            return {}
+        return {
+            name: float(quoted.get(asked, {}).get("last_price") or 0.0)
+            for asked, name in names.items()
+        }
+
+    def _trades(self, spot: np.void) -> bool:
+        return self._calendar.presume(spot["exchange"].decode(), self._clock.now_ns()).is_open
+
+    def _follow(self, name: str, price: float, now_s: float) -> Centre:
+        rows = self._listing.of(name)
+        step = strike_step(rows["strike"][rows["strike"] > 0], price)
+        return followed(self._centres.get(name), price, step, now_s, self._reluctance)
+
+    def _choose(self) -> None:
+        """Choose what is wanted now; note whose window is another one."""
+        today, before = self._today(), self._wanted.chains
+        centres = {name: centre.price for name, centre in self._centres.items()}
+        self._wanted = universe(self._listing, self._wish, centres, today)
+        self._wanted_on = today
+        chains = self._wanted.chains
+        self.moved |= {name for name in before if before[name] != chains.get(name)}
+        spots = [self._listing.spot(name) for name in self._following]
+        self._prices.watch([int(row["instrument_token"]) for row in spots if row is not None])
 
     def _market(self) -> Market:
-        today = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC).astimezone(IST)
-        day = today.year * 10_000 + today.month * 100 + today.day
-        wanted = universe(self._instruments, self._wish, self._centres, day)
-        for missing in wanted.missing:
+        self._choose()
+        day = self._wanted_on
+        for missing in self._wanted.missing:
             log.warning("instrument.missing", wanted=missing)
-        tokens = np.array(wanted.tokens, dtype=np.uint32)
-        placed = assign(self._instruments, self._mapped(tokens, day))
+        tokens = np.array(self._wanted.tokens, dtype=np.uint32)
+        placed = assign(self._listing.instruments, self._mapped(tokens, day))
         metrics.INSTRUMENTS.set(len(placed))
-        return Market(day * LOADS_PER_DAY_MAX, placed, self._shard_map, wanted.tokens)
+        return Market(day * LOADS_PER_DAY_MAX, placed, self._shard_map, self._wanted.tokens)
 
     def _mapped(self, tokens: np.ndarray, day: int) -> ShardMap:
         """Return the shard map, changed only when an underlying is not in it.
 
         Weights drift all day; moving an underlying for it would cost its history each time.
         """
-        weight_of = weights(self._instruments, tokens)
+        weight_of = weights(self._listing.instruments, tokens)
         placed = self._shard_map.underlyings
         if not weight_of.keys() <= placed.keys():
             version = max(day * LOADS_PER_DAY_MAX, self._shard_map.version + 1)
             self._shard_map = balanced(weight_of, self._options.shards, version, placed)
         return self._shard_map
 
+    def _today(self) -> int:
+        """Return the day in India as yyyymmdd."""
+        today = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC).astimezone(IST)
+        return today.year * 10_000 + today.month * 100 + today.day
 
-def _quote_name(instruments: np.ndarray, underlying: str) -> str:
-    """Return how Kite's quotes call an underlying, "" where it is not listed."""
-    rows = instruments[instruments["underlying"] == underlying.encode()]
-    rows = rows[rows["kind"] <= Kind.INDEX]
-    if not len(rows):
-        return ""
-    row = rows[np.lexsort((rows["exchange"] != b"NSE", rows["kind"] != Kind.INDEX))[0]]
-    return f"{row['exchange'].decode()}:{row['tradingsymbol'].decode()}"
+    def _postpone(self, reason: str) -> None:
+        metrics.DUMPS_REFUSED.inc()
+        log.warning("instruments.kept", reason=reason, count=len(self._listing.instruments))
+        self._retry_s = self._clock.monotonic_s() + DUMP_RETRY_S
+
+
+def _read(
+    body: bytes, before: np.ndarray, shrinkage_max: float
+) -> tuple[Listing, dump.Differences]:
+    """Return a dump, indexed, with what it changes; raises as `parse` and `dump.check` do."""
+    parsed = parse(body)
+    dump.check(before, parsed.records, shrinkage_max)
+    for refusal in parsed.refused:
+        log.warning("instrument.refused", reason=refusal.sentence)
+    return Listing(parsed.records), dump.differences(before, parsed.records)
+
+
+def _tell(changes: dump.Differences) -> None:
+    log.info(
+        "instruments.changed",
+        listed=len(changes.listed),
+        delisted=len(changes.delisted),
+        changed=len(changes.changed),
+        tokens_reused=len(changes.reused),
+    )
+
+
+def _quoted(spot: np.void) -> str:
+    """Return how Kite's quotes call an instrument."""
+    return f"{spot['exchange'].decode()}:{spot['tradingsymbol'].decode()}"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ingest.universe import Window, Wish
 from shared.accounts.settings import AccountSettings
 from shared.kite.settings import KiteSettings
 from shared.runtime.settings import LogSettings, ProbeSettings
@@ -14,6 +15,12 @@ from shared.streams.settings import RedisSettings
 
 Name = Annotated[str, Meta(pattern=r"\A[A-Z0-9&-]{1,24}\Z")]
 Symbol = Annotated[str, Meta(pattern=r"\A[A-Z]{2,8}:[A-Z0-9 &_.-]{1,36}\Z")]
+#: Underlying, strikes on either side or percent of the money or `all`, expiries.
+WindowText = Annotated[
+    str,
+    Meta(pattern=r"\A[A-Z0-9&-]{1,24}:([0-9]{1,3}|[0-9]{1,2}(\.[0-9]{1,3})?%|all):[0-9]{1,2}\Z"),
+]
+WholeText = Annotated[str, Meta(pattern=r"\A[A-Z0-9&-]{1,24}:20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z")]
 
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,12 +35,26 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     strikes_each_side: Annotated[
         int, Meta(ge=0, le=500, description="strikes either side of the money; 0: every strike")
     ] = 20
+    windows: Annotated[
+        tuple[WindowText, ...],
+        Meta(
+            description="other windows, by underlying: strikes either side, percent of the money "
+            "or all, then expiries, e.g. SENSEX:10:1,BANKEX:2.5%:3,INFY:all:1"
+        ),
+    ] = ()
+    whole_expiries: Annotated[
+        tuple[WholeText, ...],
+        Meta(description="expiries of which every strike is taken, e.g. NIFTY:2026-12-31"),
+    ] = ()
     recentre_strikes: Annotated[
         float, Meta(gt=0, le=100, description="steps the money may move before the window follows")
     ] = 2.0
     recentre_every_s: Annotated[
-        float, Meta(ge=2, le=3600, description="how often the money is looked at, by REST")
-    ] = 30.0
+        float, Meta(ge=0.5, le=3600, description="how often the money is looked at")
+    ] = 1.0
+    dwell_s: Annotated[
+        float, Meta(ge=0, le=3600, description="seconds a window stays before it follows again")
+    ] = 10.0
     symbols: Annotated[
         tuple[Symbol, ...], Meta(description="pinned instruments, e.g. NSE:INFY,NSE:RELIANCE")
     ] = ()
@@ -46,13 +67,32 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     buffers: Annotated[
         int, Meta(ge=3, le=1024, description="MiB per shard that may wait for Redis")
     ] = 32
-    instruments_every_s: Annotated[
-        float, Meta(ge=60, le=86_400, description="how often the instruments dump is fetched")
-    ] = 21_600.0
     shrinkage_max: Annotated[
         float,
         Meta(gt=0, le=1, description="a dump that lost this share of its rows is half a dump"),
     ] = 0.5
+
+
+def wish(options: IngestOptions) -> Wish:
+    """Return which instruments are asked for; a window of its own wins over the general one."""
+    windows = {
+        name: Window(name, options.expiries, options.strikes_each_side)
+        for name in options.underlyings
+    }
+    windows |= {each.underlying: each for each in map(_window, options.windows)}
+    whole = (each.split(":") for each in options.whole_expiries)
+    return Wish(
+        windows=tuple(windows.values()),
+        whole=tuple((name, int(on.replace("-", ""))) for name, on in whole),
+        symbols=options.symbols,
+    )
+
+
+def _window(text: str) -> Window:
+    name, size, expiries = text.split(":")
+    if size.endswith("%"):
+        return Window(name, int(expiries), percent=float(size[:-1]))
+    return Window(name, int(expiries), each_side=0 if size == "all" else int(size))
 
 
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):

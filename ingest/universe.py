@@ -9,61 +9,123 @@ import numpy as np
 
 from shared.wire.instruments import Kind
 
+#: Priorities before any distance from the money, which is never negative.
+_SPOT, _FUTURE, _PINNED = -2.0, -1.0, 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Options of one underlying: of its nearest `expiries` the strikes near the money.
+
+    `each_side` strikes on either side, or the strikes within `percent` of the money; every strike
+    where neither is given.
+    """
+
+    underlying: str
+    expiries: int
+    each_side: int = 0
+    percent: float = 0.0
+
+    @property
+    def follows(self) -> bool:
+        """Say whether it moves with the money."""
+        return bool(self.each_side or self.percent)
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the operator asked for.
 
-    `underlyings` are canonical names; of each the nearest `expiries` are taken, with
-    `strikes_each_side` strikes on either side of the money (0: every strike). `symbols` are
-    `EXCHANGE:TRADINGSYMBOL`, taken as they are.
+    `whole` are expiries (underlying, yyyymmdd) of which every strike is taken. `symbols` are
+    `EXCHANGE:TRADINGSYMBOL`, taken as they are. The underlying of a window or of a whole expiry
+    is always taken, as are its futures.
     """
 
-    underlyings: tuple[str, ...]
-    expiries: int
-    strikes_each_side: int
+    windows: tuple[Window, ...] = ()
+    whole: tuple[tuple[str, int], ...] = ()
     symbols: tuple[str, ...] = ()
+
+    @property
+    def underlyings(self) -> tuple[str, ...]:
+        """Return every underlying that is named, once, in the order of naming."""
+        named = [window.underlying for window in self.windows] + [name for name, _ in self.whole]
+        return tuple(dict.fromkeys(named))
+
+
+class Listing:
+    """The rows of a dump by underlying and by name, so that asking often costs little."""
+
+    def __init__(self, instruments: np.ndarray) -> None:
+        """Index published instruments, shape (n,), of INSTRUMENT_DTYPE."""
+        self.instruments = instruments
+        self._order = np.argsort(instruments["underlying"], kind="stable")
+        names, starts = np.unique(instruments["underlying"][self._order], return_index=True)
+        ends = np.append(starts, len(instruments))[1:]
+        self._of = dict(
+            zip(names.tolist(), zip(starts.tolist(), ends.tolist(), strict=True), strict=True)
+        )
+        exchanges, symbols = instruments["exchange"].tolist(), instruments["tradingsymbol"].tolist()
+        tokens = instruments["instrument_token"].tolist()
+        self._tokens = dict(zip(zip(exchanges, symbols, strict=True), tokens, strict=True))
+
+    def of(self, underlying: str) -> np.ndarray:
+        """Return the rows of an underlying, itself among them, shape (m,)."""
+        start, end = self._of.get(underlying.encode(), (0, 0))
+        rows: np.ndarray = self.instruments[self._order[start:end]]
+        return rows
+
+    def token(self, symbol: str) -> int:
+        """Return the token of `EXCHANGE:TRADINGSYMBOL`, 0 where it is not listed."""
+        exchange, _, tradingsymbol = symbol.partition(":")
+        return int(self._tokens.get((exchange.encode(), tradingsymbol.encode()), 0))
+
+    def spot(self, underlying: str) -> np.void | None:
+        """Return the row of an underlying itself: its index, else NSE's share, else BSE's."""
+        rows = self.of(underlying)
+        rows = rows[rows["kind"] <= Kind.INDEX]
+        if not len(rows):
+            return None
+        first = np.lexsort((rows["exchange"] != b"NSE", rows["kind"] != Kind.INDEX))[0]
+        found: np.void = rows[first]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """Tokens wanted, most important first, and what was asked for but is not listed."""
+    """Tokens wanted, most important first; what was asked for but is not listed.
+
+    `chains` are the options of each underlying that are among them.
+    """
 
     tokens: tuple[int, ...]
     missing: tuple[str, ...]
+    chains: Mapping[str, frozenset[int]]
 
 
-def universe(
-    instruments: np.ndarray, wish: Wish, centres: Mapping[str, float], today: int
-) -> Universe:
-    """Return the wanted tokens of published instruments, shape (n,), of INSTRUMENT_DTYPE.
+def universe(listing: Listing, wish: Wish, centres: Mapping[str, float], today: int) -> Universe:
+    """Return the wanted tokens of a listing.
 
     `centres` is a price per underlying round which strikes are taken, in rupees; an underlying
-    without one gets every strike of its expiries. `today` (yyyymmdd) hides expired contracts.
-    Indices and shares come first, then futures, then options from the money outwards, so that a
-    shortage of room takes the least useful away.
+    without one gets every strike of its expiries. `today` (yyyymmdd) hides expired contracts, so
+    that a window rolls over with the date. Indices and shares come first, then futures, then
+    options from the money outwards: a shortage of room takes the least useful away.
     """
     wanted: list[tuple[float, int]] = []
     missing: list[str] = []
     for symbol in wish.symbols:
-        rows = _named(instruments, symbol)
-        wanted += [(0.0, int(token)) for token in rows["instrument_token"]]
-        missing += [] if len(rows) else [symbol]
+        token = listing.token(symbol)
+        wanted += [(_PINNED, token)] if token else []
+        missing += [] if token else [symbol]
+    chains: dict[str, frozenset[int]] = {}
     for name in wish.underlyings:
-        rows = instruments[instruments["underlying"] == name.encode()]
+        rows = listing.of(name)
         rows = rows[(rows["expiry"] == 0) | (rows["expiry"] >= today)]
-        chosen = _of_underlying(rows, wish, centres.get(name))
-        wanted += chosen
-        missing += [] if chosen else [name]
+        options = _options(rows[rows["kind"] >= Kind.CALL], name, wish, centres.get(name))
+        wanted += _always(rows) + options
+        missing += [] if len(rows) else [name]
+        chains[name] = frozenset(token for _, token in options)
     ordered = dict.fromkeys(token for _, token in sorted(wanted))
-    return Universe(tuple(ordered), tuple(missing))
-
-
-def recentred(centre: float | None, price: float, step: float, strikes_max: float) -> float:
-    """Return the window's centre: moved to `price` once that is over `strikes_max` steps away."""
-    if centre is None or abs(price - centre) > strikes_max * step:
-        return price
-    return centre
+    return Universe(tuple(ordered), tuple(missing), chains)
 
 
 def strike_step(strikes: Sequence[float] | np.ndarray, price: float) -> float:
@@ -75,35 +137,43 @@ def strike_step(strikes: Sequence[float] | np.ndarray, price: float) -> float:
     return float(ladder[at] - ladder[at - 1])
 
 
-def _named(instruments: np.ndarray, symbol: str) -> np.ndarray:
-    exchange, _, tradingsymbol = symbol.partition(":")
-    found: np.ndarray = instruments[
-        (instruments["exchange"] == exchange.encode())
-        & (instruments["tradingsymbol"] == tradingsymbol.encode())
-    ]
-    return found
+def _always(rows: np.ndarray) -> list[tuple[float, int]]:
+    """Return (priority, token) of an underlying and its futures."""
+    spot = rows[rows["kind"] <= Kind.INDEX]["instrument_token"].tolist()
+    futures = rows[rows["kind"] == Kind.FUTURE]["instrument_token"].tolist()
+    return [(_SPOT, token) for token in spot] + [(_FUTURE, token) for token in futures]
 
 
-def _of_underlying(rows: np.ndarray, wish: Wish, centre: float | None) -> list[tuple[float, int]]:
-    """Return (distance from the money as a priority, token) of one underlying's rows."""
-    spot = rows[rows["kind"] <= Kind.INDEX]
-    futures = rows[rows["kind"] == Kind.FUTURE]
-    options = rows[rows["kind"] >= Kind.CALL]
-    chosen = [(-2.0, int(token)) for token in spot["instrument_token"]]
-    chosen += [(-1.0, int(token)) for token in futures["instrument_token"]]
-    for expiry in np.unique(options["expiry"])[: wish.expiries]:
-        of_expiry = options[options["expiry"] == expiry]
-        chosen += _window(of_expiry, wish.strikes_each_side, centre)
-    return chosen
-
-
-def _window(options: np.ndarray, each_side: int, centre: float | None) -> list[tuple[float, int]]:
-    strikes = np.unique(options["strike"])
+def _options(
+    options: np.ndarray, name: str, wish: Wish, centre: float | None
+) -> list[tuple[float, int]]:
+    """Return (distance from the money as a priority, token) of what is wanted of a chain."""
+    expiries = np.unique(options["expiry"])
+    kept = np.isin(options["expiry"], [on for whole, on in wish.whole if whole == name])
+    for window in wish.windows:
+        if window.underlying == name:
+            for expiry in expiries[: window.expiries]:
+                kept |= _within(options, options["expiry"] == expiry, window, centre)
+    chosen = options[kept]
+    tokens = chosen["instrument_token"].tolist()
     if centre is None:
-        return [(1.0, int(token)) for token in options["instrument_token"]]
-    at = int(np.searchsorted(strikes, centre))
-    if each_side:
-        strikes = strikes[max(0, at - each_side) : at + each_side]
-    kept = options[np.isin(options["strike"], strikes)]
-    distance = np.abs(kept["strike"] / centre - 1.0)
-    return list(zip(distance.tolist(), kept["instrument_token"].tolist(), strict=True))
+        return [(1.0, token) for token in tokens]
+    distance = np.abs(chosen["strike"] / centre - 1.0).tolist()
+    return list(zip(distance, tokens, strict=True))
+
+
+def _within(
+    options: np.ndarray, of_expiry: np.ndarray, window: Window, centre: float | None
+) -> np.ndarray:
+    """Return which of an expiry's options lie in the window, as a mask of shape (n,)."""
+    if centre is None or not window.follows:
+        return of_expiry
+    if window.percent:
+        near = np.abs(options["strike"] - centre) <= centre * window.percent / 100.0
+    else:
+        strikes = np.unique(options["strike"][of_expiry])
+        at = int(np.searchsorted(strikes, centre))
+        taken = strikes[max(0, at - window.each_side) : at + window.each_side]
+        near = np.isin(options["strike"], taken)
+    inside: np.ndarray = of_expiry & near
+    return inside

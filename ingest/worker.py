@@ -63,7 +63,7 @@ class IngestWorker:
         self._keepers: list[Keeper] = []
         self._left_out = 0
         self._trouble = "instruments not fetched yet"
-        self._load_due_s = self._recentre_due_s = 0.0
+        self._recentre_due_s = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping`; then close the sockets, after them write what was taken in."""
@@ -120,26 +120,18 @@ class IngestWorker:
         """
         options, registry = self._settings.ingest, self._parts.registry
         now_s = self._clock.monotonic_s()
-        if self._market is None or now_s >= self._load_due_s:
-            if self._market is None:
-                registry.resume(*await self._parts.publication.before())
-            await self._adopt(await registry.load())
-            self._load_due_s = now_s + options.instruments_every_s
-            self._plan_recentre(now_s)
-        elif now_s >= self._recentre_due_s:
-            moved = await registry.recentre()
-            self._plan_recentre(now_s)
-            if moved:
-                await self._adopt(registry.current())
+        if self._market is None:
+            registry.resume(*await self._parts.publication.before())
+            await self._adopt(await registry.begin())
+        elif (market := await registry.reload()) is not None:
+            await self._adopt(market)
         else:
             await self._parts.publication.restore()
-
-    def _plan_recentre(self, now_s: float) -> None:
-        # Without the money whole expiries are subscribed to: that is put right soon.
-        soon = self._parts.registry.lacks_money
-        self._recentre_due_s = now_s + (
-            LOOK_EVERY_S if soon else self._settings.ingest.recentre_every_s
-        )
+        if now_s >= self._recentre_due_s:
+            self._recentre_due_s = now_s + options.recentre_every_s
+            if await registry.recentre():
+                await self._adopt(registry.current())
+        await self._parts.publication.tell_windows(registry.moved)
 
     async def _adopt(self, market: Market) -> None:
         """Publish what others need to know before a packet of it arrives; then route by it."""

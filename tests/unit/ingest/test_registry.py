@@ -12,6 +12,8 @@ from shared.wire.shards import ShardMap
 
 #: 2026-09-21 20:00 UTC, when it is already the 22nd in India.
 EVENING_NS = 1_790_020_800_000_000_000
+#: 10:00 in India on that day, a Tuesday.
+MORNING_NS = 1_790_051_400_000_000_000
 STRIKES = range(23_000, 25_050, 50)
 
 
@@ -36,19 +38,37 @@ class Kite:
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
         self.price: float | None = 24_000.0
+        self.asked = self.fetched = 0
 
     async def instruments(self) -> bytes:
+        self.fetched += 1
         return self.answer
 
     async def ltp(self, names: list[str]) -> dict[str, dict[str, float]]:
+        self.asked += 1
         if self.price is None:
             raise KiteUnavailable("no quotes")
         return {name: {"last_price": self.price} for name in names}
 
 
-def registry(kite: Kite, **options: object) -> Registry:
-    chosen = {"underlyings": ("NIFTY",), "strikes_each_side": 2, **options}
-    return Registry(kite, IngestOptions(**chosen), ManualClock(EVENING_NS))
+class Seen:
+    """Prices that passed by, as a test put them."""
+
+    def __init__(self) -> None:
+        self.watched: list[int] = []
+        self.prices: dict[int, float] = {}
+
+    def watch(self, tokens: list[int]) -> None:
+        self.watched = list(tokens)
+
+    def read(self) -> dict[int, float]:
+        return self.prices
+
+
+def registry(kite: Kite, *, clock=None, prices=None, **options: object) -> Registry:
+    chosen = {"underlyings": ("NIFTY",), "strikes_each_side": 2, "dwell_s": 0.0, **options}
+    clock = clock or ManualClock(EVENING_NS)
+    return Registry(kite, IngestOptions(**chosen), clock, prices=prices)
 
 
 def strikes_of(market: Market) -> list[float]:
@@ -66,15 +86,54 @@ async def test_version_is_that_of_the_day_in_india() -> None:
     assert (await registry(Kite(dump())).load()).version == 2026092200
 
 
-async def test_window_follows_the_money_only_when_it_moved_far_enough() -> None:
-    kite = Kite(dump())
-    listed = registry(kite)
+async def test_window_follows_the_money_that_passes_by_only_when_it_moved_far_enough() -> None:
+    seen = Seen()
+    listed = registry(Kite(dump()), prices=seen)
     await listed.load()
-    kite.price = 24_099.0
+    assert seen.watched == [100_000 * 256 + 9]
+    seen.prices = {100_000 * 256 + 9: 24_099.0}
     assert not await listed.recentre()
-    kite.price = 24_101.0
+    assert not listed.moved
+    seen.prices = {100_000 * 256 + 9: 24_101.0}
     assert await listed.recentre()
+    assert listed.moved == {"NIFTY"}
     assert strikes_of(listed.current()) == [24_050.0, 24_100.0, 24_150.0, 24_200.0]
+
+
+async def test_price_that_no_socket_brings_is_asked_for_at_a_pace_while_the_market_is_open() -> (
+    None
+):
+    kite, clock = Kite(dump()), ManualClock(MORNING_NS)
+    listed = registry(kite, clock=clock)
+    await listed.load()
+    for _ in range(60):
+        clock.advance(1.0)
+        await listed.recentre()
+    assert kite.asked == 3
+    kite.price = 25_000.0
+    clock.advance(30.0)
+    assert await listed.recentre()
+
+
+async def test_closed_market_is_not_asked_for_prices() -> None:
+    kite, clock = Kite(dump()), ManualClock(EVENING_NS)
+    listed = registry(kite, clock=clock)
+    await listed.load()
+    clock.advance(600.0)
+    await listed.recentre()
+    assert kite.asked == 1
+
+
+async def test_window_rolls_over_when_the_day_changes() -> None:
+    clock = ManualClock(MORNING_NS)
+    listed = registry(Kite(dump()), clock=clock)
+    await listed.load()
+    clock.advance(7 * 86_400.0)
+    assert not await listed.recentre()
+    clock.advance(86_400.0)
+    assert await listed.recentre()
+    assert listed.moved == {"NIFTY"}
+    assert strikes_of(listed.current()) == []
 
 
 async def test_money_nobody_tells_leaves_the_window_where_it_is() -> None:
@@ -162,10 +221,68 @@ async def test_whole_expiries_ask_nobody_where_the_money_is() -> None:
 async def test_window_without_its_money_stands_for_whole_expiries_until_it_is_known() -> None:
     kite = Kite(dump())
     kite.price = None
-    listed = registry(kite)
+    clock = ManualClock(EVENING_NS)
+    listed = registry(kite, clock=clock)
     assert len((await listed.load()).tokens) == 1 + 2 * len(STRIKES)
     assert listed.lacks_money
     kite.price = 24_000.0
+    clock.advance(2.0)
     assert await listed.recentre()
     assert not listed.lacks_money
+    assert listed.moved == {"NIFTY"}
     assert strikes_of(listed.current()) == [23_900.0, 23_950.0, 24_000.0, 24_050.0]
+
+
+async def test_day_without_kite_begins_with_what_an_earlier_run_published() -> None:
+    earlier = (await registry(Kite(dump())).load()).instruments
+    clock = ManualClock(MORNING_NS)
+    kite = Kite(b"<html>maintenance</html>")
+    listed = registry(kite, clock=clock)
+    with pytest.raises(MessageError, match="header"):
+        await listed.begin()
+    listed.resume(earlier, None)
+    market = await listed.begin()
+    assert np.array_equal(market.instruments["instrument_token"], earlier["instrument_token"])
+    assert strikes_of(market) == [23_900.0, 23_950.0, 24_000.0, 24_050.0]
+    kite.answer = dump()
+    assert await listed.reload() is None
+    clock.advance(300.0)
+    assert await listed.reload() is not None
+
+
+async def test_new_dump_is_fetched_after_half_past_eight_of_a_trading_day() -> None:
+    kite, clock = Kite(dump()), ManualClock(EVENING_NS)
+    listed = registry(kite, clock=clock)
+    await listed.load()
+    clock.advance(6.9 * 3600.0)
+    assert await listed.reload() is None
+    clock.advance(0.2 * 3600.0)
+    assert await listed.reload() is not None
+    assert await listed.reload() is None
+    assert kite.fetched == 2
+
+
+async def test_bad_dump_at_its_hour_leaves_the_windows_following() -> None:
+    kite, clock, seen = Kite(dump()), ManualClock(EVENING_NS), Seen()
+    listed = registry(kite, clock=clock, prices=seen)
+    await listed.load()
+    clock.advance(8 * 3600.0)
+    kite.answer = b""
+    assert await listed.reload() is None
+    assert await listed.reload() is None
+    assert kite.fetched == 2
+    seen.prices = {100_000 * 256 + 9: 24_500.0}
+    assert await listed.recentre()
+
+
+async def test_windows_of_their_own_win_over_the_general_one() -> None:
+    names = ("NIFTY", "BANKNIFTY")
+    kite = Kite(dump(*names))
+    listed = registry(kite, underlyings=names, windows=("BANKNIFTY:0.1%:1", "SENSEX:3:1"))
+    market = await listed.load()
+    rows = market.instruments[np.isin(market.instruments["instrument_token"], market.tokens)]
+    counts = {
+        name: len(np.unique(rows["strike"][(rows["underlying"] == name) & (rows["strike"] > 0)]))
+        for name in (b"NIFTY", b"BANKNIFTY")
+    }
+    assert counts == {b"NIFTY": 4, b"BANKNIFTY": 1}
