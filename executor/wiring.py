@@ -21,6 +21,7 @@ from executor.handler import Handler
 from executor.instruments import Instruments
 from executor.intake import Intake
 from executor.knowledge import Knowledge
+from executor.missed import MissedUpdates
 from executor.pace import Pace, windows
 from executor.publishing import Publisher
 from executor.reconcile import Reconciler
@@ -41,9 +42,9 @@ from shared.streams.client import connect, ping
 from shared.streams.hygiene import trim_taken
 from shared.streams.limiter import RateLimiter
 from shared.streams.published import get_instruments, get_instruments_version
-from shared.streams.reader import GroupReader
+from shared.streams.reader import GroupReader, TailReader
 from shared.streams.writer import StreamWriter
-from shared.wire.topics import COMMANDS, UPDATES
+from shared.wire.topics import COMMANDS, CONTROL, UPDATES
 
 DRAIN_TIMEOUT_S: Final = 25
 #: The group, and the one consumer in it: the seat lets one executor read for an account.
@@ -59,6 +60,7 @@ class Outside:
     limiter: RateLimiter
     commands: GroupReader
     updates: GroupReader
+    hints: TailReader
     writer: StreamWriter
     instruments: Instruments
     trim: Callable[[], Awaitable[int]]
@@ -108,6 +110,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
         limiter=RateLimiter(orders, windows(settings.executor)),
         commands=read(orders, [COMMANDS.name(account.id)]),
         updates=read(orders, [UPDATES.name(account.id)]),
+        hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
         trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
         instruments=Instruments(
@@ -153,6 +156,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
         seating=Seating(pool=outside.pool, desk=desk, owner=_owner(), behaviour=behaviour),
         intake=Intake(reader=outside.commands, desk=desk, backlog=backlog, work=work),
         updates=Updates(reader=outside.updates, desk=desk, backlog=backlog, work=work),
+        missed=MissedUpdates(outside.hints, desk),
         dispatcher=Dispatcher(
             desk=desk, backlog=backlog, handler=Handler(desk), behaviour=behaviour, work=work
         ),

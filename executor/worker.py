@@ -14,6 +14,7 @@ from executor.gate import Bar
 from executor.instruments import Instruments
 from executor.intake import Intake
 from executor.lifecycle import UNSENT
+from executor.missed import MissedUpdates
 from executor.publishing import Publisher
 from executor.reconcile import Reconciler
 from executor.seating import Seating
@@ -39,6 +40,7 @@ class Parts:
     seating: Seating
     intake: Intake
     updates: Updates
+    missed: MissedUpdates
     dispatcher: Dispatcher
     reconciler: Reconciler
     publisher: Publisher
@@ -97,6 +99,7 @@ class ExecutorWorker:
                 self._read_commands, name="commands", stopping=stopping, opens=Bar.STREAMS
             ),
             "updates": patience.repeat(parts.updates.step, name="updates", stopping=stopping),
+            "missed updates": parts.missed.run(stopping),
             "events": patience.repeat(
                 parts.publisher.step, name="events", stopping=stopping, opens=Bar.STORE
             ),

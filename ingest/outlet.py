@@ -18,13 +18,15 @@ from shared.runtime.logs import get_log
 from shared.runtime.throttle import Throttle
 from shared.streams.writer import APPENDS_MAX, Append, StreamWriter
 from shared.wire import codec
-from shared.wire.control import Gap
+from shared.wire.control import Control, Gap, GapCause
 from shared.wire.orders import BrokerUpdate
-from shared.wire.topics import GAPS, RAW_TICKS, UPDATES
+from shared.wire.topics import CONTROL, GAPS, RAW_TICKS, UPDATES
 
 RETRY = RetryPolicy(base_s=0.02, factor=2.0, ceiling_s=0.5)
 #: Gaps and order updates that may wait for Redis; beyond it the oldest is lost, counted.
 MESSAGES_MAX = 10_000
+#: Kite sends an order update once, to the sockets that are open then.
+DEAD_SOCKET: frozenset[GapCause] = frozenset({"disconnected", "silent", "token_expired"})
 
 log = get_log()
 
@@ -125,8 +127,13 @@ class MessageOutlet:
         return self._trouble.reason
 
     def gap(self, gap: Gap) -> None:
-        """Tell a loss of coverage."""
+        """Tell a loss of coverage; with a socket its order updates were lost as well."""
         self._put(Append(GAPS, "", codec.encode(gap)))
+        if gap.cause in DEAD_SOCKET:
+            missed = Control(
+                kind="order_updates_missed", subject=gap.account, by="ingest", at_us=gap.to_us
+            )
+            self._put(Append(CONTROL, "", codec.encode(missed)))
 
     def update(self, account: str, row: bytes, received_at_ns: int) -> None:
         """Hand on what the broker says of an order; `row` is Kite's JSON."""
