@@ -20,6 +20,7 @@ from shared.wire.orders import BrokerUpdate, Cancel, Modify, OrderEvent, Place, 
 from shared.wire.segments import segment
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK_DTYPE
+from tests.support.tapes import block_of, tape_of
 
 HERE = Path(__file__).parent
 FRAMES = HERE.parent / "kite"
@@ -82,6 +83,7 @@ def bodies() -> dict[str, bytes]:
     made["tick.v1.bin"] = decode_frame(frame, RECEIVED_AT_NS).tobytes()
     made["raw_header.v1.bin"] = raw.tobytes()
     made["batch_header.v1.bin"] = batch.tobytes()
+    made["tape.v1.bin"] = tape_of([block_of(segment(RECEIVED_AT_NS, frame) * 2)])
     return made
 
 

@@ -16,6 +16,7 @@ from shared.wire.segments import iterate
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK_DTYPE
 from tests.golden.wire import build
+from tests.support.tapes import HEADER, opened
 
 KINDS: dict[str, Any] = {
     "place.v1": Command,
@@ -47,6 +48,15 @@ def test_old_segments_hold_the_frame_twice() -> None:
     frame = (build.FRAMES / "infy_full.bin").read_bytes()
     read = [(at_ns, bytes(body)) for at_ns, body in iterate(golden("segments.v1.bin"))]
     assert read == [(build.RECEIVED_AT_NS, frame)] * 2
+
+
+def test_old_tape_is_read_as_what_it_was() -> None:
+    tape = opened(golden("tape.v1.bin"))
+    assert tape.header == HEADER
+    ((head, block),) = tape.blocks()
+    assert tape.damage is None
+    assert block.payload == golden("segments.v1.bin")
+    assert (head.segments, head.packets, block.account) == (2, 2, "AB1234")
 
 
 def test_old_record_has_its_fields_where_they_were() -> None:
