@@ -15,7 +15,7 @@ from shared.accounts.announcement import tells_of_accounts
 from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.changes import Changes
 from shared.accounts.live import LiveAccount
-from shared.accounts.resolving import Resolved, Rows, resolve
+from shared.accounts.resolving import Resolved, Rows, keep_unopened, resolve
 from shared.accounts.settings import AccountSettings
 from shared.accounts.sources import EnvironmentSource, FileSource, Source, TableSource
 from shared.clock import Clock
@@ -35,6 +35,7 @@ LISTEN_BLOCK_MS: Final = 500
 ENTRIES_MAX: Final = 64
 #: However many changes are announced, the sources are asked at most so often.
 REFRESH_GAP_S: Final = 0.1
+_NS_PER_US: Final = 1_000
 _RETRY: Final = RetryPolicy(base_s=0.2, ceiling_s=5.0)
 
 
@@ -131,7 +132,10 @@ class AccountBook:
         async with self._turn:
             for source in self._sources:
                 await self._ask(source)
-            found = resolve([(each.name, self._known.get(each.name, {})) for each in self._sources])
+            found = resolve(
+                [(each.name, self._known.get(each.name, {})) for each in self._sources],
+                now_us=self._around.clock.now_ns() // _NS_PER_US,
+            )
             self._take(found)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -148,7 +152,7 @@ class AccountBook:
 
     async def _ask(self, source: Source) -> None:
         try:
-            self._known[source.name] = await source.read()
+            fresh = await source.read()
         except (SettingsError, StoreError) as error:
             metrics.REFRESH_FAILURES.labels(source=source.name).inc()
             # Told once, then again when it changes: a poll is no reason for a line.
@@ -158,6 +162,7 @@ class AccountBook:
                 )
             self._troubles[source.name] = str(error)
         else:
+            self._known[source.name] = keep_unopened(fresh, self._known.get(source.name, {}))
             if self._troubles.pop(source.name, None):
                 self._around.log.info("accounts.source_recovered", source=source.name)
 

@@ -91,6 +91,7 @@ async def account_desk(settings: OpsSettings, clock: Clock) -> AsyncIterator[Acc
         await migrate(pool)
         table = AccountTable(pool, vault)
         sources = sources_of(settings.accounts, settings.account, pool, clock)
-        known = resolve([(each.name, await each.read()) for each in sources])
+        read = [(each.name, await each.read()) for each in sources]
+        known = resolve(read, now_us=clock.now_ns() // _NS_PER_US)
         sessions = SessionDesk(table, settings.kite, clock)
         yield AccountDesk(settings, clock, table, sessions, known)

@@ -6,20 +6,16 @@ import itertools
 
 import pytest
 
-from shared.accounts.resolving import resolve
-from tests.unit.accounts.builders import credentials, row, session
+from shared.accounts.resolving import keep_unopened, resolve
+from tests.unit.accounts.builders import NOW_US, credentials, row, session
 
 SOURCES = ("environment", "file", "PostgreSQL")
 
 
 def one(*rows):
-    found = resolve(
-        [
-            (name, {} if each is None else {each.account: each})
-            for name, each in zip(SOURCES, rows, strict=False)
-        ]
-    )
-    return found["AB1234"]
+    named = zip(SOURCES, rows, strict=False)
+    sources = [(name, {each.account: each} if each else {}) for name, each in named]
+    return resolve(sources, now_us=NOW_US)["AB1234"]
 
 
 @pytest.mark.parametrize("present", list(itertools.product([False, True], repeat=3))[1:])
@@ -69,10 +65,27 @@ def test_problem_of_one_source_is_told_while_another_serves() -> None:
 
 
 def test_accounts_of_all_sources_come_together() -> None:
-    found = resolve([("file", {"B1": row("B1")}), ("PostgreSQL", {"A1": row("A1")})])
+    found = resolve([("file", {"B1": row("B1")}), ("PostgreSQL", {"A1": row("A1")})], now_us=0)
     assert list(found) == ["A1", "B1"]
 
 
 def test_resolved_account_prints_no_secret() -> None:
     found = one(row(credentials=credentials("k3y", "s3cr3t"), session=session("t0k3n", "k3y")))
     assert not [word for word in ("k3y", "s3cr3t", "t0k3n") if word in repr(found)]
+
+
+def test_session_that_is_over_gives_way_to_a_later_source_with_a_living_one() -> None:
+    old = session("old", issued_us=NOW_US - 86_400_000_000)
+    dead = row(credentials=credentials(), session=old)
+    assert one(dead, None, row(session=session("new"))).session.access_token.reveal() == "new"
+    assert one(dead, None, row()).session.access_token.reveal() == "old"
+
+
+def test_row_that_no_key_opens_keeps_what_was_known_of_the_same_session() -> None:
+    before = {"AB1234": row(credentials=credentials(), session=session(), session_version=3)}
+    same = keep_unopened({"AB1234": row(problem="no key", session_version=3)}, before)["AB1234"]
+    assert (same.credentials, same.session) == (credentials(), session())
+    later = keep_unopened({"AB1234": row(problem="no key", session_version=4)}, before)["AB1234"]
+    assert (later.credentials, later.session) == (credentials(), None)
+    ended = keep_unopened({"AB1234": row(session_version=4)}, before)["AB1234"]
+    assert (ended.credentials, ended.session) == (None, None)
