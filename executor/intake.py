@@ -16,13 +16,13 @@ from executor.desk import Desk
 from executor.fingerprint import fingerprint
 from executor.metrics import CLAIMED, DEAD
 from executor.prices import DIGITS_MAX, is_sane
-from executor.telling import tell_malformed
+from executor.telling import Told, tell, tell_malformed
 from shared.errors import MessageError
-from shared.store.rows import Encoding, NewCommand
+from shared.store.rows import CommandRow, Encoding, NewCommand
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
 from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD, decode
-from shared.wire.orders import Command, CommandId, Place
+from shared.wire.orders import Command, CommandId, OrderEvent, Place
 
 #: An entry held for this long without an acknowledgement fell between a read and an error.
 ABANDONED_MS: Final = 5_000
@@ -46,6 +46,7 @@ class Intake:
         self._reader = reader
         self._journal = desk.journal
         self._backlog = backlog
+        self._pace = desk.pace
         self._clock = desk.clock
         self._crash_point = desk.crash_point
         self._work = work
@@ -101,8 +102,14 @@ class Intake:
 
     async def _claim(self, given: Sequence[NewCommand]) -> None:
         self._crash_point(CrashPoint.BEFORE_CLAIM)
-        async with self._journal.change(at_us=self._clock.now_ns() // 1000) as change:
-            claimed = await claim(change, given)
+        if not self._backlog:
+            # Nothing is before it in the queue: its turn is taken while its claim is committed.
+            self._pace.foresee(only_cancels=all(each.kind == "cancel" for each in given))
+        at_us = self._clock.now_ns() // 1000
+        claimed = await self._journal.claim_new(given, at_us=at_us, tell=_tell_received)
+        if claimed is None:
+            async with self._journal.change(at_us=at_us) as change:
+                claimed = await claim(change, given)
         for row in claimed:
             CLAIMED.labels(kind=row.kind).inc()
             self._backlog.add(row)
@@ -149,6 +156,10 @@ def _command_of(entry: Entry) -> NewCommand:
         order_id=None if isinstance(command, Place) else command.order_id,
         valid_until_us=command.valid_until_us,
     )
+
+
+def _tell_received(row: CommandRow) -> OrderEvent:
+    return tell(Told.RECEIVED, row)
 
 
 def _named_in(entry: Entry) -> str | None:

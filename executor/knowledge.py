@@ -42,6 +42,19 @@ class Knowledge:
         if row.kind == "place":
             self._sent_today += 1
 
+    def presume(self, row: CommandRow, now_us: int) -> Facts:
+        """Return what is known of a placement as long as no switch and no doubt is against it."""
+        command = parse_command(row)
+        assert isinstance(command, Place), "only placements stand alone"
+        return Facts(
+            row=row,
+            command=command,
+            now_us=now_us,
+            limits=self._limits,
+            instrument=self._instruments.find(command.exchange, command.tradingsymbol),
+            placements_today=self._sent_today,
+        )
+
     async def gather(self, change: Change, row: CommandRow) -> Facts:
         """Return what is known of a command that has not been sent.
 

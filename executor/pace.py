@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from executor.guard import is_expired
 from executor.settings import BehaviourSettings
 from shared.clock import Clock
+from shared.errors import StreamError
 from shared.runtime.supervise import pause
 from shared.store.rows import CommandRow
 from shared.streams.limiter import Granted, RateLimiter, Window
@@ -14,6 +16,16 @@ from shared.streams.limiter import Granted, RateLimiter, Window
 ORDER_REQUESTS = "orders"
 #: The longest single wait; a pause may end, a command may expire meanwhile.
 _WAIT_S_MAX = 1.0
+#: A turn taken ahead is of a calendar second that may end: it counts for this long only.
+_AHEAD_S_MAX = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A turn taken before somebody needed it; one out of the reserve is for cancels alone."""
+
+    is_reserved: bool
+    taken_s: float
 
 
 def windows(behaviour: BehaviourSettings) -> dict[str, tuple[Window, ...]]:
@@ -43,6 +55,42 @@ class Pace:
         self._account = account
         self._clock = clock
         self._stopping = stopping
+        self._taking = asyncio.Lock()
+        self._foreseen: bool | None = None
+        self._foreseeing = asyncio.Event()
+        self._ahead: _Ahead | None = None
+
+    def foresee(self, *, only_cancels: bool) -> None:
+        """Say that a command is about to need a turn: it is taken while the journal is written."""
+        self._foreseen = only_cancels
+        self._foreseeing.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Take turns ahead, one at a time, until `stopping`; `foresee` once more to be let go."""
+        while not stopping.is_set():
+            await self._foreseeing.wait()
+            self._foreseeing.clear()
+            if self._foreseen is not None and not stopping.is_set():
+                await self._take_ahead(reserve=self._foreseen)
+
+    async def _take_ahead(self, *, reserve: bool) -> None:
+        async with self._taking:
+            try:
+                granted = await self._limiter.take(self._account, ORDER_REQUESTS, reserve=reserve)
+            except StreamError:
+                return  # whoever needs the turn asks again, and is told
+            if isinstance(granted, Granted):
+                self._ahead = _Ahead(reserve, self._clock.monotonic_s())
+
+    async def _use_ahead(self, row: CommandRow) -> bool:
+        if self._ahead is None and not self._taking.locked():
+            return False
+        async with self._taking:
+            ahead = self._ahead
+            if ahead is None or (ahead.is_reserved and row.kind != "cancel"):
+                return False
+            self._ahead = None
+            return self._clock.monotonic_s() - ahead.taken_s <= _AHEAD_S_MAX
 
     async def turn(self, row: CommandRow) -> bool:
         """Wait for the command's turn; False where the worker stops first.
@@ -52,6 +100,8 @@ class Pace:
         Raises:
             StreamError: the budgets' Redis is away.
         """
+        if await self._use_ahead(row):
+            return not self._stopping.is_set()
         while not self._stopping.is_set():
             granted = await self._limiter.take(
                 self._account, ORDER_REQUESTS, reserve=row.kind == "cancel"

@@ -103,6 +103,7 @@ class ExecutorWorker:
             "events": patience.repeat(
                 parts.publisher.step, name="events", stopping=stopping, opens=Bar.STORE
             ),
+            "turns": parts.desk.pace.run(stopping),
             "instruments": self._refresh(stopping),
             "trim": patience.repeat(self._trim, name="trim", stopping=stopping),
             "book": parts.reconciler.run(stopping),
@@ -145,4 +146,5 @@ class ExecutorWorker:
         self._parts.desk.stopping.set()
         self._parts.work.set()
         self._parts.desk.look_soon.set()
+        self._parts.desk.pace.foresee(only_cancels=True)
         self._parts.desk.journal.events_waiting.set()

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from shared.errors import IllegalTransition
+from shared.store.journal_quick import claim_columns
 from shared.store.pool import Connection
 from shared.store.rows import (
     COMMAND_COLUMNS,
@@ -90,7 +91,7 @@ class Change:
 
     async def claim(self, commands: Sequence[NewCommand]) -> list[CommandRow]:
         """Insert what is new, in the order given; return only that."""
-        columns = zip(*(_claim_columns(each) for each in commands), strict=True)
+        columns = zip(*map(claim_columns, commands), strict=True)
         rows = await self._connection.fetch(
             _CLAIM, self._account, self.at_us, self._fence, *map(list, columns)
         )
@@ -277,19 +278,3 @@ class Change:
             list(wanted),
         )
         return {row["command_id"]: command_row(row) for row in rows}
-
-
-def _claim_columns(command: NewCommand) -> tuple[object, ...]:
-    return (
-        command.command_id,
-        command.kind,
-        command.fingerprint,
-        command.encoding,
-        command.payload,
-        command.priority,
-        command.strategy_id,
-        command.exposure,
-        command.target_command_id,
-        command.order_id,
-        command.valid_until_us,
-    )

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from shared.errors import LeaseLost, StoreError
+from shared.store import journal_quick
 from shared.store.change import Change
+from shared.store.journal_quick import Hold
 from shared.store.pool import Connection, Pool
 from shared.store.rows import (
     COMMAND_COLUMNS,
     ORDER_COLUMNS,
     CommandRow,
+    NewCommand,
     OrderRow,
     StoredEvent,
     command_row,
     order_row,
 )
 from shared.store.seat import Seat
-from shared.wire.orders import State
+from shared.wire.orders import OrderEvent, State
 
 #: Commands, orders or events handed out in one answer.
 ROWS_MAX = 5_000
@@ -33,6 +38,8 @@ class Journal:
         self._account = account
         self._fence: int | None = None
         self._has_seat = False
+        #: The newest event's number, None where it is to be read again.
+        self._sequence: int | None = None
         # One writer at a time: the account's row is locked anyway, so more would only hold
         # connections while they wait for it.
         self._turn = asyncio.Lock()
@@ -52,6 +59,7 @@ class Journal:
             )
         self._fence = seat.fence
         self._has_seat = True
+        self._sequence = None
 
     async def rise(self) -> None:
         """Write nothing until `sit`: taking a seat, even our own again, ends the fence before."""
@@ -67,15 +75,79 @@ class Journal:
             StoreError: the server refused or vanished; whether it committed is to be read again.
         """
         async with self._turn, self._pool.transaction() as connection:
-            if self._fence is None or not self._has_seat:
-                raise StoreError(f"account {self._account}: its seat is not held at the moment")
-            sequence = await _lock(connection, self._account, self._fence)
+            fence, self._sequence = self._written_fence(), None
+            sequence = await _lock(connection, self._account, fence)
             change = Change(
-                connection, account=self._account, fence=self._fence, at_us=at_us, sequence=sequence
+                connection, account=self._account, fence=fence, at_us=at_us, sequence=sequence
             )
             yield change
             await change.flush()
-        if change.events:
+        self._told(sequence + len(change.events), are_new=bool(change.events))
+
+    async def claim_new(
+        self,
+        commands: Sequence[NewCommand],
+        *,
+        at_us: int,
+        tell: Callable[[CommandRow], OrderEvent],
+    ) -> list[CommandRow] | None:
+        """Claim commands none of which was seen before, each with an event, in one round trip.
+
+        None means that nothing was written: `change` will find out what keeps them back.
+
+        Raises:
+            StoreError: the server refused or vanished; whether it committed is to be read again.
+        """
+        if len({each.command_id for each in commands}) < len(commands):
+            return None
+        rows = [journal_quick.received_row(each, serial=0, at_us=at_us) for each in commands]
+        async with self._turn, self._quick() as (connection, hold):
+            if hold is None:
+                return None
+            events = journal_quick.number([tell(row) for row in rows], hold, at_us)
+            serials = await journal_quick.claim_new(connection, hold, commands, events)
+            if not serials:
+                return None
+            self._told(events[-1].sequence, are_new=True)
+        return [msgspec.structs.replace(row, serial=serials[row.command_id]) for row in rows]
+
+    async def send_new(self, sending: CommandRow, event: OrderEvent, *, at_us: int) -> bool:
+        """Write SENDING over a placement that is RECEIVED, with its event, in one round trip.
+
+        Trading switches are read in the same step. False means that nothing was written: `change`
+        will find out what keeps it back.
+
+        Raises:
+            StoreError: the server refused or vanished; whether it committed is to be read again.
+        """
+        async with self._turn, self._quick() as (connection, hold):
+            if hold is None:
+                return False
+            (numbered,) = journal_quick.number([event], hold, at_us)
+            is_sent = await journal_quick.send_new(connection, hold, sending, numbered)
+            if is_sent:
+                self._told(numbered.sequence, are_new=True)
+        return is_sent
+
+    @asynccontextmanager
+    async def _quick(self) -> AsyncIterator[tuple[Connection, Hold | None]]:
+        """Lend a connection; whoever wrote says so with `_told`, else the number is read again."""
+        fence = self._written_fence()
+        sequence, self._sequence = self._sequence, None
+        hold = None
+        if sequence is not None:
+            hold = Hold(account=self._account, fence=fence, sequence=sequence)
+        async with self._pool.connection() as connection:
+            yield connection, hold
+
+    def _written_fence(self) -> int:
+        if self._fence is None or not self._has_seat:
+            raise StoreError(f"account {self._account}: its seat is not held at the moment")
+        return self._fence
+
+    def _told(self, sequence: int, *, are_new: bool) -> None:
+        self._sequence = sequence
+        if are_new:
             self.events_waiting.set()
 
     async def open_commands(self, *, after_serial: int = 0) -> list[CommandRow]:

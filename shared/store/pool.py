@@ -180,6 +180,9 @@ def _connect_arguments(settings: PostgresSettings) -> dict[str, Any]:
         "server_settings": {
             "application_name": "tickflow",
             "timezone": "UTC",
+            # The journal's statements find rows by their keys whatever the values: planning each
+            # anew takes longer than running it (measured: 0.5 of 1.2 ms).
+            "plan_cache_mode": "force_generic_plan",
             # The server must stop waiting for a lock before the client stops listening.
             "lock_timeout": f"{round(settings.statement_timeout_s * 900)}ms",
         },

@@ -8,6 +8,7 @@ from executor.pace import ORDER_REQUESTS, Pace, windows
 from executor.settings import BehaviourSettings
 from shared.clock import ManualClock
 from shared.streams.limiter import Granted, WaitUntil
+from tests.support.eventually import eventually
 from tests.unit.executor.builders import NOW_US, a_cancel, a_row
 
 
@@ -58,6 +59,52 @@ async def test_pace_gives_no_turn_when_stopping():
     await asyncio.sleep(0)
     stopping.set()
     assert not await turn
+
+
+async def foreseen(pace, limiter, *, only_cancels):
+    stopping = asyncio.Event()
+    running = asyncio.create_task(pace.run(stopping))
+    pace.foresee(only_cancels=only_cancels)
+    await eventually(lambda: limiter.asked)
+    return stopping, running
+
+
+async def let_go(pace, stopping, running):
+    stopping.set()
+    pace.foresee(only_cancels=True)
+    await running
+
+
+@pytest.mark.parametrize(("passed_s", "asked"), [(0.01, 1), (0.03, 2)])
+async def test_pace_uses_a_turn_taken_ahead_while_it_is_fresh(passed_s, asked):
+    limiter = Limiter(Granted((1,)), Granted((1,)))
+    clock, stopping = ManualClock(NOW_US * 1000), asyncio.Event()
+    pace = Pace(limiter, "AB1234", clock, stopping)
+    loop = await foreseen(pace, limiter, only_cancels=False)
+    clock.advance(passed_s)
+    assert await pace.turn(a_row())
+    assert len(limiter.asked) == asked
+    await let_go(pace, *loop)
+
+
+async def test_pace_keeps_a_turn_out_of_the_reserve_for_a_cancel():
+    limiter = Limiter(Granted((1,)), Granted((1,)))
+    pace, _ = paced(limiter)
+    loop = await foreseen(pace, limiter, only_cancels=True)
+    assert await pace.turn(a_row())
+    assert await pace.turn(a_row(a_cancel()))
+    assert [reserve for *_, reserve in limiter.asked] == [True, False]
+    await let_go(pace, *loop)
+
+
+async def test_pace_uses_a_turn_taken_ahead_once():
+    limiter = Limiter(Granted((1,)), Granted((1,)))
+    pace, _ = paced(limiter)
+    loop = await foreseen(pace, limiter, only_cancels=False)
+    assert await pace.turn(a_row())
+    assert await pace.turn(a_row())
+    assert len(limiter.asked) == 2
+    await let_go(pace, *loop)
 
 
 async def test_pace_holds_the_whole_account():
