@@ -90,7 +90,9 @@ def test_paise_survive_their_text(amount: int) -> None:
     assert paise(rupees_text(amount)) == amount
 
 
-@pytest.mark.parametrize("bad", ["1.005", "-1", "NaN", "Infinity", "1e12", "1e999999999", "abc", ""])
+@pytest.mark.parametrize(
+    "bad", ["1.005", "-1", "NaN", "Infinity", "1e12", "1e999999999", "abc", ""]
+)
 def test_price_that_is_none_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match=r"paisa|outside|finite|decimal"):
         paise(bad)
