@@ -11,17 +11,23 @@ from datetime import UTC, datetime, time, timedelta
 from deploy.sandbox.expiry_calendar import IST
 from deploy.sandbox.refusals import bad_session
 from deploy.sandbox.settings import Credentials
+from deploy.sandbox.subscriptions import INSTRUMENTS_PER_SOCKET_MAX
 from shared.secret import Secret
 
 #: A token dies at this time of the next morning in India. Source: kite.trade/docs (read 2026-11).
 TOKEN_DEATH_TIME = time(6, 0)
 REQUEST_TOKEN_LIFE_S = 300
+#: Open connections per application. Source: kite.trade/docs/connect/v3/websocket (read 2026-11).
+SOCKETS_PER_KEY_MAX = 3
 AUTHORIZATION_SCHEME = "token"
 
 
 @dataclass(slots=True)
 class Account:
-    """One client; `access_token` is empty while nobody is logged in."""
+    """One client; `access_token` is empty while nobody is logged in.
+
+    `sockets_max` connections of its key, each with at most `instruments_max` instruments.
+    """
 
     user_id: str
     api_key: str
@@ -31,6 +37,8 @@ class Account:
     login_s: int
     request_token: Secret
     request_valid_until_s: int = 0
+    sockets_max: int = SOCKETS_PER_KEY_MAX
+    instruments_max: int = INSTRUMENTS_PER_SOCKET_MAX
 
 
 class Accounts:
@@ -124,6 +132,10 @@ class Accounts:
     def kill(self, account: Account) -> None:
         """End an account's session; open sockets live on, as they do at the broker."""
         account.access_token = Secret("")
+
+    def expire(self, account: Account, at_s: int) -> None:
+        """Let an account's session end at a time of its own."""
+        account.valid_until_s = at_s
 
     def _death(self, now_s: int) -> int | None:
         if not self._tokens_expire:

@@ -43,7 +43,7 @@ class Connection:
     def __init__(self, number: int, account: Account, profile: Profile, opened_s: float) -> None:
         self.number = number
         self.account = account
-        self.subscriptions = Subscriptions(profile)
+        self.subscriptions = Subscriptions(profile, instruments_max=account.instruments_max)
         self.sent_at_s = opened_s
         self.too_slow = False
         # No write waits for the reader: a full buffer is seen in `_room` and ends the connection.
@@ -116,6 +116,11 @@ class Connection:
         if self._transport is not None:
             self._transport.pause_reading()
 
+    def give_up(self) -> None:
+        """Cut the connection because its reader is too slow."""
+        self.too_slow = True
+        self.abort()
+
     def abort(self) -> None:
         """Cut the connection without a word."""
         if self._transport is not None:
@@ -129,8 +134,7 @@ class Connection:
         if self.socket.closed or self._transport is None or self._transport.is_closing():
             return False
         if self.unread_bytes > UNREAD_BYTES_MAX:
-            self.too_slow = True
-            self.abort()
+            self.give_up()
             return False
         return True
 

@@ -63,6 +63,7 @@ class ControlRoutes:
             web.get(f"{prefix}/state", self._state),
             web.get(f"{prefix}/smile", self._smile),
             web.get(f"{prefix}/orders", self._orders),
+            web.get(f"{prefix}/watched", self._watched),
             web.get(f"{prefix}/received", self._received),
             web.get(f"{prefix}/landing", self._landing),
             web.get(f"{prefix}/faults", self._list_faults),
@@ -150,6 +151,9 @@ class ControlRoutes:
             }
         )
 
+    async def _watched(self, _request: web.Request) -> web.Response:
+        return plain(self._parts.ticker.watched())
+
     async def _landing(self, request: web.Request) -> web.Response:
         return plain({"request_token": request.query.get("request_token", "")})
 
@@ -160,7 +164,7 @@ class ControlRoutes:
         wish = await _body(request)
         if wish.get("kind") == "token_death":
             account = self._account(str(wish.get("account", "")))
-            self._parts.accounts.kill(account)
+            self._end_session(account, wish.get("seconds", 0))
             return plain({"kind": "token_death", "account": account.user_id, "applied": 1})
         return plain(self._parts.faults.add(wish).public())
 
@@ -216,11 +220,26 @@ class ControlRoutes:
         return plain({"time_ns": str(self._parts.clock.now_ns())})
 
     async def _set_limits(self, request: web.Request) -> web.Response:
-        enabled = (await _body(request)).get("enabled")
+        wish = await _body(request)
+        if "account" in wish:
+            account = self._account(str(wish["account"]))
+            account.sockets_max = _count(wish, "sockets_max", account.sockets_max)
+            account.instruments_max = _count(wish, "instruments_max", account.instruments_max)
+            shown = {"sockets_max": account.sockets_max, "instruments_max": account.instruments_max}
+            return plain({"account": account.user_id, **shown})
+        enabled = wish.get("enabled")
         if not isinstance(enabled, bool):
             raise SettingsError(f"enabled is {enabled!r}; it must be true or false")
         self._parts.limits.enabled = enabled
         return plain({"enabled": enabled})
+
+    def _end_session(self, account: Account, after_s: Any) -> None:
+        if isinstance(after_s, bool) or not isinstance(after_s, int | float) or after_s < 0:
+            raise SettingsError(f"seconds is {after_s!r}; it must be a number of seconds")
+        if after_s:
+            self._parts.accounts.expire(account, self._parts.clock.now_s() + round(after_s))
+        else:
+            self._parts.accounts.kill(account)
 
     async def _login(self, request: web.Request) -> web.Response:
         account = self._account(str((await _body(request)).get("account", "")))
@@ -232,6 +251,13 @@ class ControlRoutes:
         if account is None:
             raise SettingsError(f"account is {user_id!r}; there is none of that id")
         return account
+
+
+def _count(wish: Mapping[str, Any], name: str, otherwise: int) -> int:
+    count = wish.get(name, otherwise)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise SettingsError(f"{name} is {count!r}; it must be a whole number, 0 or more")
+    return count
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:

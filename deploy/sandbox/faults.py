@@ -15,6 +15,7 @@ ONE_SHOT = frozenset(
     {
         "ws_abort",
         "ws_close",
+        "ws_overflow",
         "ws_truncated_frame",
         "ws_unknown_packet",
         "ws_text",
@@ -46,7 +47,10 @@ FAULTS_MAX = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One wish; `remaining` None means until it is deleted. Empty filters match everything."""
+    """One wish; `remaining` None means until it is deleted. Empty filters match everything.
+
+    It strikes from `due_s` on, `after_s` seconds after it was wished for.
+    """
 
     kind: str
     number: int = 0
@@ -54,6 +58,9 @@ class Fault:
     method: str = ""
     path: str = ""
     account: str = ""
+    connection: int = 0
+    after_s: float = 0.0
+    due_s: float = 0.0
     seconds: float | None = None
     status: int = 0
     error_type: str = ""
@@ -73,6 +80,8 @@ class Fault:
             "method": self.method,
             "path": self.path,
             "account": self.account,
+            "connection": self.connection,
+            "after_s": self.after_s,
             "seconds": self.seconds,
             "status": self.status,
         }
@@ -85,12 +94,15 @@ class Occasion:
     account: str = ""
     method: str = ""
     path: str = ""
+    connection: int = 0
 
 
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "method": str,
     "path": str,
     "account": str,
+    "connection": int,
+    "after_s": float,
     "seconds": float,
     "status": int,
     "error_type": str,
@@ -103,7 +115,9 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
 class FaultBoard:
     """The wishes still open, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic_s: Callable[[], float] = lambda: 0.0) -> None:
+        """Tell by `monotonic_s` which wishes are due."""
+        self._monotonic_s = monotonic_s
         self._faults: list[Fault] = []
         self._next = 1
 
@@ -118,6 +132,7 @@ class FaultBoard:
             raise SettingsError(f"there are {FAULTS_MAX} faults already; delete some first")
         fault.number = self._next
         self._next += 1
+        fault.due_s = self._monotonic_s() + fault.after_s
         if fault.kind in ORDER_WRITES_BY_DEFAULT and not fault.path:
             fault.path = "/orders"
             fault.method = fault.method or "POST"
@@ -139,7 +154,7 @@ class FaultBoard:
     def take(self, kind: str, occasion: Occasion) -> Fault | None:
         """Use up one application of the oldest wish of `kind` that fits, if there is one."""
         for fault in self._faults:
-            if fault.kind == kind and _fits(fault, occasion):
+            if fault.kind == kind and self._strikes(fault, occasion):
                 self._count(fault)
                 return fault
         return None
@@ -147,7 +162,7 @@ class FaultBoard:
     def take_any(self, kinds: frozenset[str], occasion: Occasion) -> Fault | None:
         """Use up one application of the oldest fitting wish of any of `kinds`."""
         for fault in self._faults:
-            if fault.kind in kinds and _fits(fault, occasion):
+            if fault.kind in kinds and self._strikes(fault, occasion):
                 self._count(fault)
                 return fault
         return None
@@ -159,7 +174,8 @@ class FaultBoard:
         wish is deleted.
         """
         for fault in self._faults:
-            if fault.kind not in STICKY or not _fits(fault, Occasion(account=account)):
+            occasion = Occasion(account=account, connection=connection)
+            if fault.kind not in STICKY or not self._strikes(fault, occasion):
                 continue
             if connection in fault.connections:
                 return fault
@@ -174,8 +190,11 @@ class FaultBoard:
         return {
             fault.token
             for fault in self._faults
-            if fault.kind == "ws_mute_token" and _fits(fault, Occasion(account=account))
+            if fault.kind == "ws_mute_token" and self._strikes(fault, Occasion(account=account))
         }
+
+    def _strikes(self, fault: Fault, occasion: Occasion) -> bool:
+        return _fits(fault, occasion) and fault.due_s <= self._monotonic_s()
 
     def _count(self, fault: Fault) -> None:
         fault.applied += 1
@@ -188,6 +207,7 @@ class FaultBoard:
 def _fits(fault: Fault, occasion: Occasion) -> bool:
     return (
         (not fault.account or fault.account == occasion.account)
+        and (not fault.connection or fault.connection == occasion.connection)
         and (not fault.method or fault.method == occasion.method)
         and (not fault.path or occasion.path.startswith(fault.path))
     )

@@ -69,7 +69,9 @@ def build(
     step_s = settings.step_ms / MS_PER_S * settings.time_scale
     market = Market(MarketTerms(settings.seed, settings.strikes_each_side, step_s), now_s)
     accounts = Accounts(settings.accounts, now_s, tokens_expire=settings.profile == "strict")
-    faults, received = FaultBoard(), ReceivedLog()
+    faults, received = FaultBoard(clock.monotonic_s), ReceivedLog()
+    for wish in settings.faults:
+        faults.add(wish)
     limits = RequestLimits(enabled=settings.limits)
     ticker = Ticker(
         TickerParts(

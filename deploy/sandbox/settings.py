@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from shared.errors import SettingsError
 from shared.secret import Secret
@@ -51,6 +52,8 @@ class SandboxSettings:
     tapes: tuple[Path, ...] = ()
     #: Seconds of the tape in one of ours; 0 is full speed.
     tape_speed: float = 1.0
+    #: Wished for at the start, each as it would be over the control interface.
+    faults: tuple[Mapping[str, Any], ...] = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -89,6 +92,7 @@ def parse(arguments: Sequence[str]) -> SandboxSettings:
         accounts=accounts or (default_account(found.seed),),
         tapes=tuple(found.tape),
         tape_speed=_speed(found.speed),
+        faults=_script(found.faults),
     )
 
 
@@ -129,7 +133,23 @@ def _parser() -> _Parser:
         "--tape", action="append", type=Path, default=[], metavar="FILE", help="play this instead"
     )
     parser.add_argument("--speed", default="1", metavar="N|max", help="pace of the tape")
+    parser.add_argument(
+        "--faults", type=Path, metavar="FILE", help="a JSON list of faults, each with its after_s"
+    )
     return parser
+
+
+def _script(path: Path | None) -> tuple[Mapping[str, Any], ...]:
+    """Return the wishes of a script of faults, not looked into yet."""
+    if path is None:
+        return ()
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--faults {path}: no JSON can be read there") from error
+    if not isinstance(found, list) or not all(isinstance(wish, dict) for wish in found):
+        raise SettingsError(f"--faults {path}: it must be a list of JSON objects")
+    return tuple(found)
 
 
 def _speed(text: str) -> float:

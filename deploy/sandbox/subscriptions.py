@@ -11,7 +11,7 @@ from deploy.sandbox.settings import Profile
 
 #: Instruments per connection. Source: kite.trade/docs/connect/v3/websocket (read 2026-11).
 INSTRUMENTS_PER_SOCKET_MAX = 3_000
-LIMIT_TEXT = "Maximum instrument subscription limit (3000) exceeded"
+LIMIT_TEXT = "Maximum instrument subscription limit ({}) exceeded"
 MODES: tuple[Mode, ...] = ("full", "quote", "ltp")
 _MODE_PARTS = 2
 
@@ -26,11 +26,16 @@ class Reply:
 
 @dataclass(slots=True)
 class Subscriptions:
-    """The mode of every instrument one socket watches; `version` counts the changes."""
+    """The mode of every instrument one socket watches; `version` counts the changes.
+
+    `repeats` counts tokens subscribed to that were watched already.
+    """
 
     profile: Profile
     modes: dict[int, Mode] = field(default_factory=dict)
     version: int = 0
+    instruments_max: int = INSTRUMENTS_PER_SOCKET_MAX
+    repeats: int = 0
 
     def apply(self, text: str) -> Reply:
         """Carry out one command; what is not a command changes nothing and says so."""
@@ -51,13 +56,14 @@ class Subscriptions:
 
     def _subscribe(self, tokens: tuple[int, ...], mode: Mode) -> Reply:
         fresh = [token for token in tokens if token not in self.modes]
-        room = INSTRUMENTS_PER_SOCKET_MAX - len(self.modes)
+        self.repeats += len(tokens) - len(fresh)
+        room = self.instruments_max - len(self.modes)
         for token in fresh[:room]:
             self.modes[token] = mode
         self.version += 1
         # A token already watched keeps its mode; it is sent again all the same.
         known = tuple(token for token in tokens if token in self.modes)
-        return Reply(known, LIMIT_TEXT if len(fresh) > room else "")
+        return Reply(known, LIMIT_TEXT.format(self.instruments_max) if len(fresh) > room else "")
 
     def _unsubscribe(self, tokens: tuple[int, ...]) -> Reply:
         for token in tokens:

@@ -27,8 +27,6 @@ from shared.errors import KiteRejected
 
 Mask = npt.NDArray[np.bool_]
 
-#: Open connections per application. Source: kite.trade/docs/connect/v3/websocket (read 2026-11).
-CONNECTIONS_PER_KEY_MAX = 3
 #: A heartbeat follows this much silence; clients give up after five seconds of it.
 HEARTBEAT_AFTER_S = 1.0
 HEARTBEAT_CHECK_S = 0.1
@@ -78,7 +76,9 @@ class Ticker:
         """Serve one upgrade request until its connection ends."""
         account = self._admit(request)
         if isinstance(account, web.Response):
-            self._note("connect", account="", text="", status=account.status)
+            known = self._parts.accounts.by_key(request.query.get("api_key", ""))
+            user = known.user_id if known else ""
+            self._note("connect", account=user, text="", status=account.status)
             return account
         clock = self._parts.clock
         connection = Connection(self._next, account, self._parts.profile, clock.monotonic_s())
@@ -86,14 +86,14 @@ class Ticker:
         self._connections[connection.number] = connection
         try:
             await connection.open(request)
-            self._note("connect", account=account.user_id, text="", status=101)
+            self._note_of(connection, "connect", status=101)
             async for message in connection.socket:
                 if message.type is WSMsgType.TEXT:
                     await self._obey(connection, message.data)
         finally:
             self._connections.pop(connection.number, None)
             self.slow_readers_closed += connection.too_slow
-            self._note("disconnect", account=account.user_id, text="", status=0)
+            self._note_of(connection, "disconnect")
         return connection.socket
 
     async def flush(self, changed: Mask) -> None:
@@ -175,10 +175,18 @@ class Ticker:
                 "id": connection.number,
                 "account": connection.account.user_id,
                 "instruments": len(connection.subscriptions.modes),
+                "repeats": connection.subscriptions.repeats,
                 "unread_bytes": connection.unread_bytes,
             }
             for connection in self._connections.values()
         ]
+
+    def watched(self) -> dict[int, list[int]]:
+        """Return the instruments each open connection watches, by its number."""
+        return {
+            number: sorted(connection.subscriptions.modes)
+            for number, connection in self._connections.items()
+        }
 
     def _admit(self, request: web.Request) -> Account | web.Response:
         """Return whose connection this becomes, or the plain HTTP answer that refuses it."""
@@ -188,7 +196,9 @@ class Ticker:
         access_token = request.query.get("access_token", "")
         if not api_key or not access_token:
             return web.Response(status=BAD_REQUEST, text="Bad Request")
-        fault = self._parts.faults.take("reject_upgrade", Occasion(path="/"))
+        known = self._parts.accounts.by_key(api_key)
+        occasion = Occasion(account=known.user_id if known else "", path="/")
+        fault = self._parts.faults.take("reject_upgrade", occasion)
         if fault is not None:
             status = fault.status or FORBIDDEN
             reason = "TooManyRequests" if status == TOO_MANY_REQUESTS else None
@@ -199,13 +209,13 @@ class Ticker:
         except KiteRejected:
             return web.Response(status=FORBIDDEN, text="Forbidden")
         same_key = [found for found in self._connections.values() if _uses(found, api_key)]
-        if len(same_key) >= CONNECTIONS_PER_KEY_MAX:
+        if len(same_key) >= account.sockets_max:
             return web.Response(status=TOO_MANY_REQUESTS, reason="TooManyRequests")
         return account
 
     async def _obey(self, connection: Connection, text: str) -> None:
         account = connection.account.user_id
-        self._note("message", account=account, text=text, status=0)
+        self._note_of(connection, "message", text=text)
         reply: Reply = connection.subscriptions.apply(text)
         now_s = self._parts.clock.monotonic_s()
         if reply.tokens:
@@ -239,9 +249,11 @@ class Ticker:
         """Apply the faults that strike a connection once; return what its ticks suffer."""
         account = connection.account.user_id
         faults, now_s = self._parts.faults, self._parts.clock.monotonic_s()
-        occasion = Occasion(account=account)
+        occasion = Occasion(account=account, connection=connection.number)
         if faults.take("ws_abort", occasion):
             connection.abort()
+        if faults.take("ws_overflow", occasion):
+            connection.give_up()
         if fault := faults.take("ws_close", occasion):
             await connection.close(fault.status or CLOSE_NORMAL)
         if faults.take("ws_truncated_frame", occasion):
@@ -260,7 +272,15 @@ class Ticker:
             packets_max=INSTRUMENTS_PER_SOCKET_MAX if burst else PACKETS_PER_FRAME_MAX,
         )
 
-    def _note(self, event: str, *, account: str, text: str, status: int) -> None:
+    def _note_of(
+        self, connection: Connection, event: str, *, text: str = "", status: int = 0
+    ) -> None:
+        account, number = connection.account.user_id, connection.number
+        self._note(event, account=account, text=text, status=status, connection=number)
+
+    def _note(
+        self, event: str, *, account: str, text: str, status: int, connection: int = 0
+    ) -> None:
         self._parts.received.add(
             at_ns=self._parts.clock.now_ns(),
             kind="ws",
@@ -268,6 +288,7 @@ class Ticker:
             account=account,
             text=text,
             status=status,
+            connection=connection,
         )
 
 

@@ -67,3 +67,25 @@ def test_every_kind_of_fault_can_be_put_on_the_board() -> None:
     for kind in KINDS:
         board.add({"kind": kind})
     assert len(board.public()) == len(KINDS)
+
+
+def test_fault_put_off_strikes_once_its_time_has_come() -> None:
+    now = [10.0]
+    board = FaultBoard(lambda: now[0])
+    board.add({"kind": "ws_abort", "after_s": 2})
+    board.add({"kind": "ws_silence", "after_s": 2})
+    assert board.take("ws_abort", Occasion()) is None
+    assert board.catch(1, "SB0001") is None
+    now[0] = 12.0
+    assert board.take("ws_abort", Occasion())
+    assert board.catch(1, "SB0001")
+
+
+def test_fault_for_one_connection_leaves_the_others_of_its_account_alone() -> None:
+    board = FaultBoard()
+    board.add({"kind": "ws_abort", "connection": 2})
+    board.add({"kind": "ws_silence", "connection": 2})
+    assert board.take("ws_abort", Occasion(connection=1)) is None
+    assert board.catch(1, "SB0001") is None
+    assert board.take("ws_abort", Occasion(connection=2))
+    assert board.catch(2, "SB0001")

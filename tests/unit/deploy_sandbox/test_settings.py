@@ -46,3 +46,13 @@ def test_settings_out_of_bounds_are_refused_in_one_sentence(arguments: list[str]
         parse(arguments)
     assert "\n" not in str(caught.value)
     assert TOKEN not in str(caught.value)
+
+
+def test_settings_take_a_script_of_faults(tmp_path) -> None:
+    script = tmp_path / "faults.json"
+    script.write_text('[{"kind": "ws_abort", "after_s": 3}]')
+    assert parse(["--faults", str(script)]).faults == ({"kind": "ws_abort", "after_s": 3},)
+    for text in ("{}", "[1]", "["):
+        script.write_text(text)
+        with pytest.raises(SettingsError):
+            parse(["--faults", str(script)])

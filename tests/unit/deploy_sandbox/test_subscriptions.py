@@ -46,7 +46,7 @@ def test_mode_without_subscription_subscribes_in_the_lenient_profile() -> None:
 def test_subscription_beyond_three_thousand_keeps_the_first_and_says_so() -> None:
     found = Subscriptions("strict")
     reply = found.apply(command("subscribe", list(range(1, 3002))))
-    assert reply.error == LIMIT_TEXT
+    assert reply.error == LIMIT_TEXT.format(3_000)
     assert len(found.modes) == 3000
     assert 3001 not in found.modes
     assert len(reply.tokens) == 3000

@@ -7,6 +7,7 @@ import struct
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
+from deploy.sandbox.subscriptions import LIMIT_TEXT
 from tests.unit.deploy_sandbox.conftest import WAIT_S, Sandbox, receive_packets
 
 INFY = 408065
@@ -309,3 +310,45 @@ async def test_socket_that_is_not_read_is_closed_rather_than_buffered_for(sandbo
         await asyncio.sleep(0)
     assert sandbox.ticker.slow_readers_closed == 1
     transport.abort()
+
+
+async def test_socket_cut_as_a_slow_reader_by_a_fault_is_counted_as_one(sandbox: Sandbox) -> None:
+    socket = await sandbox.connect()
+    await sandbox.control("POST", "faults", kind="ws_overflow")
+    await sandbox.step()
+    assert (await socket.receive(timeout=WAIT_S)).type in {
+        WSMsgType.CLOSED,
+        WSMsgType.ERROR,
+        WSMsgType.CLOSE,
+    }
+    assert (await sandbox.control("GET", "state"))["slow_readers_closed"] == 1
+
+
+async def test_account_with_limits_of_its_own_is_held_to_them(sandbox: Sandbox) -> None:
+    await sandbox.control("POST", "limits", account="", sockets_max=1, instruments_max=1)
+    socket = await sandbox.connect()
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await sandbox.connect()
+    assert caught.value.status == 429
+    await socket.send_str(json.dumps({"a": "subscribe", "v": [INFY, NIFTY]}))
+    said = json.loads((await socket.receive(timeout=WAIT_S)).data)
+    assert said == {"type": "error", "data": LIMIT_TEXT.format(1)}
+    assert list((await sandbox.control("GET", "watched")).values()) == [[INFY]]
+
+
+async def test_session_told_to_end_later_lives_until_then(sandbox: Sandbox) -> None:
+    await sandbox.control("POST", "faults", kind="token_death", seconds=5)
+    await sandbox.connect()
+    await sandbox.step(6)
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await sandbox.connect()
+    assert caught.value.status == 403
+
+
+async def test_state_counts_instruments_subscribed_to_twice(sandbox: Sandbox) -> None:
+    socket = await sandbox.connect()
+    for _ in range(2):
+        await socket.send_str(json.dumps({"a": "subscribe", "v": [INFY]}))
+        await receive_packets(socket)
+    (seen,) = (await sandbox.control("GET", "state"))["connections"]
+    assert seen["repeats"] == 1
