@@ -42,6 +42,7 @@ class Recorder:
         self._following: dict[str, int] = {}
         self._reader = self._new_reader(1)
         self._look_due_s = 0.0
+        self._learn_due_s = 0.0
         #: Why nothing can be read now, "" if it can.
         self.trouble = ""
 
@@ -116,7 +117,8 @@ class Recorder:
     async def _learn(self, entries: Iterable[Entry]) -> None:
         """Fetch the instruments of a version that is new, for the tapes that begin with them."""
         for version in {_version(entry) for entry in entries}:
-            if not version or not self._deck.lacks(version):
+            now_s = self._clock.monotonic_s()
+            if not version or not self._deck.lacks(version) or now_s < self._learn_due_s:
                 continue
             try:
                 shard_map = await published.get_shard_map(self._redis)
@@ -126,6 +128,8 @@ class Recorder:
             # Another version came meanwhile: the tape then does without, it only says which.
             if shard_map is not None and current == version:
                 self._deck.know(version, instruments, shard_map)
+            else:
+                self._learn_due_s = now_s + LOOK_EVERY_S
 
 
 async def wait(stopping: asyncio.Event, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,7 +74,10 @@ class _Track:
 
 
 class TapeDeck:
-    """Holds one tape a shard; blocking, so it is called off the loop, one call at a time."""
+    """Holds one tape a shard; blocking, so it is called off the loop.
+
+    One call runs at a time: `close` waits for what a cancelled caller left running.
+    """
 
     def __init__(
         self,
@@ -90,6 +94,8 @@ class TapeDeck:
         self._tracks: dict[int, _Track] = {}
         self._markets: dict[int, tuple[np.ndarray, ShardMap]] = {}
         self._sync_due_s = 0.0
+        self._lock = threading.Lock()
+        self._is_closed = False
         self.recorded = Recorded()
 
     def lacks(self, version: int) -> bool:
@@ -108,18 +114,21 @@ class TapeDeck:
         Raises:
             LocalError: the disk is full or does not take it; the sentence says which.
         """
-        track = self._tracks.setdefault(shard, _Track(shard))
-        for entry in entries:
-            try:
-                header = _header(entry)
-                pieces = pieces_of(entry.fields[b"s"])
-            except (MessageError, KeyError):
-                self.recorded.unreadable_entries += 1
-                continue
-            self._follow(track, header)
-            for piece in pieces:
-                self._put(track, header, piece)
-            self.recorded.entries += 1
+        with self._lock:
+            if self._is_closed:  # a cancelled caller's thread that comes late
+                return
+            track = self._tracks.setdefault(shard, _Track(shard))
+            for entry in entries:
+                try:
+                    header = _header(entry)
+                    pieces = pieces_of(entry.fields[b"s"])
+                except (MessageError, KeyError):
+                    self.recorded.unreadable_entries += 1
+                    continue
+                self._follow(track, header)
+                for piece in pieces:
+                    self._put(track, header, piece)
+                self.recorded.entries += 1
 
     def tend(self) -> None:
         """Write blocks that waited long enough, rotate files that are old, sync what is due.
@@ -127,19 +136,20 @@ class TapeDeck:
         Raises:
             LocalError: the disk is full or does not take it; the sentence says which.
         """
-        now_s = self._clock.monotonic_s()
-        for track in self._tracks.values():
-            if track.filling and now_s - track.filled_since_s >= self._terms.flush_s:
-                self._flush(track)
-            if track.file and now_s - track.began_s >= self._terms.rotate_s:
-                self._flush(track)
-                self._finish(track)
-        if now_s >= self._sync_due_s:
-            self._sync_due_s = now_s + self._terms.sync_s
-            self._check_space()
+        with self._lock:
+            now_s = self._clock.monotonic_s()
             for track in self._tracks.values():
-                if track.file:
-                    track.file.sync()
+                if track.filling and now_s - track.filled_since_s >= self._terms.flush_s:
+                    self._flush(track)
+                if track.file and now_s - track.began_s >= self._terms.rotate_s:
+                    self._flush(track)
+                    self._finish(track)
+            if now_s >= self._sync_due_s:
+                self._sync_due_s = now_s + self._terms.sync_s
+                self._check_space()
+                for track in self._tracks.values():
+                    if track.file:
+                        track.file.sync()
 
     def close(self) -> None:
         """Write what is left, close every tape.
@@ -148,12 +158,14 @@ class TapeDeck:
             LocalError: something cannot be written; every other tape is closed all the same.
         """
         trouble: LocalError | None = None
-        for track in self._tracks.values():
-            for step in (self._flush, self._finish):
-                try:
-                    step(track)
-                except LocalError as error:
-                    trouble = trouble or error
+        with self._lock:
+            self._is_closed = True
+            for track in self._tracks.values():
+                for step in (self._flush, self._finish):
+                    try:
+                        step(track)
+                    except LocalError as error:
+                        trouble = trouble or error
         if trouble is not None:
             raise trouble
 

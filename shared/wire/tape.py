@@ -33,7 +33,7 @@ TRAILER_MAGIC: Final = b"TAPEEND\n"
 BLOCK_BYTES_MAX: Final = 16 * 1024 * 1024
 #: What zstandard may make of it at worst.
 STORED_BYTES_MAX: Final = BLOCK_BYTES_MAX + 64 * 1024
-#: The library's own default: faster than any disk, a full packet in some twenty bytes.
+#: The library's own default: a live market's packets shrink to less than half.
 LEVEL: Final = 3
 CHECKSUM_BYTES: Final = 4
 
