@@ -105,6 +105,8 @@ class Intake:
         if not self._backlog:
             # Nothing is before it in the queue: its turn is taken while its claim is committed.
             self._pace.foresee(only_cancels=all(each.kind == "cancel" for each in given))
+            # The request for it leaves first: Redis and PostgreSQL write side by side.
+            await asyncio.sleep(0)
         at_us = self._clock.now_ns() // 1000
         claimed = await self._journal.claim_new(given, at_us=at_us, tell=_tell_received)
         if claimed is None:
