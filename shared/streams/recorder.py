@@ -120,16 +120,20 @@ class Recorder:
             now_s = self._clock.monotonic_s()
             if not version or not self._deck.lacks(version) or now_s < self._learn_due_s:
                 continue
-            try:
-                shard_map = await published.get_shard_map(self._redis)
-                current, instruments = await published.get_instruments(self._redis)
-            except MessageError:
-                continue
-            # Another version came meanwhile: the tape then does without, it only says which.
-            if shard_map is not None and current == version:
-                self._deck.know(version, instruments, shard_map)
-            else:
+            if not await self._learn_version(version):
                 self._learn_due_s = now_s + LOOK_EVERY_S
+
+    async def _learn_version(self, version: int) -> bool:
+        """Say whether these instruments are still published; a tape without them says which."""
+        try:
+            shard_map = await published.get_shard_map(self._redis)
+            current, instruments = await published.get_instruments(self._redis)
+        except MessageError:  # of another version of ours
+            return False
+        if shard_map is None or current != version:
+            return False
+        self._deck.know(version, instruments, shard_map)
+        return True
 
 
 async def wait(stopping: asyncio.Event, seconds: float) -> None:
