@@ -70,11 +70,15 @@ class Arrivals:
         self._ticks.wake()
         return not offered.damage
 
-    def text(self, socket: int, text: bytes, received_at_ns: int) -> None:
+    def of(self, account: str) -> AccountArrivals:
+        """Return where the messages of one account's sockets go."""
+        return AccountArrivals(self, account)
+
+    def text(self, socket: int, text: bytes, received_at_ns: int, account: str = "") -> None:
         """Take one text frame: an order update, a complaint, a notice."""
         said = notices.read(text)
         if isinstance(said, notices.OrderUpdate):
-            self._updates.update(self._account, said.row, received_at_ns)
+            self._updates.update(account or self._account, said.row, received_at_ns)
         elif isinstance(said, notices.Complaint):
             log.warning("kite.complained", socket=socket, text=said.text)
         elif isinstance(said, notices.Notice):
@@ -111,3 +115,16 @@ class Arrivals:
             metrics.DAMAGED.inc()
             if (suppressed := self._oddities.admit("damage")) is not None:
                 log.warning("frame.damaged", reason=offered.damage, suppressed=suppressed)
+
+
+class AccountArrivals:
+    """Takes the messages of one account's sockets."""
+
+    def __init__(self, arrivals: Arrivals, account: str) -> None:
+        self._account = account
+        self._arrivals = arrivals
+        self.frame = arrivals.frame
+
+    def text(self, socket: int, text: bytes, received_at_ns: int) -> None:
+        """Take one text frame."""
+        self._arrivals.text(socket, text, received_at_ns, self._account)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest import metrics
 from shared.wire.control import Gap, GapCause
@@ -40,7 +40,19 @@ class Coverage:
     def regain(self, to_ns: int) -> None:
         """End the loss, if there is one, and tell it."""
         loss, self._loss = self._loss, None
-        if loss is None or not loss.tokens:
+        if loss is not None:
+            self._tell(loss, to_ns)
+
+    def release(self, tokens: frozenset[int], to_ns: int) -> None:
+        """End the loss of these alone: another socket has them now, or nobody wants them."""
+        if self._loss is None:
+            return
+        released = replace(self._loss, tokens=self._loss.tokens & tokens)
+        self._loss.tokens -= tokens
+        self._tell(released, to_ns)
+
+    def _tell(self, loss: _Loss, to_ns: int) -> None:
+        if not loss.tokens:
             return
         metrics.GAPS.labels(loss.cause).inc()
         gap = Gap(

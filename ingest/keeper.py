@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from ingest import metrics
 from ingest.coverage import Coverage
-from ingest.plan import change
+from ingest.plan import Tokens, change
 from shared.clock import Clock
 from shared.errors import KiteError, KiteSessionExpired, KiteThrottled
 from shared.kite.connection import KiteSocket
@@ -19,7 +20,6 @@ from shared.kite.settings import KiteSettings
 from shared.kite.socket import SocketAccess, open_socket
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
-from shared.runtime.supervise import pause
 from shared.wire.control import Gap, GapCause
 from shared.wire.ticks import Mode
 
@@ -59,18 +59,38 @@ class Intake(Protocol):
         ...
 
 
+class Owner(Protocol):
+    """Whose socket it is; told what becomes of it."""
+
+    def access(self) -> SocketAccess:
+        """Return what opens a socket now."""
+        ...
+
+    def accepted(self, at_ns: int) -> None:
+        """Hear that Kite took the token."""
+        ...
+
+    def refused(self) -> None:
+        """Hear that Kite did not take the token."""
+        ...
+
+    def changed(self) -> None:
+        """Hear that the socket is in another state, or subscribed to something else."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every keeper of an account shares."""
+    """What every keeper of an account shares; `first` is the number of its first socket."""
 
     settings: KiteSettings
-    access: SocketAccess
+    owner: Owner
     intake: Intake
     clock: Clock
     random: random.Random
     tell_gap: Callable[[Gap], None]
     account: str
-    mode: Mode
+    first: int = 0
     patience: Patience = PATIENCE
 
 
@@ -80,49 +100,77 @@ class Keeper:
     def __init__(self, index: int, tools: Tools) -> None:
         self.index = index
         self.state = "connecting"
+        #: Handshakes in a row that were answered with 429.
+        self.throttled = 0
+        #: Among the sockets of every account.
+        self._number = tools.first + index
+        self._label = str(self._number)
         self._tools = tools
-        self._wanted: frozenset[int] = frozenset()
-        self._held: frozenset[int] = frozenset()
+        self._wanted: Mapping[int, Mode] = {}
+        self._held: Mapping[int, Mode] = {}
+        self._resting: asyncio.Timeout | None = None
         self._changed = asyncio.Event()
         self._coverage = Coverage(tools.account, index, tools.tell_gap)
         self._last_frame_ns = 0
         # Attempts in a row that did not become a steady connection.
         self._failures = 0
         self._was_steady = False
-        self._frames = metrics.FRAMES.labels(str(index))
+        self._frames = metrics.FRAMES.labels(self._label)
 
     @property
-    def held(self) -> frozenset[int]:
+    def held(self) -> Tokens:
         """Return the tokens this socket is subscribed to, or will be once it is open again."""
-        return self._wanted
+        return frozenset(self._wanted)
 
-    def want(self, tokens: frozenset[int]) -> None:
+    @property
+    def live(self) -> Tokens:
+        """Return the tokens this socket is subscribed to at this moment."""
+        return frozenset(self._held)
+
+    def want(self, modes: Mapping[int, Mode]) -> None:
         """Hold exactly these from now on; what is held already is not disturbed."""
-        if tokens != self._wanted:
-            self._wanted = tokens
-            self._changed.set()
+        if modes == self._wanted:
+            return
+        gone = self._wanted.keys() - modes.keys()
+        self._wanted = modes
+        self._changed.set()
+        if gone:
+            self._coverage.release(frozenset(gone), self._tools.clock.now_ns())
+
+    def hurry(self) -> None:
+        """Try again now instead of after the pause; the token is another one."""
+        if self._resting is not None and not self._resting.expired():
+            self._resting.reschedule(asyncio.get_running_loop().time())
 
     def on_frame(self, frame: bytes, received_at_ns: int) -> None:
         """Pass a frame on; the first good one with packets after a loss ends the gap."""
         before_ns, self._last_frame_ns = self._last_frame_ns or received_at_ns, received_at_ns
         if len(frame) > HEARTBEAT_BYTES_MAX:
             self._frames.inc()
-        if not self._tools.intake.frame(self.index, frame, received_at_ns):
-            self._coverage.lose(before_ns, self._wanted, "damaged_frame")
+        if not self._tools.intake.frame(self._number, frame, received_at_ns):
+            self._coverage.lose(before_ns, self.held, "damaged_frame")
         elif len(frame) > HEARTBEAT_BYTES_MAX and self._coverage.lost:
             self._coverage.regain(received_at_ns)
 
     def on_text(self, text: bytes, received_at_ns: int) -> None:
         """Pass a text on."""
-        self._tools.intake.text(self.index, text, received_at_ns)
+        self._tools.intake.text(self._number, text, received_at_ns)
 
     async def keep(self, stopping: asyncio.Event) -> None:
         """Hold the socket open until `stopping`."""
         while not stopping.is_set():
             pause_s = await self._once(stopping)
             if pause_s > 0.0:
-                await pause(stopping, pause_s)
+                await self._rest(stopping, pause_s)
         self._coverage.regain(self._tools.clock.now_ns())
+
+    async def _rest(self, stopping: asyncio.Event, seconds: float) -> None:
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds) as self._resting:
+                    await stopping.wait()
+        finally:
+            self._resting = None
 
     async def _once(self, stopping: asyncio.Event) -> float:
         """Live one connection; return the seconds to wait before the next."""
@@ -130,9 +178,11 @@ class Keeper:
         try:
             ended = await self._connection(stopping)
         except KiteSessionExpired as error:
+            self._tools.owner.refused()
             self._down("token_dead", str(error), "token_expired")
             return patience.token_dead_pause_s
         except KiteThrottled as error:
+            self.throttled += 1
             self._down("throttled", str(error), "disconnected")
             return error.retry_after_s
         except KiteError as error:
@@ -154,10 +204,12 @@ class Keeper:
 
     async def _connection(self, stopping: asyncio.Event) -> Ended:
         tools = self._tools
-        async with open_socket(tools.settings, tools.access, self, tools.clock) as socket:
+        access = tools.owner.access()
+        async with open_socket(tools.settings, access, self, tools.clock) as socket:
             opened_s = tools.clock.monotonic_s()
-            self.state = "connected"
-            metrics.CONNECTED.labels(str(self.index)).set(1)
+            self.state, self.throttled = "connected", 0
+            tools.owner.accepted(tools.clock.now_ns())
+            metrics.CONNECTED.labels(self._label).set(1)
             self._subscribe(socket)
             log.info("socket.connected", socket=self.index, instruments=len(self._wanted))
             try:
@@ -167,19 +219,22 @@ class Keeper:
                 self._was_steady = lived_s >= tools.patience.steady_after_s
                 if self._was_steady:
                     self._failures = 0
-                self._held = frozenset()
-                metrics.CONNECTED.labels(str(self.index)).set(0)
+                self._held = {}
+                metrics.CONNECTED.labels(self._label).set(0)
 
     def _subscribe(self, socket: KiteSocket) -> None:
         """Bring what is held to what is wanted, incrementally."""
         self._changed.clear()
-        needed = change(self._wanted, self._held)
+        wanted, held = self._wanted, self._held
+        needed = change(frozenset(wanted), frozenset(held))
         if needed.unsubscribe:  # first: a full socket refuses what would be one too many
             socket.unsubscribe(needed.unsubscribe)
         if needed.subscribe:
             socket.subscribe(needed.subscribe)
-            socket.set_mode(self._tools.mode, needed.subscribe)
-        self._held = self._wanted
+        for mode, tokens in _modes(wanted, held).items():
+            socket.set_mode(mode, tokens)
+        self._held = wanted
+        self._tools.owner.changed()
 
     async def _watch(self, socket: KiteSocket, stopping: asyncio.Event) -> Ended:
         """Return why the connection is over; frames must keep coming, heartbeats at least."""
@@ -191,7 +246,7 @@ class Keeper:
             await asyncio.wait({socket.ended}, timeout=patience.watch_every_s)
             now_s = clock.monotonic_s()
             age_s = now_s - socket.last_frame_s
-            metrics.FRAME_AGE_SECONDS.labels(str(self.index)).set(age_s)
+            metrics.FRAME_AGE_SECONDS.labels(self._label).set(age_s)
             # After a stall of our own the frames may still lie in the socket: look once more.
             stalled = now_s - looked_s > 2.0 * patience.watch_every_s
             if age_s > patience.silence_s_max and not stalled:
@@ -204,4 +259,14 @@ class Keeper:
         metrics.RECONNECTS.labels(state).inc()
         log.warning("socket.down", socket=self.index, state=state, reason=reason)
         since_ns = self._last_frame_ns or self._tools.clock.now_ns()
-        self._coverage.lose(since_ns, self._wanted, cause)
+        self._coverage.lose(since_ns, frozenset(self._wanted), cause)
+        self._tools.owner.changed()
+
+
+def _modes(wanted: Mapping[int, Mode], held: Mapping[int, Mode]) -> dict[Mode, list[int]]:
+    """Return the tokens whose mode is to be set, by mode, ascending."""
+    found: dict[Mode, list[int]] = {}
+    for token in sorted(wanted):
+        if held.get(token) != wanted[token]:
+            found.setdefault(wanted[token], []).append(token)
+    return found

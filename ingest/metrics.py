@@ -29,10 +29,20 @@ FRAME_AGE_SECONDS = Gauge(
     "tickflow_ingest_last_frame_age_seconds", "Since the socket's last frame.", ["socket"]
 )
 SUBSCRIBED = Gauge("tickflow_ingest_instruments_subscribed", "Instruments held.")
-CAPACITY = Gauge("tickflow_ingest_instruments_capacity", "Instruments the account can hold.")
+CAPACITY = Gauge("tickflow_ingest_instruments_capacity", "Instruments the accounts can hold.")
+HEADROOM = Gauge(
+    "tickflow_ingest_instruments_headroom", "Further instruments there is planned room for."
+)
+ACCOUNT_USABLE = Gauge(
+    "tickflow_ingest_account_usable", "1 while instruments are given to the account.", ["account"]
+)
 NO_ROOM = Gauge("tickflow_ingest_instruments_left_out", "Wanted instruments without room.")
 GAPS = Counter("tickflow_ingest_gaps_total", "Losses of coverage told.", ["cause"])
 INSTRUMENTS = Gauge("tickflow_ingest_instruments_published", "Instruments in the last good dump.")
 DUMPS_REFUSED = Counter(
     "tickflow_ingest_dumps_refused_total", "Instruments dumps not had, not read, or not whole."
+)
+REPAIRED = Counter("tickflow_ingest_repaired_total", "Packets made of quotes after a gap.")
+UNREPAIRED = Counter(
+    "tickflow_ingest_unrepaired_total", "Instruments whose state after a gap nobody would tell."
 )

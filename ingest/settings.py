@@ -8,9 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from ingest.universe import Window, Wish
+from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.settings import AccountSettings
 from shared.kite.settings import KiteSettings
 from shared.runtime.settings import LogSettings, ProbeSettings
+from shared.secret import Secret
+from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
 
 Name = Annotated[str, Meta(pattern=r"\A[A-Z0-9&-]{1,24}\Z")]
@@ -21,6 +24,37 @@ WindowText = Annotated[
     Meta(pattern=r"\A[A-Z0-9&-]{1,24}:([0-9]{1,3}|[0-9]{1,2}(\.[0-9]{1,3})?%|all):[0-9]{1,2}\Z"),
 ]
 WholeText = Annotated[str, Meta(pattern=r"\A[A-Z0-9&-]{1,24}:20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z")]
+
+
+AccountId = Annotated[str, Meta(pattern=r"\A[A-Z0-9]{2,16}\Z")]
+
+
+class IngestAccount(AccountSettings, frozen=True, kw_only=True):
+    """The account given by settings; others may be in a file or in PostgreSQL."""
+
+    id: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[A-Z0-9]{2,16}\Z",
+            description="Zerodha client id, as in stream names; empty: accounts of other sources",
+        ),
+    ] = ""
+    api_key: Annotated[str, Meta(max_length=64, description="Kite Connect api_key")] = ""
+    access_token: Annotated[
+        Secret, Meta(description="the day's session token; dies at 06:00 IST")
+    ] = Secret("")
+
+
+class IngestPostgres(PostgresSettings, frozen=True, kw_only=True):
+    """The database of wants and accounts; without it there are those of settings."""
+
+    url: Annotated[
+        Secret, Meta(description="postgresql:// URL; empty: no wants or accounts of PostgreSQL")
+    ] = Secret("")
+    connections_min: Annotated[
+        int, Meta(ge=0, le=50, description="connections opened at start, kept open")
+    ] = 1
+    connections_max: Annotated[int, Meta(ge=2, le=50, description="most connections at a time")] = 3
 
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +95,28 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     mode: Annotated[
         Literal["ltp", "quote", "full"], Meta(description="what Kite sends; Greeks want full")
     ] = "full"
+    accounts: Annotated[
+        tuple[AccountId, ...],
+        Meta(description="accounts to hold sockets of; empty: every enabled one that is known"),
+    ] = ()
+    name: Annotated[
+        str, Meta(max_length=64, description="owner of leases; empty: host and process")
+    ] = ""
+    lease_s: Annotated[
+        float, Meta(ge=1, le=60, description="a dead ingest's accounts are free after this long")
+    ] = 5.0
+    priority: Annotated[
+        int, Meta(ge=0, le=100, description="of what these settings want beside other wants")
+    ] = 50
+    headroom: Annotated[
+        int, Meta(ge=0, le=1000, description="instruments a socket keeps free for what moves")
+    ] = 100
+    mode_dwell_s: Annotated[
+        float, Meta(ge=0, le=3600, description="seconds until a mode nobody needs is given up")
+    ] = 60.0
+    wants_poll_s: Annotated[
+        float, Meta(ge=0.5, le=300, description="longest time until a missed want is noticed")
+    ] = 10.0
     shards: Annotated[
         int, Meta(ge=1, le=256, description="parts of the universe, each with one enrich owner")
     ] = 2
@@ -99,7 +155,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of `python -m ingest`."""
 
     redis: RedisSettings
-    account: AccountSettings
+    account: IngestAccount = IngestAccount()
+    accounts: AccountsSettings = AccountsSettings()
+    postgres: IngestPostgres = IngestPostgres()
     kite: KiteSettings = KiteSettings()
     ingest: IngestOptions = IngestOptions()
     log: LogSettings = LogSettings()

@@ -2,41 +2,73 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from functools import partial
+
 from ingest import metrics
 from ingest.arrivals import Arrivals
 from ingest.outlet import MessageOutlet, TickOutlet
+from ingest.pool import AccountPool, Means
 from ingest.publication import Publication
+from ingest.reconciler import Reconciler, Room
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
+from ingest.spokesman import Spokesman
+from ingest.tables import LateTableSource, Tables
+from ingest.tenancy import Tenancy
+from ingest.uncovered import Uncovered
+from ingest.wants import WantsBook
 from ingest.worker import IngestWorker, Parts
+from shared.accounts.book import AccountBook, Around, sources_of
+from shared.errors import SettingsError
 from shared.kite.data import KiteData
 from shared.kite.rest import open_rest
 from shared.runtime.resources import Resources
+from shared.secret import Secret
+from shared.store.accounts_vault import Vault
 from shared.streams import client
+from shared.streams.client import Connection
 from shared.streams.writer import StreamWriter
 
 
 async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
-    """Wire the worker."""
-    name, account, clock = "ingest", settings.account, resources.clock
-    redis = [
-        await resources.enter(client.connect(url, name=name, settings=settings.redis))
+    """Wire the worker.
+
+    Raises:
+        SettingsError: no source of accounts is named.
+    """
+    clock = resources.clock
+    ticks, orders = [
+        await resources.enter(client.connect(url, name="ingest", settings=settings.redis))
         for url in (settings.redis.ticks_url, settings.redis.orders_url)
     ]
-    rest = await resources.enter(
-        open_rest(settings.kite, account.api_key, lambda: account.access_token)
-    )
-    ticks, orders = redis
+    tables = Tables(settings.postgres, resources) if settings.postgres.url else None
+    book = await _book(settings, tables, ticks, resources)
     outlet = TickOutlet(StreamWriter(ticks, clock), clock)
     gaps = MessageOutlet(StreamWriter(ticks, clock), clock)
     updates = MessageOutlet(StreamWriter(orders, clock), clock)
+    account = _account(settings, book)
+    arrivals = Arrivals(account, outlet, gaps, updates, clock)
+    means = Means(
+        settings=settings.kite, arrivals=arrivals, gaps=gaps, clock=clock, random=resources.random
+    )
+    pool, options = AccountPool(means), settings.ingest
+    rest = await resources.enter(open_rest(settings.kite, "", partial(Secret, "")))
+    room = Room(options.headroom, options.mode_dwell_s)
     parts = Parts(
         ticks=outlet,
         gaps=gaps,
         updates=updates,
-        arrivals=Arrivals(account.id, outlet, gaps, updates, clock),
+        arrivals=arrivals,
         publication=Publication(ticks, clock),
-        registry=Registry(KiteData(rest), settings.ingest, clock),
+        registry=Registry(KiteData(rest), options, clock),
+        accounts=book,
+        tenancy=Tenancy(ticks, owner=_owner(settings), ttl_s=options.lease_s, clock=clock),
+        pool=pool,
+        wants=WantsBook(tables, ticks, pool.wake, poll_s=options.wants_poll_s, clock=clock),
+        reconciler=Reconciler(pool, room, Uncovered(gaps.gap, account), clock),
+        spokesman=Spokesman(rest, pool),
     )
     worker = IngestWorker(settings, parts, resources)
     metrics.WAITING_BYTES.set_function(lambda: outlet.waiting_bytes)
@@ -45,3 +77,30 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
     resources.probe.register("sockets", worker.ready)
     resources.probe.register("writes", worker.writes)
     return worker
+
+
+async def _book(
+    settings: IngestSettings, tables: Tables | None, ticks: Connection, resources: Resources
+) -> AccountBook:
+    """Return the accounts, every source asked once."""
+    sources = sources_of(settings.accounts, settings.account, None, resources.clock)
+    if tables is not None:
+        sources.append(LateTableSource(tables, partial(Vault, settings.accounts.encryption_keys)))
+    if not settings.account.id and len(sources) == 1:
+        raise SettingsError(
+            "no account: set account.id, accounts.file or postgres.url; sockets belong to one"
+        )
+    around = Around(clock=resources.clock, log=resources.log, random=resources.random, ticks=ticks)
+    book = AccountBook(sources, poll_s=settings.accounts.poll_s, around=around)
+    await book.refresh()
+    return book
+
+
+def _account(settings: IngestSettings, book: AccountBook) -> str:
+    """Return whose frames an entry holds: the one account, "" where there may be several."""
+    named = settings.ingest.accounts or tuple(book.accounts)
+    return named[0] if len(named) == 1 else ""
+
+
+def _owner(settings: IngestSettings) -> str:
+    return settings.ingest.name or f"{socket.gethostname()}-{os.getpid()}"

@@ -1,24 +1,28 @@
-"""Owns the WebSockets of one account; writes what they say to the streams."""
+"""Owns the WebSockets of its accounts; writes what they say to the streams."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from ingest import metrics
 from ingest.arrivals import Arrivals
-from ingest.keeper import PATIENCE, Keeper, Patience, Tools
 from ingest.outlet import MessageOutlet, TickOutlet
-from ingest.plan import Pool, Seat, plan
+from ingest.pool import AccountPool
 from ingest.publication import Publication
+from ingest.reconciler import Reconciler
 from ingest.registry import Market, Registry
 from ingest.settings import IngestSettings
+from ingest.spokesman import Spokesman
+from ingest.tenancy import Tenancy
+from ingest.wants import Names, WantsBook, of_rows, of_settings
+from shared.accounts.book import AccountBook
 from shared.clock import Clock
 from shared.errors import KiteError, MessageError, StreamError
-from shared.kite.limits import INSTRUMENTS_PER_SOCKET_MAX, SOCKETS_PER_KEY_MAX
-from shared.kite.socket import SocketAccess
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.probe import PASSED, Check
@@ -29,6 +33,10 @@ from shared.wire.ticks import Mode
 RETRY = RetryPolicy(base_s=0.5, factor=2.0, ceiling_s=30.0)
 #: How often it is asked whether the publication is still there, or something else is due.
 LOOK_EVERY_S = 2.0
+#: How often the sockets are looked at without any news; with news at most so often.
+CONVERGE_EVERY_S, CONVERGE_GAP_S = 0.5, 0.05
+#: Renewals of a lease before it ends, if all but one fail.
+RENEWALS = 3
 
 log = get_log()
 
@@ -43,7 +51,12 @@ class Parts:
     arrivals: Arrivals
     publication: Publication
     registry: Registry
-    patience: Patience = PATIENCE
+    accounts: AccountBook
+    tenancy: Tenancy
+    pool: AccountPool
+    wants: WantsBook
+    reconciler: Reconciler
+    spokesman: Spokesman
 
     @property
     def outlets(self) -> dict[str, TickOutlet | MessageOutlet]:
@@ -60,8 +73,8 @@ class IngestWorker:
         self._clock: Clock = resources.clock
         self._random = resources.random
         self._market: Market | None = None
-        self._keepers: list[Keeper] = []
-        self._left_out = 0
+        self._names: Names | None = None
+        self._unlisted: list[str] = []
         self._trouble = "instruments not fetched yet"
         self._recentre_due_s = 0.0
 
@@ -72,21 +85,37 @@ class IngestWorker:
             for name, outlet in self._parts.outlets.items():
                 supervise(outlets, outlet.run(closed), name=name, stopping=closed)
             async with asyncio.TaskGroup() as sockets:
-                follow = self._follow(sockets, stopping)
-                supervise(sockets, follow, name="universe", stopping=stopping)
+                self._parts.pool.enter(sockets)
+                for name, task in self._tasks(stopping).items():
+                    supervise(sockets, task, name=name, stopping=stopping)
+            self._parts.reconciler.end()
+            await self._give_up_leases()
             self._parts.arrivals.tell_drops()
             closed.set()
             for outlet in self._parts.outlets.values():
                 outlet.wake()
 
     async def ready(self) -> Check:
-        """Say whether instruments are published and every socket is open."""
+        """Say whether instruments are published and every socket that holds any is open."""
+        pool, tenancy = self._parts.pool, self._parts.tenancy
+        if not tenancy.held and tenancy.others:
+            held = ", ".join(f"{name} by {other}" for name, other in tenancy.others.items())
+            return Check(ok=True, reason=f"standing by: another ingest holds {held}")
+        if not pool.accounts:
+            return Check(ok=False, reason="no account is ours")
         if self._market is None:
-            return Check(ok=False, reason=self._trouble)
-        down = [f"socket {k.index} is {k.state}" for k in self._keepers if k.state != "connected"]
-        if down or not self._keepers:
-            return Check(ok=False, reason="; ".join(down) or "no instrument is wanted")
-        return PASSED
+            return Check(ok=False, reason="; ".join([self._trouble, *pool.troubles()]))
+        states = pool.states()
+        needed = [seat for seat, tokens in self._parts.reconciler.plan.seating.items() if tokens]
+        down = [
+            f"socket {seat.socket} of {seat.account} is {states.get(seat, 'not there yet')}"
+            for seat in sorted(needed)
+            if states.get(seat) != "connected"
+        ]
+        if down or not needed:
+            reasons = [*pool.troubles(), *down] or ["no instrument is wanted"]
+            return Check(ok=False, reason="; ".join(reasons))
+        return Check(ok=True, reason="; ".join(pool.troubles())) if pool.troubles() else PASSED
 
     async def writes(self) -> Check:
         """Say whether Redis takes what comes in."""
@@ -94,13 +123,67 @@ class IngestWorker:
         refused = [f"{name}: {outlet.trouble}" for name, outlet in outlets if outlet.trouble]
         return Check(ok=False, reason="; ".join(refused)) if refused else PASSED
 
-    async def _follow(self, sockets: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
-        """Fetch and publish instruments, then keep the sockets on what is wanted of them."""
+    def _tasks(self, stopping: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
+        return {
+            "accounts": self._parts.accounts.run(stopping),
+            "leases": self._keep_leases(stopping),
+            "universe": self._follow(stopping),
+            "wants": self._parts.wants.run(stopping),
+            "reconciler": self._converge(stopping),
+            "closing": self._close(stopping),
+        }
+
+    async def _keep_leases(self, stopping: asyncio.Event) -> None:
+        """Have the accounts that are known, enabled and nobody else's."""
+        options, tenancy = self._settings.ingest, self._parts.tenancy
+        while not stopping.is_set():
+            known = self._parts.accounts.accounts
+            wanted = [
+                name
+                for name, account in sorted(known.items())
+                if account.is_enabled and name in (options.accounts or known)
+            ]
+            try:
+                await tenancy.keep(wanted)
+            except StreamError as error:
+                log.warning("leases.unknown", reason=str(error))
+            self._parts.pool.own({name: known[name] for name in wanted if name in tenancy.held})
+            self._parts.pool.wake.set()
+            await pause(stopping, options.lease_s / RENEWALS)
+
+    async def _give_up_leases(self) -> None:
+        try:
+            await self._parts.tenancy.release()
+        except StreamError as error:
+            log.warning("leases.not_released", reason=str(error))
+
+    async def _converge(self, stopping: asyncio.Event) -> None:
+        """Keep the sockets on what is wanted."""
+        wake = self._parts.pool.wake
+        while not stopping.is_set():
+            wake.clear()
+            self._parts.spokesman.choose()
+            if self._market is not None:
+                self._hold(self._market)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CONVERGE_EVERY_S):
+                    await wake.wait()
+            await pause(stopping, CONVERGE_GAP_S)
+
+    async def _close(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._parts.pool.close()
+
+    async def _follow(self, stopping: asyncio.Event) -> None:
+        """Fetch and publish instruments, then follow what is wanted of them."""
         failures = 0
         while not stopping.is_set():
+            if not self._parts.pool.accounts:
+                await pause(stopping, CONVERGE_EVERY_S)
+                continue
             try:
                 await self._look()
-                self._hold(sockets, stopping)
+                self._parts.pool.wake.set()
                 failures = 0
             except (KiteError, MessageError, StreamError) as error:
                 failures += 1
@@ -143,41 +226,15 @@ class IngestWorker:
             prepared = self._parts.arrivals.prepared
             intake = await asyncio.to_thread(prepared, market, version, buffers=buffers)
             self._parts.ticks.exchange(intake)
+            self._names = Names(market)
         self._market = market
 
-    def _hold(self, sockets: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
-        """Give every socket what it should hold; open another only when the others are full."""
-        assert self._market is not None, "wants come with instruments"
-        account = self._settings.account.id
-        before = {Seat(account, keeper.index): keeper.held for keeper in self._keepers}
-        planned = plan(self._market.tokens, Pool((account,)), before)
-        if len(planned.left_out) != self._left_out:
-            self._left_out = len(planned.left_out)
-            log.warning("instruments.left_out", count=self._left_out)
-        for index in range(max([len(self._keepers), *(s.socket + 1 for s in planned.seating)])):
-            tokens = planned.seating.get(Seat(account, index), frozenset())
-            if index == len(self._keepers):
-                keeper = Keeper(index, self._tools())
-                keeper.want(tokens)
-                self._keepers.append(keeper)
-                name = f"socket-{index}"
-                supervise(sockets, keeper.keep(stopping), name=name, stopping=stopping)
-            else:
-                self._keepers[index].want(tokens)
-        metrics.SUBSCRIBED.set(sum(len(tokens) for tokens in planned.seating.values()))
-        metrics.NO_ROOM.set(len(planned.left_out))
-        metrics.CAPACITY.set(SOCKETS_PER_KEY_MAX * INSTRUMENTS_PER_SOCKET_MAX)
-
-    def _tools(self) -> Tools:
-        settings = self._settings
-        return Tools(
-            settings=settings.kite,
-            access=SocketAccess(settings.account.api_key, settings.account.access_token),
-            intake=self._parts.arrivals,
-            clock=self._clock,
-            random=self._random,
-            tell_gap=self._parts.gaps.gap,
-            account=settings.account.id,
-            mode=Mode[settings.ingest.mode.upper()],
-            patience=self._parts.patience,
-        )
+    def _hold(self, market: Market) -> None:
+        """Take a step towards what settings and PostgreSQL want of these instruments."""
+        options, rows = self._settings.ingest, self._parts.wants.rows()
+        wants = of_settings(market.tokens, Mode[options.mode.upper()], options.priority)
+        others, unlisted = of_rows(rows, self._names) if self._names else ([], [])
+        if unlisted != self._unlisted:
+            self._unlisted = unlisted
+            log.warning("wants.unlisted", count=len(unlisted), first=unlisted[:10])
+        self._parts.reconciler.converge([*wants, *others], (market.tokens, others))

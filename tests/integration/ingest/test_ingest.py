@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from ingest import wiring
-from ingest.settings import IngestOptions, IngestSettings
-from shared.accounts.settings import AccountSettings
+from ingest.settings import IngestAccount, IngestOptions, IngestSettings
 from shared.clock import SystemClock
 from shared.kite.codec.scan import check_frame
 from shared.kite.settings import KiteSettings
@@ -66,7 +65,7 @@ def start(ticks_redis, orders_redis, sandbox):
             redis=RedisSettings(
                 ticks_url=ticks_redis.url_for("ingest"), orders_url=orders_redis.url_for("ingest")
             ),
-            account=AccountSettings(
+            account=IngestAccount(
                 id=account.id, api_key=account.api_key, access_token=Secret(account.access_token)
             ),
             kite=KiteSettings(

@@ -53,24 +53,50 @@ class Heard:
         self.texts.append(text)
 
 
+@dataclass
+class Owner:
+    """An account that counts what it is told."""
+
+    token: str = "token"
+    accepted_ns: list[int] = field(default_factory=list)
+    refusals: int = 0
+
+    def access(self) -> SocketAccess:
+        return SocketAccess("key", Secret(self.token))
+
+    def accepted(self, at_ns: int) -> None:
+        self.accepted_ns.append(at_ns)
+
+    def refused(self) -> None:
+        self.refusals += 1
+
+    def changed(self) -> None:
+        pass
+
+
+def full(*tokens: int) -> dict[int, Mode]:
+    return dict.fromkeys(tokens, Mode.FULL)
+
+
 class Kept:
     """A running keeper, what it heard, the gaps it told."""
 
     def __init__(self, url: str, patience: Patience) -> None:
         self.heard = Heard()
         self.gaps: list[Gap] = []
+        self.owner = Owner()
         self.stopping = asyncio.Event()
         tools = Tools(
             settings=msgspec.structs.replace(
                 KiteSettings(ws_url=url), socket_open_timeout_s=2.0, socket_close_timeout_s=0.2
             ),
-            access=SocketAccess("key", Secret("token")),
+            owner=self.owner,
             intake=self.heard,
             clock=SystemClock(),
             random=random.Random(1),
             tell_gap=self.gaps.append,
             account="AB1234",
-            mode=Mode.FULL,
+            first=6,
             patience=patience,
         )
         self.keeper = Keeper(2, tools)
@@ -81,7 +107,7 @@ async def keeping(
     server: SocketServer, *tokens: int, patience: Patience = QUICK
 ) -> AsyncIterator[Kept]:
     kept = Kept(server.url, patience)
-    kept.keeper.want(frozenset(tokens))
+    kept.keeper.want(full(*tokens))
     async with asyncio.TaskGroup() as group:
         group.create_task(kept.keeper.keep(kept.stopping), name="keeper")
         try:
@@ -145,14 +171,14 @@ async def test_keeper_subscribes_in_its_mode_and_passes_everything_on() -> None:
         await eventually(lambda: len(server.texts) == 2)
         assert kept.keeper.state == "connected"
     assert said(server) == [("subscribe", [1, 2]), ("mode", ["full", [1, 2]])]
-    assert kept.heard.frames == [(2, HEARTBEAT), (2, PACKET)]
+    assert kept.heard.frames == [(8, HEARTBEAT), (8, PACKET)]
     assert kept.gaps == []
 
 
 async def test_keeper_changes_only_the_difference_and_makes_room_first() -> None:
     async with serving(beating_in_background) as server, keeping(server, 1, 2) as kept:
         await eventually(lambda: len(server.texts) == 2)
-        kept.keeper.want(frozenset({2, 3}))
+        kept.keeper.want(full(2, 3))
         await eventually(lambda: len(server.texts) == 5)
     assert said(server)[2:] == [
         ("unsubscribe", [1]),
@@ -164,7 +190,7 @@ async def test_keeper_changes_only_the_difference_and_makes_room_first() -> None
 async def test_same_want_again_says_nothing() -> None:
     async with serving(beating_in_background) as server, keeping(server, 1) as kept:
         await eventually(lambda: len(server.texts) == 2)
-        kept.keeper.want(frozenset({1}))
+        kept.keeper.want(full(1))
         seen = len(kept.heard.frames)
         await eventually(lambda: len(kept.heard.frames) > seen + 5)
         assert len(server.texts) == 2
@@ -238,7 +264,7 @@ async def test_heartbeats_alone_do_not_end_a_gap() -> None:
     script = script_of(lambda socket: lived_then(gone, socket), heartbeats_then_packets)
     async with serving(script) as server, keeping(server, 1) as kept:
         await eventually(lambda: len(server.requests) == 2)
-        await eventually(lambda: kept.heard.frames[-3:] == [(2, HEARTBEAT)] * 3)
+        await eventually(lambda: kept.heard.frames[-3:] == [(8, HEARTBEAT)] * 3)
         assert kept.gaps == []
         packets.set()
         await eventually(lambda: kept.gaps)
@@ -269,3 +295,45 @@ async def test_damaged_frame_is_a_gap_until_the_next_good_one() -> None:
     (gap,) = kept.gaps
     assert (gap.cause, gap.instrument_tokens, gap.socket) == ("damaged_frame", [1, 2], 2)
     assert gap.from_us <= gap.to_us
+
+
+async def test_other_mode_is_set_without_subscribing_again() -> None:
+    async with serving(beating_in_background) as server, keeping(server, 1, 2) as kept:
+        await eventually(lambda: len(server.texts) == 2)
+        kept.keeper.want({1: Mode.FULL, 2: Mode.LTP, 3: Mode.QUOTE})
+        await eventually(lambda: len(server.texts) == 5)
+        assert kept.keeper.live == {1, 2, 3}
+    assert said(server)[2:] == [
+        ("subscribe", [3]),
+        ("mode", ["ltp", [2]]),
+        ("mode", ["quote", [3]]),
+    ]
+
+
+async def test_another_token_is_tried_at_once() -> None:
+    patience = Patience(watch_every_s=0.02, token_dead_pause_s=3600.0)
+    statuses = (403, 101)
+    async with (
+        serving(beating_in_background, statuses=statuses) as server,
+        keeping(server, 1, patience=patience) as kept,
+    ):
+        await eventually(lambda: kept.owner.refusals == 1)
+        kept.owner.token = "fresh"
+        await eventually(lambda: _hurried(kept))
+        assert kept.owner.accepted_ns
+    assert server.requests[-1].query["access_token"] == "fresh"
+
+
+def _hurried(kept: Kept) -> bool:
+    kept.keeper.hurry()
+    return kept.keeper.state == "connected"
+
+
+async def test_tokens_taken_over_by_another_socket_end_their_part_of_the_gap() -> None:
+    script = script_of(lambda socket: lived_then(gone, socket))
+    statuses = (101, 500)
+    async with serving(script, statuses=statuses) as server, keeping(server, 1, 2) as kept:
+        await eventually(lambda: kept.keeper.state == "unreachable")
+        kept.keeper.want(full(2))
+        assert [gap.instrument_tokens for gap in kept.gaps] == [[1]]
+    assert [gap.instrument_tokens for gap in kept.gaps] == [[1], [2]]
