@@ -63,7 +63,14 @@ class Grant(Struct, frozen=True):
 GRANTS: Mapping[tuple[Role, Kind], Grant] = {
     ("ingest", "ticks"): Grant(
         reads=(),
-        writes=("ticks.raw.v1.*", "ticks.gaps.v1*", "control.v1*", *_PUBLISHED, *_COORDINATION),
+        writes=(
+            "ticks.raw.v1.*",
+            "ticks.gaps.v1*",
+            "control.v1*",
+            "subscriptions.v1",
+            *_PUBLISHED,
+            *_COORDINATION,
+        ),
     ),
     ("enrich", "ticks"): Grant(
         reads=("ticks.raw.v1.*", "ticks.gaps.v1*", *_PUBLISHED),

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deploy.local.places import write_private
-from deploy.local.postgres_home import PostgresHome
+from deploy.local.postgres_home import PASSWORD_FILE, PostgresHome
 from deploy.local.processes import Child, Launch
 from shared.errors import LocalError
 from shared.secret import Secret
@@ -48,7 +48,7 @@ class PostgresServer:
     def __init__(self, home: PostgresHome, directory: Path) -> None:
         self._home = home
         self._directory = directory
-        self._superuser = _password(directory / "superuser.password")
+        self._superuser = _password(directory / PASSWORD_FILE)
         self._owner = _password(directory / f"{OWNER}.password")
         self.child: Child | None = None  # set once it is started
 

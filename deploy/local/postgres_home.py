@@ -21,6 +21,8 @@ UNPRIVILEGED_USER = "nobody"
 _PREFIX = "tickflow-"
 #: Says which directory a place serves.
 _BELONGS_TO = "belongs-to"
+#: The superuser's password: without it the data of an earlier run is lost anyway.
+PASSWORD_FILE = "superuser.password"  # noqa: S105  # the name of the file
 SOCKET_NAME = ".s.PGSQL.5432.lock"
 
 
@@ -57,6 +59,9 @@ def settle(directory: Path, binaries: PostgresBinaries) -> PostgresHome:
         ) from error
     place = outside_place(directory)
     _sweep(place.parent, user)
+    if not (directory / PASSWORD_FILE).exists():
+        # Somebody removed the state directory: its data would ask for a password nobody has.
+        _discard(place, user)
     copied = place / binaries.root.parent.name / binaries.root.name
     if not place.exists():
         _make_place(place, directory, user, binaries)
@@ -122,8 +127,16 @@ def _sweep(parent: Path, user: pwd.struct_passwd) -> None:
             ours = place.lstat().st_uid == user.pw_uid and not place.is_symlink()
         except (OSError, ValueError):
             continue
-        if ours and not Path(owner).exists() and not _serves(place / "data"):
-            shutil.rmtree(place, ignore_errors=True)
+        if ours and not Path(owner).exists():
+            _discard(place, user)
+
+
+def _discard(place: Path, user: pwd.struct_passwd) -> None:
+    """Remove a place of ours that no server uses."""
+    if place.is_symlink() or not place.is_dir() or place.lstat().st_uid != user.pw_uid:
+        return
+    if not _serves(place / "data"):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _serves(data: Path) -> bool:

@@ -82,3 +82,13 @@ async def test_the_data_of_a_state_directory_that_is_gone_is_swept_away(state: P
     shutil.rmtree(state / "gone")
     async with postgres_server(state / "postgres", keep=False):
         assert not left.exists()
+
+
+async def test_a_state_directory_removed_by_hand_is_made_anew(state: Path) -> None:
+    async with postgres_server(state / "postgres"):
+        pass
+    shutil.rmtree(state / "postgres")
+    async with postgres_server(state / "postgres", keep=False) as server:
+        connection = await asyncpg.connect(server.url.reveal())
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
