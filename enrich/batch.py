@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from enrich import metrics
-from enrich.engine import PACKETS_PER_ENTRY_MAX, Counts, Engine, Lineage, promised_packets
+from enrich.engine import (
+    PACKETS_PER_ENTRY_MAX,
+    Counts,
+    Engine,
+    Lineage,
+    is_repair,
+    promised_packets,
+)
 from shared.clock import Clock
 from shared.errors import MessageError
 from shared.streams.entry import Entry
@@ -48,7 +56,7 @@ class Batches:
         appends: list[Append] = []
         poison: list[Poison] = []
         if late:
-            entries, poison = self._conflated(entries)
+            entries, poison = self._newest(entries)
         for entry in entries:
             started_s = self._clock.monotonic_s()
             try:
@@ -72,6 +80,17 @@ class Batches:
         self.sequences[shard] += 1
         fields = {b"h": header.tobytes(), b"r": records.tobytes()}
         return Append(ENRICHED_TICKS, shard, fields)
+
+    def _newest(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Poison]]:
+        """Conflate what lies between repairs; these keep their mark and their place."""
+        kept: list[Entry] = []
+        poison: list[Poison] = []
+        for repair, group in groupby(entries, key=_is_repair):
+            run = list(group)
+            made, unreadable = (run, []) if repair else self._conflated(run)
+            kept += made
+            poison += unreadable
+        return kept, poison
 
     def _conflated(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Poison]]:
         """Return one entry with the newest packet per instrument, and the unreadable ones."""
@@ -119,6 +138,10 @@ def by_shard(entries: Sequence[Entry]) -> Iterator[tuple[int, list[Entry]]]:
     for entry in entries:
         shards.setdefault(int(entry.stream.rsplit(".", 1)[1]), []).append(entry)
     yield from shards.items()
+
+
+def _is_repair(entry: Entry) -> bool:
+    return is_repair(entry.fields.get(b"h", b""))
 
 
 def _parts(entry: Entry) -> tuple[bytes, bytes]:

@@ -14,7 +14,7 @@ from shared.errors import MessageError
 from shared.kite.codec.decode import blank_ticks
 from shared.kite.codec.packets import FRAME_PACKETS_MAX
 from shared.kite.codec.tokens import TokenTable
-from shared.wire.ticks import RAW_HEADER_DTYPE
+from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_REPAIR, TickFlag
 
 #: Packets one raw entry may hold: a header that promises more is damaged.
 PACKETS_PER_ENTRY_MAX = 250_000
@@ -109,13 +109,25 @@ class Engine:
             self._work,
         )
         counts = self._counts.tolist()
-        return self._records[: counts[enrichment.ROWS]], Counts(
+        records = self._records[: counts[enrichment.ROWS]]
+        if is_repair(header):
+            self._mark_repaired(records)
+        return records, Counts(
             unknown_packets=counts[enrichment.UNKNOWN_PACKETS],
             unknown_instruments=counts[enrichment.UNKNOWN_INSTRUMENTS],
             damaged_frames=counts[enrichment.DAMAGED_FRAMES],
             repeated_ticks=counts[enrichment.REPEATED_TICKS],
             undecoded_packets=counts[enrichment.UNDECODED_PACKETS],
         )
+
+    def _mark_repaired(self, records: np.ndarray) -> None:
+        """Say of records, as of the last state they became, that no socket brought them."""
+        records["tick_flags"] |= np.uint8(TickFlag.REPAIR)
+        rows = np.searchsorted(self._contracts.tokens, records["instrument_token"])
+        rows[rows == len(self._last)] = 0
+        last_tokens = self._last["instrument_token"][rows]
+        known = rows[last_tokens == records["instrument_token"]]
+        self._last["tick_flags"][known] |= np.uint8(TickFlag.REPAIR)
 
     def newest_only(self, segments: bytes) -> Newest:
         """Return segments with only the last packet of each instrument, in the order they came.
@@ -182,6 +194,14 @@ def promised_packets(header: bytes) -> int:
     if packets > PACKETS_PER_ENTRY_MAX:
         raise MessageError(f"raw header: packets {packets} is over {PACKETS_PER_ENTRY_MAX}")
     return packets
+
+
+def is_repair(header: bytes) -> bool:
+    """Say whether a raw header is that of packets made of quotes."""
+    whole = len(header) == RAW_HEADER_DTYPE.itemsize
+    return (
+        whole and int(np.frombuffer(header, dtype=RAW_HEADER_DTYPE)["socket"][0]) == SOCKET_REPAIR
+    )
 
 
 def _parameters_row(parameters: Parameters) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ingest.registry import Market
@@ -31,6 +33,11 @@ class Publication:
         self._market: Market | None = None
         self._version = 0
 
+    @property
+    def market(self) -> Market | None:
+        """Return what was published last, under the version it has there."""
+        return self._market
+
     async def before(self) -> tuple[np.ndarray, ShardMap | None]:
         """Return what an earlier run published, empty for nothing that we can read.
 
@@ -57,7 +64,7 @@ class Publication:
         if not (version and np.array_equal(known, market.instruments)):
             version = max(market.version, version + 1, self._version + 1)
             await self._put(version, market)
-        self._market, self._version = market, version
+        self._market, self._version = replace(market, version=version), version
         return version
 
     async def restore(self) -> None:

@@ -44,7 +44,7 @@ class Flag(IntFlag):
 
 
 class TickFlag(IntFlag):
-    """What we noticed about the packet itself."""
+    """What we noticed about the packet itself; REPAIR: made of a quote after a gap."""
 
     UNKNOWN_INSTRUMENT = 1
     REPEATED = 2
@@ -178,7 +178,9 @@ _HEADER_FIELDS = (
     Field("packets", "<u4", "count", "Kite packets in the entry's segments"),
     Field("instruments_version", "<u4", "yyyymmddnn", "instruments that routed the packets"),
     Field("shard", "<u2", "", "which shard"),
-    Field("socket", "<u2", "", "which socket of the account; 65535: several joined"),
+    Field(
+        "socket", "<u2", "", "which socket; 65535: several joined, 65534: no socket but a repair"
+    ),
     Field("epoch", "<u4", "Unix s", "start of the writer; a new one begins at sequence 0"),
 )
 
@@ -191,6 +193,9 @@ RAW_HEADER = Layout(
 RAW_HEADER_DTYPE: np.dtype[np.void] = RAW_HEADER.dtype
 
 SOCKET_SEVERAL = 65535
+#: Packets made of REST quotes after a gap, in entries of their own with a count of their own:
+#: `sequence` goes on from the last entry of the same account, epoch and shard with this socket.
+SOCKET_REPAIR = 65534
 
 BATCH_HEADER = Layout(
     name="batch_header",

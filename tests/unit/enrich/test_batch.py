@@ -10,7 +10,14 @@ from enrich.parameters import Parameters
 from shared.clock import ManualClock
 from shared.streams.entry import Entry
 from shared.streams.ids import EntryId
-from shared.wire.ticks import BATCH_HEADER_DTYPE, TICK, TICK_DTYPE
+from shared.wire.ticks import (
+    BATCH_HEADER_DTYPE,
+    RAW_HEADER_DTYPE,
+    SOCKET_REPAIR,
+    TICK,
+    TICK_DTYPE,
+    TickFlag,
+)
 from shared.wire.topics import ENRICHED_TICKS, RAW_TICKS
 from tests.support.kite_market import (
     NOW_NS,
@@ -38,6 +45,12 @@ def entry(number: int, raw: bytes, *, head: bytes | None = None, shard: int = 0)
 
 def share(price: float, at_ns: int = NOW_NS) -> bytes:
     return segments([packet(SHARE, price)], at_ns=at_ns)
+
+
+def repair(number: int, price: float, at_ns: int = NOW_NS) -> Entry:
+    head = np.frombuffer(header(1), RAW_HEADER_DTYPE).copy()
+    head["socket"] = SOCKET_REPAIR
+    return entry(number, share(price, at_ns), head=head.tobytes())
 
 
 def written(append) -> tuple[np.void, np.ndarray]:
@@ -140,3 +153,27 @@ def test_whole_bytes_end_with_the_last_whole_segment() -> None:
         assert whole_bytes(one + two[:cut]) == len(one)
     assert whole_bytes(one + two) == len(one + two)
     assert whole_bytes(b"") == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_repair_is_marked_in_its_records_and_in_the_last_state_and_nowhere_else(late: bool) -> None:
+    made = batches()
+    entries = [entry(1, share(1.0)), repair(2, 2.0, NOW_NS + 1_000), entry(3, share(3.0))]
+    appends, poison = made.enrich(0, 9, entries[:2], late=late)
+    assert not poison
+    marks = [written(append)[1]["tick_flags"] & TickFlag.REPAIR for append in appends]
+    assert [mark.tolist() for mark in marks] == [[0], [TickFlag.REPAIR]]
+    assert made.engine.newest()["tick_flags"] & TickFlag.REPAIR == [TickFlag.REPAIR]
+    made.enrich(0, 9, entries[2:], late=late)
+    assert made.engine.newest()["tick_flags"] & TickFlag.REPAIR == [0]
+
+
+def test_late_ticks_on_both_sides_of_a_repair_keep_their_order() -> None:
+    entries = [
+        *(entry(number, share(float(number))) for number in (1, 2)),
+        repair(3, 3.0),
+        *(entry(number, share(float(number))) for number in (4, 5)),
+    ]
+    appends, _ = batches().enrich(0, 9, entries, late=True)
+    prices = [written(append)[1]["last_price"].tolist() for append in appends]
+    assert prices == [[2.0], [3.0], [5.0]]
