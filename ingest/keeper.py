@@ -250,6 +250,7 @@ class Keeper:
             # After a stall of our own the frames may still lie in the socket: look once more.
             stalled = now_s - looked_s > 2.0 * patience.watch_every_s
             if age_s > patience.silence_s_max and not stalled:
+                socket.drop()
                 return Silent(age_s)
             looked_s = now_s
         return socket.ended.result() if socket.ended.done() else Closed(1000, ours=True)

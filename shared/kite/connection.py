@@ -83,6 +83,11 @@ class KiteSocket(picows.WSListener):
         self._transport.send_close(picows.WSCloseCode.OK)
         self._later(self._settings.socket_close_timeout_s, self._abort)
 
+    def drop(self) -> None:
+        """End without a closing handshake, which a peer that is silent would not finish."""
+        if not self.ended.done():
+            self._give_up(Closed(NORMAL_CLOSURE, ours=True))
+
     def _say(self, messages: list[bytes]) -> None:
         """Send text frames; on a connection that is over they are dropped, as the peer is gone."""
         if self._transport is None or self._closing or self.ended.done():
