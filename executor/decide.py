@@ -7,6 +7,15 @@ import msgspec
 from executor.guard import Instrument, is_expired, refuse_modify, refuse_place, refuse_trading
 from executor.lifecycle import UNSENT, is_open
 from executor.reducer import BrokerOrder
+from executor.risk import (
+    Market,
+    Risk,
+    Spent,
+    refuse_money,
+    refuse_price,
+    refuse_session,
+    refuse_size,
+)
 from shared.store.rows import CommandRow, Switches
 from shared.wire.orders import Cancel, Command, Modify, Place, Reason, State
 
@@ -17,6 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     placements_per_day_max: int
     modifications_max: int
     target_wait_us: int
+    risk: Risk = Risk()
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +42,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     instrument: Instrument | None = None
     switches: Switches = Switches()
     placements_today: int = 0
+    market: Market = Market()
+    spent: Spent = Spent()
+    #: Why the strategy is to be held before it sends more of the kind.
+    runaway: Reason | None = None
+    duplicate: Reason | None = None
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,9 +57,10 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refuse(msgspec.Struct, frozen=True):
-    """End it here."""
+    """End it here; `holds_strategy` where nothing new of the strategy may follow."""
 
     reason: Reason
+    holds_strategy: bool = False
 
 
 class Expire(msgspec.Struct, frozen=True):
@@ -85,12 +101,26 @@ def _decide_place(place: Place, facts: Facts) -> Decision:
     reason = (
         refuse_trading(facts.switches.trading)
         or refuse_place(place, facts.instrument)
+        or _refuse_risk(place, facts)
         or _refuse_day(facts.placements_today, facts.limits.placements_per_day_max)
+        or facts.duplicate
     )
     if reason is not None:
         return Refuse(reason)
+    if facts.runaway is not None:
+        return Refuse(facts.runaway, holds_strategy=True)
     # An order that nobody can account for may stand in the book: no second one of its like.
     return Wait() if facts.switches.in_doubt else Send(variety=place.variety)
+
+
+def _refuse_risk(place: Place, facts: Facts) -> Reason | None:
+    risk, market = facts.limits.risk, facts.market
+    return (
+        refuse_session(place, market, risk)
+        or refuse_size(place, risk, facts.instrument)
+        or refuse_price(place, risk, market)
+        or refuse_money(place, risk, facts.spent, market, facts.instrument)
+    )
 
 
 def exposure_of(command: Command) -> str | None:

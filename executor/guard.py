@@ -20,10 +20,17 @@ _TRIGGERED: Final = ("SL", "SL-M")
 
 
 class Instrument(msgspec.Struct, frozen=True):
-    """What of an instrument bounds an order: lot in units, tick in paise; 0 is not known."""
+    """What of an instrument bounds an order: lot in units, tick in paise; 0 is not known.
+
+    An order's quantity counts pieces of `units` units each.
+    """
 
     lot_size: int = 0
     tick_size_paise: int = 0
+    freeze_quantity: int = 0
+    units: int = 1
+    token: int = 0
+    shard: int = 0
 
 
 def is_expired(valid_until_us: int | None, now_us: int) -> bool:

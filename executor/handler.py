@@ -13,8 +13,8 @@ from executor.crash import CrashPoint
 from executor.decide import EndBoth, Expire, Facts, Refuse, Send, Stay, Wait, decide
 from executor.desk import Desk, Verdict
 from executor.lifecycle import UNSENT, Step, advance
-from executor.metrics import ANSWER, SENT, TO_WIRE
-from executor.moves import move
+from executor.metrics import ANSWER, REFUSED, SENT, TO_WIRE
+from executor.moves import hold_strategy, move
 from executor.record import Recorder
 from executor.tag import tag_of
 from executor.telling import Told, tell
@@ -48,6 +48,7 @@ class Handler:
             return verdict
         if not await self._desk.pace.turn(row):
             return Verdict.BACK
+        await self._desk.knowledge.look(row)
         self._desk.crash_point(CrashPoint.BEFORE_SENDING)
         request = await self._begin(row)
         if isinstance(request, Verdict):
@@ -193,7 +194,10 @@ async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
         case Expire():
             await move(change, facts.row, Step.EXPIRE, reason=_EXPIRED)
         case Refuse(reason):
-            await move(change, facts.row, Step.REFUSE, reason=reason)
+            after = await move(change, facts.row, Step.REFUSE, reason=reason)
+            REFUSED.labels(code=reason.code).inc()
+            if decision.holds_strategy:
+                await hold_strategy(change, after, reason)
         case EndBoth(placement):
             await move(change, placement, Step.END_UNSENT, reason=CANCELLED_UNSENT)
             await move(change, facts.row, Step.END_UNSENT)

@@ -1,4 +1,4 @@
-"""The lot, the tick of each published instrument."""
+"""What bounds an order of each published instrument."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from executor.freeze import freeze_quantity
 from executor.guard import Instrument
 from shared.errors import MessageError, StreamError
 from shared.runtime.logs import Log
@@ -65,18 +66,28 @@ class Instruments:
 
 def _by_name(records: Records) -> dict[tuple[str, str], Instrument]:
     names = zip(records["exchange"].tolist(), records["tradingsymbol"].tolist(), strict=True)
-    steps = zip(records["lot_size"].tolist(), records["tick_size"].tolist(), strict=True)
+    facts = zip(*(records[name].tolist() for name in _FACTS), strict=True)
     return {
-        (exchange.decode(), symbol.decode()): _instrument(exchange.decode(), lot, tick)
-        for (exchange, symbol), (lot, tick) in zip(names, steps, strict=True)
+        (exchange.decode(), symbol.decode()): _instrument(exchange.decode(), *fact)
+        for (exchange, symbol), fact in zip(names, facts, strict=True)
     }
 
 
-def _instrument(exchange: str, lot_size: int, tick_size: float) -> Instrument:
+_FACTS = ("lot_size", "tick_size", "instrument_token", "shard", "underlying")
+
+
+def _instrument(
+    exchange: str, lot_size: int, tick_size: float, token: int, shard: int, underlying: bytes
+) -> Instrument:
     ticks_paise = tick_size * PAISE_PER_RUPEE
     # Currency ticks are a quarter of a paisa, finer than any price an order may name.
     is_whole = abs(ticks_paise - round(ticks_paise)) < 1e-6  # noqa: PLR2004  # rupees are floats there
+    is_in_lots = exchange == _COUNTED_IN_LOTS
     return Instrument(
-        lot_size=0 if exchange == _COUNTED_IN_LOTS else lot_size,
+        lot_size=0 if is_in_lots else lot_size,
         tick_size_paise=round(ticks_paise) if is_whole else 0,
+        freeze_quantity=freeze_quantity(exchange, underlying.decode()),
+        units=max(1, lot_size) if is_in_lots else 1,
+        token=token,
+        shard=shard,
     )

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
 from executor import reducer
 from executor.decide import Facts, Limits
 from executor.instruments import Instruments
-from executor.reducer import BrokerOrder
+from executor.quotes import Quotes
+from executor.risk import Market, Spent, notional_of
+from executor.runaway import Runaway
 from executor.telling import parse_command
+from shared.market.calendar import Calendar
 from shared.resilience.windows import per_day
 from shared.store.change import Change
 from shared.store.journal import Journal
 from shared.store.rows import CommandRow, OrderRow, Switches
-from shared.wire.orders import Place
+from shared.wire.orders import Command, Place, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the knowledge comes from."""
+
+    journal: Journal
+    instruments: Instruments
+    quotes: Quotes
+    calendar: Calendar
+    runaway: Runaway
 
 
 class Knowledge:
-    """The account's limits, its count of the day, the instruments it may meet."""
+    """The account's limits, what it sent today, the instruments it may meet."""
 
-    def __init__(self, *, journal: Journal, limits: Limits, instruments: Instruments) -> None:
-        self._journal = journal
+    def __init__(self, sources: Sources, limits: Limits) -> None:
+        self._journal = sources.journal
         self._limits = limits
-        self._instruments = instruments
+        self._instruments = sources.instruments
+        self._quotes = sources.quotes
+        self._calendar = sources.calendar
+        self._runaway = sources.runaway
         self._day_of_count = -1
         self._sent_today = 0
+        self._spent = Spent()
 
     async def count_day(self, now_us: int) -> None:
         """Read the day's count from the journal when a day begins.
@@ -34,25 +56,63 @@ class Knowledge:
         day = calendar.index(now_us * 1000)
         if day != self._day_of_count:
             since_us = calendar.starts_ns(day) // 1000
-            self._sent_today = await self._journal.placements_sent_since(since_us)
+            rows = await self._journal.placements_sent_since(since_us)
+            self._sent_today, self._spent = len(rows), Spent()
+            for row in rows:
+                self._spend(_place_of(row))
             self._day_of_count = day
 
     def note_sent(self, row: CommandRow) -> None:
         """Count a placement on its way out."""
         if row.kind == "place":
+            place = _place_of(row)
             self._sent_today += 1
+            self._spend(place)
+            self._runaway.note_sent(
+                row.strategy_id, row.exposure or "", _content(place), row.sending_us or 0
+            )
+
+    def note_answer(self, command: Command, *, is_rejected: bool) -> Reason | None:
+        """Count an answer to a placement; return why its strategy is to be held, if it is."""
+        if not isinstance(command, Place):
+            return None
+        return self._runaway.note_answer(command.strategy_id, is_rejected=is_rejected)
+
+    async def look(self, row: CommandRow) -> None:
+        """Read the last price that a placement is judged by."""
+        if row.kind == "place":
+            place = _place_of(row)
+            await self._quotes.look(place.exchange, place.tradingsymbol)
+
+    def _spend(self, place: Place) -> None:
+        name = place.exchange, place.tradingsymbol
+        notional = notional_of(place, self._quotes.find(*name), self._instruments.find(*name))
+        self._spent = Spent(
+            quantity=self._spent.quantity + place.quantity,
+            turnover=self._spent.turnover + notional,
+        )
 
     def presume(self, row: CommandRow, now_us: int) -> Facts:
         """Return what is known of a placement as long as no switch and no doubt is against it."""
-        command = parse_command(row)
-        assert isinstance(command, Place), "only placements stand alone"
+        return self._of_placement(row, _place_of(row), now_us)
+
+    def _of_placement(self, row: CommandRow, place: Place, now_us: int) -> Facts:
+        exchange, symbol, now_ns = place.exchange, place.tradingsymbol, now_us * 1000
+        exposure, content = row.exposure or "", _content(place)
         return Facts(
             row=row,
-            command=command,
+            command=place,
             now_us=now_us,
             limits=self._limits,
-            instrument=self._instruments.find(command.exchange, command.tradingsymbol),
+            instrument=self._instruments.find(exchange, symbol),
             placements_today=self._sent_today,
+            market=Market(
+                last_price=self._quotes.find(exchange, symbol),
+                phase=self._calendar.presume(exchange, now_ns).phase,
+            ),
+            spent=self._spent,
+            runaway=self._runaway.judge(row.strategy_id, exposure, now_us),
+            duplicate=self._runaway.find_alike(row.strategy_id, content, now_us),
         )
 
     async def gather(self, change: Change, row: CommandRow) -> Facts:
@@ -62,10 +122,12 @@ class Knowledge:
             StoreError: PostgreSQL is away.
         """
         command = parse_command(row)
+        if isinstance(command, Place):
+            facts = self._of_placement(row, command, change.at_us)
+            return replace(facts, switches=await change.switches(row))
         placement, known = await _target(change, row)
         order = reducer.load(known.seen) if known is not None else None
         switches = await change.switches(row) if row.kind != "cancel" else Switches()
-        named: Place | BrokerOrder | None = command if isinstance(command, Place) else order
         return Facts(
             row=row,
             command=command,
@@ -74,18 +136,40 @@ class Knowledge:
             placement=placement,
             order=order,
             modifications=known.modifications if known is not None else 0,
-            instrument=self._instruments.find(named.exchange, named.tradingsymbol)
-            if named is not None
+            instrument=self._instruments.find(order.exchange, order.tradingsymbol)
+            if order is not None
             else None,
             switches=switches,
-            placements_today=self._sent_today,
         )
+
+
+def _place_of(row: CommandRow) -> Place:
+    command = parse_command(row)
+    assert isinstance(command, Place), "only a placement has an exposure"
+    return command
+
+
+def _content(place: Place) -> str:
+    return " ".join(
+        map(
+            str,
+            (
+                place.transaction_type,
+                place.exchange,
+                place.tradingsymbol,
+                place.quantity,
+                place.product,
+                place.order_type,
+                place.price,
+                place.trigger_price,
+                place.variety,
+            ),
+        )
+    )
 
 
 async def _target(change: Change, row: CommandRow) -> tuple[CommandRow | None, OrderRow | None]:
     """Return the placement and the order that a modify or cancel names."""
-    if row.kind == "place":
-        return None, None
     placement = None
     if row.target_command_id is not None:
         placement = (await change.commands([row.target_command_id])).get(row.target_command_id)

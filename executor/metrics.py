@@ -23,6 +23,14 @@ EVENTS: Final = Counter(
 SENT: Final = Counter(
     "tickflow_executor_requests_total", "Answers to order requests.", ["kind", "outcome"]
 )
+REFUSED: Final = Counter(
+    "tickflow_executor_commands_refused_total", "Commands that our own rules ended.", ["code"]
+)
+HELD: Final = Counter(
+    "tickflow_executor_strategies_held_total",
+    "Strategies set to REDUCING because they ran away.",
+    ["rule"],
+)
 QUEUED: Final = Gauge("tickflow_executor_backlog_commands", "Claimed commands not sent yet.")
 UNSETTLED: Final = Gauge(
     "tickflow_executor_unknown_commands", "Commands whose outcome is not known."

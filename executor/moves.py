@@ -8,6 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from executor.lifecycle import Step, advance, is_open
+from executor.metrics import HELD
 from executor.reducer import BrokerOrder
 from executor.telling import Told, tell
 from shared.store.change import Change
@@ -31,6 +32,19 @@ _TOLD: Final[Mapping[Step, Told]] = {
     Step.SEEN_CANCELLED: Told.UPDATED,
     Step.SEEN_REJECTED: Told.UPDATED,
 }
+
+
+async def hold_strategy(change: Change, row: CommandRow, reason: Reason) -> None:
+    """Let the row's strategy send nothing new until a person says otherwise.
+
+    Raises:
+        StoreError: the server refused or vanished.
+    """
+    if await change.reduce_strategy(row.strategy_id, sentence=reason.sentence):
+        HELD.labels(rule=reason.code).inc()
+        change.emit(tell(Told.REDUCED, row, reason=reason), is_step=False)
+
+
 _ANSWERS: Final = frozenset({Step.ACCEPT, Step.REJECT, Step.NOT_SENT, Step.LOSE})
 
 

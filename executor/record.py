@@ -12,7 +12,7 @@ from executor.broker import Lost, NotExecuted, Outcome, Refused, Request, Taken
 from executor.desk import Desk, Verdict
 from executor.gate import Bar
 from executor.lifecycle import UNSENT, Step
-from executor.moves import move
+from executor.moves import hold_strategy, move
 from executor.reducer import BrokerOrder, parse_row
 from executor.sightings import sight
 from shared.errors import KiteError, MessageError
@@ -38,6 +38,7 @@ class Recorder:
         """
         seen = await self._look_at(request, outcome)
         self._bar(outcome)
+        runaway = self._desk.knowledge.note_answer(request.command, is_rejected=_is_no(outcome))
         recorded: list[CommandRow] = []
 
         async def commit() -> None:
@@ -45,6 +46,8 @@ class Recorder:
                 await sight(change, seen)
                 row = (await change.commands([command_id]))[command_id]
                 recorded[:] = [await _write(change, row, outcome, self._desk.attempts_max)]
+                if runaway is not None:
+                    await hold_strategy(change, recorded[0], runaway)
 
         await self._desk.patience.until_done(commit, name="record", stopping=self._never)
         self._desk.look_soon.set()
@@ -84,6 +87,10 @@ class Recorder:
         except (KiteError, MessageError) as error:
             self._desk.patience.log.warning("order.history_unread", error=str(error))
             return []
+
+
+def _is_no(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) and not outcome.is_session
 
 
 async def _write(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -71,6 +71,51 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     modifications_max: Annotated[
         int, Meta(ge=1, le=25, description="modifies of one order; Kite: 25, one kept for exit")
     ] = 24
+    order_quantity_max: Annotated[
+        int, Meta(ge=0, description="units, or lots on MCX, of one order; 0: no limit")
+    ] = 100_000
+    order_notional_max: Annotated[
+        int, Meta(ge=0, description="rupees that one order is worth; 0: no limit")
+    ] = 10_000_000
+    day_quantity_max: Annotated[
+        int, Meta(ge=0, description="units, or lots on MCX, placed in a day; 0: no limit")
+    ] = 0
+    day_turnover_max: Annotated[
+        int, Meta(ge=0, description="rupees that a day's placements are worth; 0: no limit")
+    ] = 1_000_000_000
+    price_band_percent: Annotated[
+        float, Meta(ge=0, le=100, description="a price this far on its losing side; 0: any")
+    ] = 20.0
+    price_band_rupees_min: Annotated[
+        float, Meta(ge=0, le=1000, description="but never narrower than so many rupees")
+    ] = 5.0
+    last_price_age_s_max: Annotated[
+        float, Meta(gt=0, le=86_400, description="a last price older than this is none")
+    ] = 30.0
+    last_price_required: Annotated[
+        bool, Meta(description="refuse placements whose last price is not known")
+    ] = False
+    session_gate: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="refuse placements while the exchange is closed, amo excepted; auto: but "
+            "not at a loopback kite.rest_url, whose market keeps no hours"
+        ),
+    ] = "auto"
+    duplicate_window_s: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="refuse a strategy's same order again for so long; 0: not"),
+    ] = 0.0
+    runaway_orders_max: Annotated[
+        int,
+        Meta(ge=0, description="placements of a strategy on a side and instrument; 0: no limit"),
+    ] = 300
+    runaway_window_s: Annotated[
+        float, Meta(gt=0, le=3600, description="in so many seconds, then it is held")
+    ] = 60.0
+    runaway_rejections_max: Annotated[
+        int, Meta(ge=0, description="rejections in a row that hold a strategy; 0: no limit")
+    ] = 10
     settle_s: Annotated[
         tuple[Seconds, ...],
         Meta(min_length=3, max_length=10, description="looks for an order of unknown outcome"),
@@ -103,6 +148,13 @@ class ExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     executor: BehaviourSettings = BehaviourSettings()
     log: LogSettings = LogSettings()
     probe: ProbeSettings = ProbeSettings()
+
+
+def has_hours(settings: ExecutorSettings) -> bool:
+    """Tell whether placements are refused while their exchange is closed."""
+    gate = settings.executor.session_gate
+    is_local = urlsplit(settings.kite.rest_url).hostname in _LOOPBACK
+    return gate == "on" or (gate == "auto" and not is_local)
 
 
 def check(settings: ExecutorSettings) -> None:

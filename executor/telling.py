@@ -30,6 +30,7 @@ class Told(StrEnum):
     UPDATED = "updated"
     CONFLICT = "conflict"
     REPLAYED = "replayed"
+    REDUCED = "strategy_reduced"
 
 
 def parse_command(row: CommandRow) -> Command:

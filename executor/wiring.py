@@ -20,19 +20,23 @@ from executor.gate import Bar, Gate
 from executor.handler import Handler
 from executor.instruments import Instruments
 from executor.intake import Intake
-from executor.knowledge import Knowledge
+from executor.knowledge import Knowledge, Sources
 from executor.missed import MissedUpdates
 from executor.pace import Pace, windows
 from executor.publishing import Publisher
+from executor.quotes import Quotes
 from executor.reconcile import Reconciler
+from executor.risk import Risk
+from executor.runaway import Runaway, RunawayLimits
 from executor.seating import Seating
-from executor.settings import BehaviourSettings, ExecutorSettings, check
+from executor.settings import BehaviourSettings, ExecutorSettings, check, has_hours
 from executor.steady import Patience
 from executor.updates import Updates
 from executor.worker import ExecutorWorker, Parts
 from shared.kite.orders import KiteOrders
 from shared.kite.rest import open_rest
 from shared.kite.session import KiteSessions
+from shared.market.calendar import packaged_calendar
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.resources import Resources
 from shared.store.journal import Journal
@@ -41,7 +45,7 @@ from shared.store.pool import Pool, open_pool
 from shared.streams.client import connect, ping
 from shared.streams.hygiene import trim_taken
 from shared.streams.limiter import RateLimiter
-from shared.streams.published import get_instruments, get_instruments_version
+from shared.streams.published import get_instruments, get_instruments_version, get_last_of
 from shared.streams.reader import GroupReader, TailReader
 from shared.streams.writer import StreamWriter
 from shared.wire.topics import COMMANDS, CONTROL, UPDATES
@@ -63,6 +67,7 @@ class Outside:
     hints: TailReader
     writer: StreamWriter
     instruments: Instruments
+    quotes: Quotes
     trim: Callable[[], Awaitable[int]]
 
 
@@ -104,6 +109,11 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
         count_max=settings.executor.commands_read_max,
         block_ms=settings.executor.read_block_ms,
     )
+    instruments = Instruments(
+        version=partial(get_instruments_version, ticks),
+        read=partial(get_instruments, ticks),
+        log=resources.log,
+    )
     return Outside(
         pool=pool,
         broker=KiteBroker(KiteOrders(rest), KiteSessions(rest)),
@@ -113,10 +123,12 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
         trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
-        instruments=Instruments(
-            version=partial(get_instruments_version, ticks),
-            read=partial(get_instruments, ticks),
-            log=resources.log,
+        instruments=instruments,
+        quotes=Quotes(
+            instruments=instruments,
+            read=partial(get_last_of, ticks),
+            clock=resources.clock,
+            age_s_max=settings.executor.last_price_age_s_max,
         ),
     )
 
@@ -131,7 +143,14 @@ def _desk(
     account, behaviour, stopping = settings.account.id, settings.executor, asyncio.Event()
     journal = Journal(outside.pool, account)
     knowledge = Knowledge(
-        journal=journal, limits=_limits(behaviour), instruments=outside.instruments
+        Sources(
+            journal=journal,
+            instruments=outside.instruments,
+            quotes=outside.quotes,
+            calendar=packaged_calendar(),
+            runaway=Runaway(_runaway_limits(behaviour)),
+        ),
+        _limits(settings),
     )
     return Desk(
         account=account,
@@ -173,8 +192,33 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
     )
 
 
-def _limits(behaviour: BehaviourSettings) -> Limits:
+def _runaway_limits(behaviour: BehaviourSettings) -> RunawayLimits:
+    return RunawayLimits(
+        orders_max=behaviour.runaway_orders_max,
+        window_s=behaviour.runaway_window_s,
+        rejections_max=behaviour.runaway_rejections_max,
+        alike_s=behaviour.duplicate_window_s,
+    )
+
+
+def _risk(settings: ExecutorSettings) -> Risk:
+    behaviour = settings.executor
+    return Risk(
+        order_quantity_max=behaviour.order_quantity_max,
+        order_notional_max=behaviour.order_notional_max,
+        day_quantity_max=behaviour.day_quantity_max,
+        day_turnover_max=behaviour.day_turnover_max,
+        price_band_percent=behaviour.price_band_percent,
+        price_band_rupees_min=behaviour.price_band_rupees_min,
+        is_price_needed=behaviour.last_price_required,
+        is_session_needed=has_hours(settings),
+    )
+
+
+def _limits(settings: ExecutorSettings) -> Limits:
+    behaviour = settings.executor
     return Limits(
+        risk=_risk(settings),
         placements_per_day_max=behaviour.placements_per_day_max,
         modifications_max=behaviour.modifications_max,
         target_wait_us=round(behaviour.target_wait_s * 1e6),

@@ -21,6 +21,7 @@ from shared.store.rows import (
     order_row,
     reason_text,
 )
+from shared.store.trading import REDUCE_STRATEGY
 from shared.wire.codec import JSON_FIELD, encode
 from shared.wire.orders import OrderEvent, State
 
@@ -223,6 +224,13 @@ class Change:
             trading=tuple((row["state"], row["scope"]) for row in rows if row["scope"]),
             in_doubt=next((row["state"] for row in rows if not row["scope"]), None),
         )
+
+    async def reduce_strategy(self, strategy_id: str, *, sentence: str) -> bool:
+        """Let a strategy send nothing new; False where it may not anyhow."""
+        tag = await self._connection.execute(
+            REDUCE_STRATEGY, strategy_id, f"executor of {self._account}", sentence, self.at_us
+        )
+        return tag == "INSERT 0 1"
 
     async def last_steps(self, command_ids: Sequence[str]) -> dict[str, OrderEvent]:
         """Return the newest step told of each of these commands, by command_id."""

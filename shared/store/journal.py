@@ -218,16 +218,16 @@ class Journal:
                 through_sequence,
             )
 
-    async def placements_sent_since(self, since_us: int) -> int:
-        """Return how many placements have been sent since a moment, whatever became of them."""
+    async def placements_sent_since(self, since_us: int) -> list[CommandRow]:
+        """Return the placements sent since a moment, whatever became of them."""
         async with self._pool.connection() as connection:
-            count = await connection.fetchval(
-                "SELECT count(*) FROM order_commands "
+            rows = await connection.fetch(
+                f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
                 "WHERE account = $1 AND kind = 'place' AND sending_us >= $2",
                 self._account,
                 since_us,
             )
-        return int(count)
+        return [command_row(row) for row in rows]
 
 
 async def _lock(connection: Connection, account: str, fence: int) -> int:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from shared.store.pool import Pool
 
+#: A strategy that is held more strictly already is left so.
+REDUCE_STRATEGY: Final = """
+INSERT INTO trading_states AS known (scope, subject, state, set_by, sentence, changed_us)
+VALUES ('strategy', $1, 'REDUCING', $2, $3, $4)
+ON CONFLICT (scope, subject) DO UPDATE
+SET state = 'REDUCING', set_by = $2, sentence = $3, changed_us = $4
+WHERE known.state = 'ACTIVE'
+"""
 Scope = Literal["global", "account", "strategy"]
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 

@@ -85,6 +85,12 @@ class Knowledge:
     def note_sent(self, row):
         pass
 
+    def note_answer(self, command, *, is_rejected):
+        pass
+
+    async def look(self, row):
+        pass
+
     def presume(self, row, now_us):
         return facts_of(a_place(), row=row, now_us=now_us)
 

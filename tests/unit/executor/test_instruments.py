@@ -57,7 +57,7 @@ async def instruments(published):
     ("exchange", "symbol", "steps"),
     [
         ("NFO", "NIFTY26NOVFUT", Instrument(75, 10)),
-        ("MCX", "GOLD26DECFUT", Instrument(0, 100)),
+        ("MCX", "GOLD26DECFUT", Instrument(0, 100, units=100)),
         ("CDS", "USDINR26NOVFUT", Instrument(1000, 0)),
         ("NSE", "NIFTY 50", Instrument(0, 0)),
         ("BFO", "NIFTY26NOVFUT", None),

@@ -1,0 +1,74 @@
+"""The last price of an instrument, as fresh as enrichment keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from executor.instruments import Instruments
+from executor.risk import rupees
+from shared.clock import Clock
+from shared.errors import MessageError, StreamError
+
+Records = np.ndarray[Any, np.dtype[np.void]]
+#: Reads the newest records of some tokens of a shard.
+Read = Callable[[int, Sequence[int]], Awaitable[Records]]
+
+#: How long a price that was read is used without another look: ticks.last changes every second.
+FRESH_S = 1.0
+#: Prices kept; the ones not asked for longest are forgotten.
+PRICES_MAX = 10_000
+
+
+class _Price(NamedTuple):
+    price: Decimal | None
+    read_s: float
+
+
+class Quotes:
+    """Last prices by name of the instrument; one too old to judge by is none."""
+
+    def __init__(
+        self, *, instruments: Instruments, read: Read, clock: Clock, age_s_max: float
+    ) -> None:
+        self._instruments = instruments
+        self._read = read
+        self._clock = clock
+        self._age_s_max = age_s_max
+        self._prices: dict[tuple[str, str], _Price] = {}
+
+    async def look(self, exchange: str, tradingsymbol: str) -> None:
+        """Read the price of an instrument where it was not read a moment ago.
+
+        Where the Redis of ticks is away the price is not known any more.
+        """
+        name = exchange, tradingsymbol
+        known = self._prices.get(name)
+        now_s = self._clock.monotonic_s()
+        if known is not None and now_s - known.read_s < FRESH_S:
+            return
+        self._prices.pop(name, None)
+        self._prices[name] = _Price(await self._price(exchange, tradingsymbol), now_s)
+        if len(self._prices) > PRICES_MAX:
+            self._prices.pop(next(iter(self._prices)))
+
+    def find(self, exchange: str, tradingsymbol: str) -> Decimal | None:
+        """Return the price last read, None where there is none."""
+        known = self._prices.get((exchange, tradingsymbol))
+        return known.price if known else None
+
+    async def _price(self, exchange: str, tradingsymbol: str) -> Decimal | None:
+        instrument = self._instruments.find(exchange, tradingsymbol)
+        if instrument is None or not instrument.token:
+            return None
+        try:
+            records = await self._read(instrument.shard, [instrument.token])
+        except (StreamError, MessageError):
+            return None
+        if not len(records):
+            return None
+        age_s = (self._clock.now_ns() - int(records[0]["received_at_ns"])) / 1e9
+        return rupees(float(records[0]["last_price"])) if age_s <= self._age_s_max else None

@@ -1,0 +1,82 @@
+"""Strategies that run away, held by the executor itself until a person lets them go."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.clock import SystemClock
+from shared.store.pool import open_pool
+from shared.store.settings import PostgresSettings
+from shared.store.trading import TradingSwitch, get_trading, set_trading
+from tests.integration.executor.conftest import limit_order
+
+pytestmark = pytest.mark.integration
+
+
+async def switches(postgres_url):
+    async with open_pool(PostgresSettings(url=postgres_url)) as pool:
+        return [(each.scope, each.subject, each.state) for each in await get_trading(pool)]
+
+
+async def refused(room, **facts):
+    command_id = await room.send(**limit_order(**facts))
+    events = await room.until_state(command_id, "REFUSED")
+    return events[-1].reason.code
+
+
+async def test_producer_that_sends_ever_more_is_stopped_after_so_many(room, postgres_url):
+    async with room.executor(runaway_orders_max=3):
+        await room.ready()
+        for _ in range(3):
+            placed = await room.send(**limit_order(strategy_id="mad"))
+            await room.until_state(placed, "ACCEPTED", "OPEN")
+        last = await room.send(**limit_order(strategy_id="mad"))
+        told = await room.until(last, "received", "refused", "strategy_reduced")
+        assert told[-1].reason.code == "runaway_orders"
+        assert await refused(room, strategy_id="mad", transaction_type="SELL", price="1600") == (
+            "trading_reducing"
+        )
+        other = await room.send(**limit_order(strategy_id="calm"))
+        await room.until_state(other, "ACCEPTED", "OPEN")
+    assert await switches(postgres_url) == [("strategy", "mad", "REDUCING")]
+
+
+async def test_strategy_rejected_so_often_in_a_row_is_held_until_it_is_let_go(room, postgres_url):
+    async with room.executor(runaway_rejections_max=2):
+        await room.ready()
+        for _ in range(2):
+            wrong = await room.send(**limit_order(strategy_id="mad", tradingsymbol="NOSUCHTHING"))
+            await room.until_state(wrong, "REJECTED")
+        assert await refused(room, strategy_id="mad") == "trading_reducing"
+        async with open_pool(PostgresSettings(url=postgres_url)) as pool:
+            await set_trading(
+                pool,
+                TradingSwitch(
+                    scope="strategy",
+                    subject="mad",
+                    state="ACTIVE",
+                    set_by="a person",
+                    changed_us=SystemClock().now_ns() // 1000,
+                ),
+            )
+        again = await room.send(**limit_order(strategy_id="mad"))
+        await room.until_state(again, "ACCEPTED", "OPEN")
+
+
+async def test_placement_worth_more_than_its_limit_is_refused_with_measure_and_limit(room):
+    async with room.executor(order_notional_max=10_000):
+        await room.ready()
+        command_id = await room.send(**limit_order(quantity=7))
+        events = await room.until_state(command_id, "REFUSED")
+        assert events[-1].reason.code == "order_notional_limit"
+        assert (events[-1].reason.measured, events[-1].reason.limit) == ("10150", "10000")
+
+
+async def test_days_turnover_survives_a_restart(room):
+    for expected in ("OPEN", "REFUSED"):
+        async with room.executor(day_turnover_max=20_000):
+            await room.ready()
+            command_id = await room.send(**limit_order(quantity=10))
+            events = await room.until_state(command_id, "OPEN", "REFUSED")
+            assert events[-1].state == expected
+    assert events[-1].reason.code == "day_turnover_limit"
