@@ -53,6 +53,11 @@ class PostgresServer:
         self.child: Child | None = None  # set once it is started
 
     @property
+    def directory(self) -> Path:
+        """Return the directory asked for, where the passwords lie."""
+        return self._directory
+
+    @property
     def url(self) -> Secret:
         """Return the URL of the pipeline's database, as its owner."""
         return self.url_of(DATABASE)
@@ -160,10 +165,19 @@ async def wait_ready(server: PostgresServer, child: Child) -> None:
         ) from error
 
 
+#: Source: PostgreSQL's FATAL message for a failed scram exchange, with LC_ALL=C.
+_WRONG_PASSWORD = "password authentication failed"  # noqa: S105  # a message
+
+
 def _answers(server: PostgresServer) -> bool:
     try:
         return server.administer("SELECT 1") == "1"
-    except LocalError:
+    except LocalError as error:
+        if _WRONG_PASSWORD in str(error):
+            raise LocalError(
+                f"the data in {server.data_directory} were made under another password than the"
+                f" one in {server.directory}: remove both (make clean does)"
+            ) from error
         return False
 
 

@@ -92,3 +92,12 @@ async def test_a_state_directory_removed_by_hand_is_made_anew(state: Path) -> No
         connection = await asyncpg.connect(server.url.reveal())
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()
+
+
+async def test_data_under_another_password_is_named_at_once(state: Path) -> None:
+    async with postgres_server(state / "postgres"):
+        pass
+    (state / "postgres" / "superuser.password").write_text("another")
+    with pytest.raises(LocalError, match="under another password"):
+        async with postgres_server(state / "postgres", keep=False):
+            pass
