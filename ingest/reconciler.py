@@ -44,12 +44,19 @@ class Reconciler:
         self._asked: Tokens = frozenset()
         self._known: object = None
         self._settled = False
+        #: Instruments that fit on the usable accounts, headroom left free.
+        self.capacity = 0
         self.plan = Plan({})
 
     @property
     def modes(self) -> Mapping[int, Granted]:
         """Return the mode of every wanted instrument."""
         return self._granted
+
+    @property
+    def headroom(self) -> int:
+        """Return what every socket keeps free for instruments that move."""
+        return self._room.headroom
 
     def converge(self, wants: Iterable[Want], version: object) -> None:
         """Take the next step, if there is one; `version` differs when the wants do."""
@@ -98,6 +105,7 @@ class Reconciler:
         metrics.SUBSCRIBED.set(planned)
         metrics.NO_ROOM.set(len(made.left_out))
         metrics.CAPACITY.set(len(pool.usable) * pool.sockets * self._room.limit)
+        self.capacity = pool.capacity
         metrics.HEADROOM.set(pool.capacity - planned)
 
     def _remember_homes(self, before: Seating, pool: Pool) -> None:

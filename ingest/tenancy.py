@@ -21,7 +21,7 @@ class Tenancy:
 
     def __init__(self, redis: Connection, *, owner: str, ttl_s: float, clock: Clock) -> None:
         self._redis = redis
-        self._owner = owner
+        self.owner = owner
         self._ttl_s = ttl_s
         self._clock = clock
         self._leases: dict[str, Lease] = {}
@@ -69,11 +69,11 @@ class Tenancy:
 
     async def _other(self, account: str) -> str:
         found = await holder(self._redis, _name(account))
-        return found.owner if found and found.owner != self._owner else ""
+        return found.owner if found and found.owner != self.owner else ""
 
     async def _take(self, account: str) -> None:
         lease = await acquire(
-            self._redis, _name(account), self._owner, self._ttl_s, clock=self._clock
+            self._redis, _name(account), self.owner, self._ttl_s, clock=self._clock
         )
         if lease is not None:
             self._leases[account] = lease

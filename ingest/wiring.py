@@ -69,6 +69,7 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
         wants=WantsBook(tables, ticks, pool.wake, poll_s=options.wants_poll_s, clock=clock),
         reconciler=Reconciler(pool, room, Uncovered(gaps.gap, account), clock),
         spokesman=Spokesman(rest, pool),
+        redis=ticks,
     )
     worker = IngestWorker(settings, parts, resources)
     metrics.WAITING_BYTES.set_function(lambda: outlet.waiting_bytes)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ingest.arrivals import Arrivals
+from ingest.layout import Teller, subscriptions
 from ingest.outlet import MessageOutlet, TickOutlet
 from ingest.pool import AccountPool
 from ingest.publication import Publication
@@ -28,6 +29,8 @@ from shared.runtime.logs import get_log
 from shared.runtime.probe import PASSED, Check
 from shared.runtime.resources import Resources
 from shared.runtime.supervise import pause, supervise
+from shared.streams.client import Connection
+from shared.wire.subscriptions import Subscriptions
 from shared.wire.ticks import Mode
 
 RETRY = RetryPolicy(base_s=0.5, factor=2.0, ceiling_s=30.0)
@@ -57,6 +60,7 @@ class Parts:
     wants: WantsBook
     reconciler: Reconciler
     spokesman: Spokesman
+    redis: Connection
 
     @property
     def outlets(self) -> dict[str, TickOutlet | MessageOutlet]:
@@ -131,7 +135,12 @@ class IngestWorker:
             "wants": self._parts.wants.run(stopping),
             "reconciler": self._converge(stopping),
             "closing": self._close(stopping),
+            "layout": Teller(self._parts.redis, self._layout, self._clock).run(stopping),
         }
+
+    def _layout(self) -> Subscriptions:
+        pool, reconciler = self._parts.pool, self._parts.reconciler
+        return subscriptions(pool, reconciler, self._unlisted, self._parts.tenancy.owner)
 
     async def _keep_leases(self, stopping: asyncio.Event) -> None:
         """Have the accounts that are known, enabled and nobody else's."""

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "orders": ("orders", "Place, change, cancel orders; see what became of them."),
     "accounts": ("accounts", "Add, list, switch accounts; keep their credentials encrypted."),
     "session": ("account_session", "Log an account in for the day."),
+    "subs": ("subs", "Say which instruments are wanted; show where they are held."),
     "streams": ("streams", "Look into the streams."),
     "calendar": ("calendar", "Show when a segment trades, and who says so."),
     "record": ("record", "Record raw ticks onto tapes."),

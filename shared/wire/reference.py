@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from shared.wire import control, instruments, orders, shards, ticks
+from shared.wire import control, instruments, orders, shards, subscriptions, ticks
 from shared.wire.layout import Layout
 from shared.wire.topics import TOPICS, Topic
 
@@ -35,6 +35,9 @@ MESSAGES: tuple[type[msgspec.Struct], ...] = (
     control.Control,
     control.Gap,
     shards.ShardMap,
+    subscriptions.Subscriptions,
+    subscriptions.SocketUse,
+    subscriptions.AccountUse,
 )
 
 _HEAD = """# The wire

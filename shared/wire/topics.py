@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.wire import control, instruments, orders, shards, ticks
+from shared.wire import control, instruments, orders, shards, subscriptions, ticks
 
 Redis = Literal["ticks", "orders"]
 Per = Literal["", "shard", "account", "client"]
@@ -73,6 +73,10 @@ CONTROL = Topic(
     "control", 1, "ticks", "stream", control.Control, "",
     "hints to look at a table again", retention_s=86_400, entries_max=10_000,
 )  # fmt: skip
+SUBSCRIPTIONS = Topic(
+    "subscriptions", 1, "ticks", "hash", subscriptions.Subscriptions, "",
+    "what each ingest holds on which socket, what does not fit; field: its name, JSON",
+)  # fmt: skip
 COMMANDS = Topic(
     "orders.commands", 1, "orders", "stream", orders.Command, "account",
     "one command an entry; trimmed only below what the journal has taken",
@@ -88,7 +92,7 @@ UPDATES = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, GAPS, INSTRUMENTS, SHARDS, LAYOUTS, CONTROL,
-    COMMANDS, EVENTS, UPDATES,
+    SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES,
 )  # fmt: skip
 
 DEAD_SUFFIX = ".dead"
