@@ -12,6 +12,7 @@ from typing import Protocol
 from ingest import metrics
 from ingest.coverage import Coverage
 from ingest.plan import Tokens, change
+from ingest.stillness import MarketClock, Still
 from shared.clock import Clock
 from shared.errors import KiteError, KiteSessionExpired, KiteThrottled
 from shared.kite.connection import KiteSocket
@@ -26,6 +27,12 @@ from shared.wire.ticks import Mode
 RETRY = RetryPolicy(base_s=0.5, factor=2.0, ceiling_s=30.0)
 #: A frame shorter than its count is Kite's heartbeat.
 HEARTBEAT_BYTES_MAX = 1
+_STATES: Mapping[type[Ended], str] = {
+    Closed: "closed",
+    Lost: "lost",
+    Silent: "silent",
+    Still: "market_silent",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,8 @@ class Tools:
     random: random.Random
     tell_gap: Callable[[Gap], None]
     account: str
+    #: Makes the market's clock of one socket.
+    market_clock: Callable[[], MarketClock]
     first: int = 0
     patience: Patience = PATIENCE
 
@@ -111,6 +120,7 @@ class Keeper:
         self._resting: asyncio.Timeout | None = None
         self._changed = asyncio.Event()
         self._coverage = Coverage(tools.account, index, tools.tell_gap)
+        self._market_clock = tools.market_clock()
         self._last_frame_ns = 0
         # Attempts in a row that did not become a steady connection.
         self._failures = 0
@@ -147,6 +157,7 @@ class Keeper:
         before_ns, self._last_frame_ns = self._last_frame_ns or received_at_ns, received_at_ns
         if len(frame) > HEARTBEAT_BYTES_MAX:
             self._frames.inc()
+            self._market_clock.ticked(received_at_ns)
         if not self._tools.intake.frame(self._number, frame, received_at_ns):
             self._coverage.lose(before_ns, self.held, "damaged_frame")
         elif len(frame) > HEARTBEAT_BYTES_MAX and self._coverage.lost:
@@ -191,9 +202,7 @@ class Keeper:
         if stopping.is_set():
             return 0.0
         cause: GapCause = "silent" if isinstance(ended, Silent) else "disconnected"
-        self._down(
-            {Closed: "closed", Lost: "lost", Silent: "silent"}[type(ended)], str(ended), cause
-        )
+        self._down(_STATES[type(ended)], str(ended), cause)
         if isinstance(ended, Closed) and self._was_steady:
             return 0.0
         return self._next_delay_s()
@@ -209,6 +218,7 @@ class Keeper:
             opened_s = tools.clock.monotonic_s()
             self.state, self.throttled = "connected", 0
             tools.owner.accepted(tools.clock.now_ns())
+            self._market_clock.opened(tools.clock.now_ns())
             metrics.CONNECTED.labels(self._label).set(1)
             self._subscribe(socket)
             log.info("socket.connected", socket=self.index, instruments=len(self._wanted))
@@ -252,6 +262,9 @@ class Keeper:
             if age_s > patience.silence_s_max and not stalled:
                 socket.drop()
                 return Silent(age_s)
+            still = self._market_clock.still(self.live, clock.now_ns())
+            if still is not None and not stalled:
+                return still
             looked_s = now_s
         return socket.ended.result() if socket.ended.done() else Closed(1000, ours=True)
 

@@ -6,15 +6,16 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from ingest import metrics
 from ingest.arrivals import Arrivals
 from ingest.health import Health, Symptoms
 from ingest.keeper import PATIENCE, Keeper, Patience, Tools
+from ingest.lookout import Lookout
 from ingest.moves import Holding
-from ingest.outlet import MessageOutlet
 from ingest.plan import Seat
+from ingest.stillness import Stillness
 from shared.accounts.live import LiveAccount
 from shared.clock import Clock
 from shared.kite.limits import SOCKETS_PER_KEY_MAX
@@ -22,6 +23,7 @@ from shared.kite.settings import KiteSettings
 from shared.kite.socket import SocketAccess
 from shared.runtime.logs import get_log
 from shared.runtime.supervise import supervise
+from shared.wire.control import Gap
 from shared.wire.ticks import Mode
 
 #: How long a socket of an account that failed has to be open before it is trusted again.
@@ -30,13 +32,23 @@ WELL_AFTER_S: Final = 30.0
 log = get_log()
 
 
+class Gaps(Protocol):
+    """Where losses of coverage are told once they are over."""
+
+    def gap(self, gap: Gap) -> None:
+        """Tell one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What the sockets of every account work with."""
 
     settings: KiteSettings
     arrivals: Arrivals
-    gaps: MessageOutlet
+    gaps: Gaps
+    lookout: Lookout
+    stillness: Stillness
     clock: Clock
     random: random.Random
     patience: Patience = PATIENCE
@@ -114,11 +126,12 @@ class PooledAccount:
         return Tools(
             settings=means.settings,
             owner=self,
-            intake=means.arrivals.of(self.live.id),
+            intake=means.lookout.over(means.arrivals.of(self.live.id)),
             clock=means.clock,
             random=means.random,
             tell_gap=means.gaps.gap,
             account=self.live.id,
+            market_clock=means.stillness.clock,
             first=self._first,
             patience=means.patience,
         )

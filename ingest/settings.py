@@ -117,6 +117,10 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     wants_poll_s: Annotated[
         float, Meta(ge=0.5, le=300, description="longest time until a missed want is noticed")
     ] = 10.0
+    market_silence_s: Annotated[
+        float,
+        Meta(ge=2, le=3600, description="seconds an open market may give a socket no tick at all"),
+    ] = 10.0
     shards: Annotated[
         int, Meta(ge=1, le=256, description="parts of the universe, each with one enrich owner")
     ] = 2

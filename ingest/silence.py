@@ -9,9 +9,12 @@ from typing import Final
 import numpy as np
 
 from shared.market.calendar import Calendar
+from shared.market.calendar_rows import Phase
 from shared.wire.instruments import Kind
 
 _NS: Final = 1_000_000_000
+#: Kite sends the last state of what was subscribed to well within this.
+SNAPSHOT_NS: Final = 5 * _NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,16 @@ class MarketSilence:
         self._calendar = calendar
         self._expectation = expectation
         self._fruitless = 0
+        self._opened_ns = 0
 
-    def ticked(self) -> None:
-        """Hear that a packet came."""
-        self._fruitless = 0
+    def opened(self, at_ns: int) -> None:
+        """Hear that the socket is open."""
+        self._opened_ns = at_ns
+
+    def ticked(self, at_ns: int) -> None:
+        """Hear that a packet came; what comes upon opening is a snapshot and proves nothing."""
+        if self._fruitless and at_ns - self._opened_ns > SNAPSHOT_NS:
+            self._fruitless = 0
 
     def reconnected(self) -> None:
         """Hear that the socket was opened anew on account of silence."""
@@ -61,14 +70,18 @@ class MarketSilence:
         """
         for segment, (instruments, liquid) in holding.counts.items():
             patience_s = self._patience_s(instruments, liquid)
-            if patience_s is None or not self._calendar.presume(segment, now_ns).is_open:
+            if patience_s is None or not self._trades(segment, now_ns):
                 continue
             quiet_s = (now_ns - since_ns) / _NS
             # Open for the whole of the silence that is complained of.
             begun_ns = now_ns - round(patience_s * _NS)
-            if quiet_s >= patience_s and self._calendar.presume(segment, begun_ns).is_open:
+            if quiet_s >= patience_s and self._trades(segment, begun_ns):
                 return quiet_s
         return None
+
+    def _trades(self, segment: str, at_ns: int) -> bool:
+        """Say whether trading is continuous; in an auction even an index may stand still."""
+        return self._calendar.presume(segment, at_ns).phase is Phase.OPEN
 
     def _patience_s(self, instruments: int, liquid: int) -> float | None:
         expected = self._expectation

@@ -30,6 +30,8 @@ FAILURES_MAX: Final = 10
 RETRY: Final = RetryPolicy(base_s=1.0, factor=2.0, ceiling_s=30.0)
 #: The budget of quotes is one of the key's, so every process of the account draws on it.
 QUOTE_WINDOWS: Final = {QUOTE.name: (Window("second", QUOTE.per_s, QUOTE.requests),)}
+#: Whose budget it is where ingest holds several accounts, any of which may ask.
+ANY_ACCOUNT: Final = "ingest"
 
 log = get_log()
 
@@ -97,7 +99,8 @@ class Sweeper:
         if not self._pending:
             return 0.0
         try:
-            granted = await self._means.limiter.take(self._account, QUOTE.name)
+            budget = self._account or ANY_ACCOUNT
+            granted = await self._means.limiter.take(budget, QUOTE.name)
             if isinstance(granted, WaitUntil):
                 return granted.seconds
             await self._repair()

@@ -4,32 +4,52 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from ingest import metrics
 from ingest.arrivals import Arrivals
+from ingest.lookout import Lookout
 from ingest.outlet import MessageOutlet, TickOutlet
 from ingest.pool import AccountPool, Means
 from ingest.publication import Publication
 from ingest.reconciler import Reconciler, Room
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
+from ingest.silence import Expectation
 from ingest.spokesman import Spokesman
+from ingest.stillness import Stillness
+from ingest.sweep import QUOTE_WINDOWS, Sweeper
+from ingest.sweep import Means as SweepMeans
 from ingest.tables import LateTableSource, Tables
 from ingest.tenancy import Tenancy
 from ingest.uncovered import Uncovered
 from ingest.wants import WantsBook
 from ingest.worker import IngestWorker, Parts
 from shared.accounts.book import AccountBook, Around, sources_of
+from shared.clock import Clock
 from shared.errors import SettingsError
 from shared.kite.data import KiteData
 from shared.kite.rest import open_rest
+from shared.market.calendar import packaged_calendar
 from shared.runtime.resources import Resources
 from shared.secret import Secret
 from shared.store.accounts_vault import Vault
 from shared.streams import client
 from shared.streams.client import Connection
+from shared.streams.limiter import RateLimiter
 from shared.streams.writer import StreamWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What tells a sweeper of gaps, of who ticked since, of the instruments there are."""
+
+    lookout: Lookout
+    publication: Publication
+    gaps: MessageOutlet
+    clock: Clock
 
 
 async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
@@ -50,34 +70,72 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
     updates = MessageOutlet(StreamWriter(orders, clock), clock)
     account = _account(settings, book)
     arrivals = Arrivals(account, outlet, gaps, updates, clock)
-    means = Means(
-        settings=settings.kite, arrivals=arrivals, gaps=gaps, clock=clock, random=resources.random
-    )
-    pool, options = AccountPool(means), settings.ingest
     rest = await resources.enter(open_rest(settings.kite, "", partial(Secret, "")))
+    options, lookout, publication = settings.ingest, Lookout(), Publication(ticks, clock)
+    kite, watched = KiteData(rest), Watched(lookout, publication, gaps, clock)
+    sweeper = Sweeper(account, _sweeping(kite, (ticks, orders), watched))
+    pool = AccountPool(_means(settings, (arrivals, sweeper), watched, resources))
     room = Room(options.headroom, options.mode_dwell_s)
     parts = Parts(
         ticks=outlet,
         gaps=gaps,
         updates=updates,
         arrivals=arrivals,
-        publication=Publication(ticks, clock),
-        registry=Registry(KiteData(rest), options, clock),
+        publication=publication,
+        registry=Registry(kite, options, clock, prices=lookout),
+        sweeper=sweeper,
         accounts=book,
         tenancy=Tenancy(ticks, owner=_owner(settings), ttl_s=options.lease_s, clock=clock),
         pool=pool,
         wants=WantsBook(tables, ticks, pool.wake, poll_s=options.wants_poll_s, clock=clock),
-        reconciler=Reconciler(pool, room, Uncovered(gaps.gap, account), clock),
+        reconciler=Reconciler(pool, room, Uncovered(sweeper.gap, account), clock),
         spokesman=Spokesman(rest, pool),
         redis=ticks,
     )
     worker = IngestWorker(settings, parts, resources)
     metrics.WAITING_BYTES.set_function(lambda: outlet.waiting_bytes)
-    resources.probe.register("ticks_redis", lambda: client.ping(ticks))
-    resources.probe.register("orders_redis", lambda: client.ping(orders))
+    _show(worker, {"ticks_redis": ticks, "orders_redis": orders}, resources)
+    return worker
+
+
+def _means(
+    settings: IngestSettings,
+    hearers: tuple[Arrivals, Sweeper],
+    watched: Watched,
+    resources: Resources,
+) -> Means:
+    expected = Expectation(liquid_s=settings.ingest.market_silence_s)
+    return Means(
+        settings=settings.kite,
+        arrivals=hearers[0],
+        gaps=hearers[1],
+        lookout=watched.lookout,
+        stillness=Stillness(packaged_calendar(), expected, lambda: watched.publication.market),
+        clock=watched.clock,
+        random=resources.random,
+    )
+
+
+def _show(worker: IngestWorker, streams: Mapping[str, Connection], resources: Resources) -> None:
+    for name, redis in streams.items():
+        resources.probe.register(name, partial(client.ping, redis))
     resources.probe.register("sockets", worker.ready)
     resources.probe.register("writes", worker.writes)
-    return worker
+
+
+def _sweeping(
+    kite: KiteData, streams: tuple[Connection, Connection], watched: Watched
+) -> SweepMeans:
+    ticks, orders = streams
+    return SweepMeans(
+        kite=kite,
+        limiter=RateLimiter(orders, QUOTE_WINDOWS),
+        writer=StreamWriter(ticks, watched.clock),
+        lookout=watched.lookout,
+        clock=watched.clock,
+        tell_gap=watched.gaps.gap,
+        market=lambda: watched.publication.market,
+    )
 
 
 async def _book(

@@ -19,6 +19,7 @@ from ingest.reconciler import Reconciler
 from ingest.registry import Market, Registry
 from ingest.settings import IngestSettings
 from ingest.spokesman import Spokesman
+from ingest.sweep import Sweeper
 from ingest.tenancy import Tenancy
 from ingest.wants import Names, WantsBook, of_rows, of_settings
 from shared.accounts.book import AccountBook
@@ -54,6 +55,7 @@ class Parts:
     arrivals: Arrivals
     publication: Publication
     registry: Registry
+    sweeper: Sweeper
     accounts: AccountBook
     tenancy: Tenancy
     pool: AccountPool
@@ -133,6 +135,7 @@ class IngestWorker:
             "leases": self._keep_leases(stopping),
             "universe": self._follow(stopping),
             "wants": self._parts.wants.run(stopping),
+            "sweeper": self._parts.sweeper.run(stopping),
             "reconciler": self._converge(stopping),
             "closing": self._close(stopping),
             "layout": Teller(self._parts.redis, self._layout, self._clock).run(stopping),

@@ -26,7 +26,7 @@ from shared.streams.client import connect
 from shared.streams.settings import RedisSettings
 from shared.wire.control import Control, Gap
 from shared.wire.segments import iterate
-from shared.wire.ticks import RAW_HEADER_DTYPE
+from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_REPAIR
 from shared.wire.topics import CONTROL, GAPS, RAW_TICKS
 from tests.support.eventually import eventually
 from tests.support.sandbox import SandboxInfo, sandbox_process
@@ -170,6 +170,33 @@ async def test_lost_connection_is_a_gap_with_its_instruments(start, redis, sandb
     assert (gap.cause, gap.socket, gap.account) == ("disconnected", 0, sandbox.account.id)
     assert len(gap.instrument_tokens) == WANTED
     assert 0 < gap.to_us - gap.from_us < 10_000_000
+
+
+async def _repaired(redis) -> set[int]:
+    return {
+        token
+        for shard in (0, 1)
+        for head, segments in await raw(redis, shard)
+        if int(head["socket"]) == SOCKET_REPAIR
+        for token in tokens_in(segments)
+    }
+
+
+async def test_who_stays_quiet_after_a_reconnect_is_repaired_by_a_quote(
+    start, sandbox, redis
+) -> None:
+    async with start():
+        _, listed = await published.get_instruments(redis)
+        infy = int(listed["instrument_token"][listed["tradingsymbol"] == b"INFY"][0])
+        account = sandbox.account.id
+        sandbox.post("faults", kind="ws_mute_token", count=None, account=account, token=infy)
+        sandbox.post("faults", kind="ws_abort", account=account)
+        try:
+            repaired = await eventually(lambda: _repaired(redis), within_s=15)
+        finally:
+            sandbox.delete("faults")
+    assert infy in repaired
+    assert len(repaired) < WANTED
 
 
 async def test_publication_that_redis_lost_is_there_again_under_its_version(start, redis) -> None:

@@ -15,9 +15,12 @@ import pytest
 
 from ingest import keeper as keepers
 from ingest.keeper import Keeper, Patience, Tools
+from ingest.silence import Expectation
+from ingest.stillness import Still, Stillness
 from shared.clock import SystemClock
 from shared.kite.settings import KiteSettings
 from shared.kite.socket import SocketAccess
+from shared.market.calendar import packaged_calendar
 from shared.resilience.retry import RetryPolicy
 from shared.secret import Secret
 from shared.wire.control import Gap
@@ -34,6 +37,8 @@ QUICK = Patience(
     retry=RetryPolicy(base_s=0.01, ceiling_s=0.02),
 )
 HEARTBEAT = b"\0"
+#: Knows no instruments, so it expects nothing.
+IDLE = Stillness(packaged_calendar(), Expectation(), lambda: None)
 PACKET = frame([ltp(1, 100)])
 DAMAGED = PACKET[:-1]
 
@@ -81,7 +86,7 @@ def full(*tokens: int) -> dict[int, Mode]:
 class Kept:
     """A running keeper, what it heard, the gaps it told."""
 
-    def __init__(self, url: str, patience: Patience) -> None:
+    def __init__(self, url: str, patience: Patience, market_clock) -> None:
         self.heard = Heard()
         self.gaps: list[Gap] = []
         self.owner = Owner()
@@ -96,6 +101,7 @@ class Kept:
             random=random.Random(1),
             tell_gap=self.gaps.append,
             account="AB1234",
+            market_clock=market_clock,
             first=6,
             patience=patience,
         )
@@ -104,9 +110,9 @@ class Kept:
 
 @asynccontextmanager
 async def keeping(
-    server: SocketServer, *tokens: int, patience: Patience = QUICK
+    server: SocketServer, *tokens: int, patience: Patience = QUICK, market_clock=IDLE.clock
 ) -> AsyncIterator[Kept]:
-    kept = Kept(server.url, patience)
+    kept = Kept(server.url, patience, market_clock)
     kept.keeper.want(full(*tokens))
     async with asyncio.TaskGroup() as group:
         group.create_task(kept.keeper.keep(kept.stopping), name="keeper")
@@ -235,6 +241,39 @@ async def test_server_that_sends_nothing_is_found_silent_though_it_answers_pings
 
 def test_silence_is_found_within_six_seconds_by_default() -> None:
     assert keepers.PATIENCE.silence_s_max + 2 * keepers.PATIENCE.watch_every_s <= 6.0
+
+
+class StillOnce:
+    """A market's clock that finds its socket still when told to, once."""
+
+    def __init__(self) -> None:
+        self.opened_at: list[int] = []
+        self.ticks = 0
+        self.due = False
+
+    def opened(self, at_ns: int) -> None:
+        self.opened_at.append(at_ns)
+
+    def ticked(self, _at_ns: int) -> None:
+        self.ticks += 1
+
+    def still(self, _tokens: frozenset[int], _now_ns: int) -> Still | None:
+        due, self.due = self.due, False
+        return Still(11.0) if due else None
+
+
+async def test_socket_that_beats_without_ticks_is_opened_again_and_the_gap_told() -> None:
+    clock = StillOnce()
+    async with (
+        serving(beating_in_background) as server,
+        keeping(server, 1, market_clock=lambda: clock) as kept,
+    ):
+        await eventually(lambda: clock.ticks > 0)
+        clock.due = True
+        await eventually(lambda: kept.gaps)
+    assert kept.gaps[0].cause == "silent"
+    assert kept.gaps[0].instrument_tokens == [1]
+    assert len(clock.opened_at) == 2
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,10 @@ def test_reconnects_that_bring_nothing_grow_rarer_up_to_a_ceiling() -> None:
         )
         watch.reconnected()
     assert patience == [10, 20, 40, 80, 160, 320, 600, 600]
-    watch.ticked()
+    watch.opened(now)
+    watch.ticked(now + seconds(1))
+    assert not watch.silent_s(LIQUID, since_ns=now - seconds(10), now_ns=now)
+    watch.ticked(now + seconds(6))
     assert watch.silent_s(LIQUID, since_ns=now - seconds(10), now_ns=now)
 
 
