@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from ingest import metrics
 from ingest.arrivals import Arrivals
@@ -25,9 +25,6 @@ from shared.runtime.logs import get_log
 from shared.runtime.supervise import supervise
 from shared.wire.control import Gap
 from shared.wire.ticks import Mode
-
-#: How long a socket of an account that failed has to be open before it is trusted again.
-WELL_AFTER_S: Final = 30.0
 
 log = get_log()
 
@@ -51,8 +48,9 @@ class Means:
     stillness: Stillness
     clock: Clock
     random: random.Random
+    #: How long a socket of an account that failed has to be open before it is trusted again.
+    well_after_s: float
     patience: Patience = PATIENCE
-    well_after_s: float = WELL_AFTER_S
 
 
 class PooledAccount:

@@ -111,6 +111,9 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     headroom: Annotated[
         int, Meta(ge=0, le=1000, description="instruments a socket keeps free for what moves")
     ] = 100
+    give_back_s: Annotated[
+        float, Meta(ge=0, le=3600, description="seconds an account that failed has to be well")
+    ] = 30.0
     mode_dwell_s: Annotated[
         float, Meta(ge=0, le=3600, description="seconds until a mode nobody needs is given up")
     ] = 60.0

@@ -113,6 +113,7 @@ def _means(
         stillness=Stillness(packaged_calendar(), expected, lambda: watched.publication.market),
         clock=watched.clock,
         random=resources.random,
+        well_after_s=settings.ingest.give_back_s,
     )
 
 
