@@ -65,7 +65,9 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
     ]
     tables = Tables(settings.postgres, resources) if settings.postgres.url else None
     book = await _book(settings, tables, ticks, resources)
-    outlet = TickOutlet(StreamWriter(ticks, clock), clock)
+    outlet = TickOutlet(
+        StreamWriter(ticks, clock), clock, gap_s=settings.ingest.write_gap_ms / 1000
+    )
     gaps = MessageOutlet(StreamWriter(ticks, clock), clock)
     updates = MessageOutlet(StreamWriter(orders, clock), clock)
     account = _account(settings, book)

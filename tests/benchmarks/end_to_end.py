@@ -49,10 +49,8 @@ class Pipeline:
 @contextlib.contextmanager
 def pipeline(directory: Path) -> Iterator[Pipeline]:
     """Run one Redis, a feed, ingest, enrich, a consumer, until the block ends."""
-    with asyncio.Runner() as runner, contextlib.ExitStack() as stack:
-        entering = redis_server("ticks", directory / "redis")
-        server = runner.run(_enter(entering))
-        stack.callback(lambda: runner.run(entering.__aexit__(None, None, None)))
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(enter(redis_server("ticks", directory / "redis")))
 
         def start(
             module: str, *arguments: str, environment: dict[str, str] | None = None
@@ -64,10 +62,10 @@ def pipeline(directory: Path) -> Iterator[Pipeline]:
         feed = start("tests.benchmarks.load.feed")
         where = feed.hear()
         port = 20_000 + (feed.process.pid % 20_000)
-        ingest = start("ingest", environment=_ingest(where, server, port))
+        ingest = start("ingest", environment=ingest_environment(where, server, port))
         enrich = start("enrich", environment=_enrich(server, port + 1))
         for probe in (port, port + 1):
-            _await_ready(probe)
+            await_ready(probe)
         url = server.url_for("ops").reveal()
         consumer = start("tests.benchmarks.load.consumer", url, str(where["now_s"]))
         consumer.hear()
@@ -76,11 +74,27 @@ def pipeline(directory: Path) -> Iterator[Pipeline]:
         yield Pipeline(feed, consumer, pids)
 
 
-async def _enter(entering: Any) -> Any:
+@contextlib.contextmanager
+def enter(entering: contextlib.AbstractAsyncContextManager[Any]) -> Iterator[Any]:
+    """Hold what is entered and left on a loop of its own."""
+    with asyncio.Runner() as runner:
+        held = runner.run(_enter(entering))
+        try:
+            yield held
+        finally:
+            runner.run(_leave(entering))
+
+
+async def _enter(entering: contextlib.AbstractAsyncContextManager[Any]) -> Any:
     return await entering.__aenter__()
 
 
-def _ingest(where: dict[str, Any], server: Any, port: int) -> dict[str, str]:
+async def _leave(entering: contextlib.AbstractAsyncContextManager[Any]) -> None:
+    await entering.__aexit__(None, None, None)
+
+
+def ingest_environment(where: dict[str, Any], server: Any, port: int) -> dict[str, str]:
+    """Return the settings of an ingest worker on the feed."""
     url = server.url_for("ingest").reveal()
     return {
         "TICKFLOW_REDIS__TICKS_URL": url,
@@ -108,7 +122,8 @@ def _enrich(server: Any, port: int) -> dict[str, str]:
     }
 
 
-def _await_ready(port: int) -> None:
+def await_ready(port: int) -> None:
+    """Wait for a worker's probe."""
     deadline_s = time.monotonic() + READY_S_MAX
     while time.monotonic() < deadline_s:
         if _is_ready(f"http://127.0.0.1:{port}/readyz"):
