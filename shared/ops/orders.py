@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from shared.ops.orders_direct import spool
+from shared.ops.orders_resolve import resolve
 from shared.ops.outcome import ExitCode, NotFound
 from shared.ops.session import Session, output_options, pass_session
 from shared.wire import orders as wire
@@ -148,12 +150,30 @@ def modify(session: Session, /, **typed: Any) -> None:
 
 @command.command()
 @_target
+@click.option(
+    "--direct",
+    "direct_order_id",
+    metavar="ORDER_ID",
+    help="Straight to the broker from this machine, without Redis or PostgreSQL.",
+)
+@click.option("--by", default="operator", show_default=True, help="Who says so, with --direct.")
 @_sending
 @pass_session
 def cancel(session: Session, /, **typed: Any) -> None:
-    """Cancel an open order; a cancel passes every guard."""
+    """Cancel an open order; a cancel passes every guard.
+
+    With --direct it leaves from this machine, which must be at the registered address; the
+    account's api_key and token are read from settings alone. What came of it is kept in a file
+    that `tickflow orders spool` writes into the journal.
+    """
     from shared.ops.drafts import check_target
 
+    order_id, by = typed.pop("direct_order_id"), typed.pop("by")
+    if order_id is not None:
+        from shared.ops.orders_direct import cancel_direct
+
+        cancel_direct(session, order_id, variety=typed["variety"], by=by)
+        return
     cancelling, wait, account = _draft(session, wire.Cancel, typed)
     check_target(cancelling)
     _send(session, account, cancelling, wait)
@@ -205,6 +225,10 @@ def tail(
         if not seen and timeout_s is not None:
             session.printer.note(f"no event in {timeout_s:g} s")
             context.exit(ExitCode.NOT_FOUND)
+
+
+command.add_command(resolve)
+command.add_command(spool)
 
 
 def _draft(session: Session, kind: type[_Kind], typed: dict[str, Any]) -> tuple[_Kind, Wait, str]:

@@ -23,7 +23,7 @@ async def empty(postgres_url):
 
 async def test_migrations_run_once_however_many_programs_start_together(empty):
     applied = await asyncio.gather(*(migrate(empty) for _ in range(5)))
-    names = [name for each in applied for name in each]
+    names = sorted(name for each in applied for name in each)
     assert names == [each.name for each in packaged()]
     assert await migrate(empty) == []
 

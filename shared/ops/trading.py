@@ -1,0 +1,126 @@
+"""`tickflow trading`: what may be sent to the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from shared.ops.session import Session, output_options, pass_session
+
+if TYPE_CHECKING:
+    from shared.store.trading import TradingState, TradingSwitch
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NS_PER_US = 1_000
+
+
+def _scope(function: F) -> F:
+    for option in (
+        output_options,
+        click.option("--reason", "sentence", default="", help="Kept beside the switch."),
+        click.option("--by", default="operator", show_default=True, help="Who says so."),
+        click.option("--strategy", help="One strategy, in every account."),
+        click.option("--account", help="One account; without either: everything."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def command() -> None:
+    """Halt, reduce, resume trading: everything, one account or one strategy.
+
+    The strictest switch that applies to a command wins. Cancels always pass. The executor reads
+    the switches in the step that commits a placement to be sent, so what this command confirms
+    holds for every placement after it.
+    """
+
+
+@command.command("state")
+@output_options
+@pass_session
+def show_state(session: Session) -> None:
+    """Show every switch that was ever set; what is not shown is ACTIVE."""
+    from shared.ops.reach import run
+
+    switches = run(_read(session))
+    for switch in switches:
+        if session.printer.as_json:
+            session.printer.value(switch)
+        else:
+            session.printer.text(_line(switch))
+    if not switches:
+        session.printer.note("no switch was ever set: trading is ACTIVE")
+
+
+@command.command()
+@_scope
+@pass_session
+def halt(session: Session, /, **typed: str | None) -> None:
+    """Send nothing but cancels."""
+    _set(session, "HALTED", **typed)
+
+
+@command.command()
+@_scope
+@pass_session
+def reduce(session: Session, /, **typed: str | None) -> None:
+    """Send only what certainly reduces; without known positions that is cancels."""
+    _set(session, "REDUCING", **typed)
+
+
+@command.command()
+@_scope
+@pass_session
+def resume(session: Session, /, **typed: str | None) -> None:
+    """Send everything again that no other switch holds."""
+    _set(session, "ACTIVE", **typed)
+
+
+def _set(session: Session, state: TradingState, **typed: str | None) -> None:
+    from shared.ops.reach import run
+    from shared.store.trading import TradingSwitch
+
+    account, strategy = typed["account"], typed["strategy"]
+    if account is not None and strategy is not None:
+        raise click.UsageError("--account and --strategy exclude each other")
+    switch = TradingSwitch(
+        scope="account" if account else "strategy" if strategy is not None else "global",
+        subject=account or strategy or "",
+        state=state,
+        set_by=typed["by"] or "",
+        sentence=typed["sentence"] or "",
+        changed_us=session.clock.now_ns() // _NS_PER_US,
+    )
+    run(_write(session, switch))
+    if session.printer.as_json:
+        session.printer.value(switch)
+    else:
+        session.printer.answer(_line(switch))
+
+
+async def _read(session: Session) -> list[TradingSwitch]:
+    from shared.ops.database import database
+    from shared.store.trading import get_trading
+
+    async with database(session.settings) as pool:
+        return await get_trading(pool)
+
+
+async def _write(session: Session, switch: TradingSwitch) -> None:
+    from shared.ops.database import database
+    from shared.store.trading import set_trading
+
+    async with database(session.settings) as pool:
+        await set_trading(pool, switch)
+
+
+def _line(switch: TradingSwitch) -> str:
+    from shared.ops.tick_rows import clock_text
+
+    what = f"{switch.scope} {switch.subject}".strip()
+    why = f": {switch.sentence}" if switch.sentence else ""
+    at = clock_text(switch.changed_us * _NS_PER_US)
+    return f"{switch.state:<8} {what}  (by {switch.set_by} at {at}{why})"
