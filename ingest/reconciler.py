@@ -61,7 +61,9 @@ class Reconciler:
     def converge(self, wants: Iterable[Want], version: object) -> None:
         """Take the next step, if there is one; `version` differs when the wants do."""
         self._pool.look()
-        known = (version, self._pool.usable, self._pool.waiting)
+        # An account that went and came back is another one, without sockets.
+        accounts = tuple(self._pool.accounts.values())
+        known = (version, accounts, self._pool.usable, self._pool.waiting)
         if self._settled and known == self._known:
             return
         now_s = self._clock.monotonic_s()
