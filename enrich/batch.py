@@ -21,9 +21,15 @@ from shared.clock import Clock
 from shared.errors import MessageError
 from shared.streams.entry import Entry
 from shared.streams.writer import Append
+from shared.wire import codec
+from shared.wire.bars import BAR
+from shared.wire.layout import Layout
 from shared.wire.segments import SEGMENT_HEADER, SEGMENT_HEADER_BYTES
-from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK, TICK_DTYPE, Status
-from shared.wire.topics import ENRICHED_TICKS
+from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK, Status
+from shared.wire.topics import BARS, CHAINS, ENRICHED_TICKS, Topic
+
+#: Bars of one entry: 4,096 make 384 KiB.
+BARS_PER_ENTRY_MAX = 4_096
 
 _STATUS_LABELS = {int(status): status.name for status in Status}
 
@@ -44,10 +50,14 @@ class Batches:
         self.engine = engine
         self._clock = clock
         self.sequences: dict[int, int] = dict(before.sequences) if before else {}
+        self.bar_sequences: dict[int, int] = dict(before.bar_sequences) if before else {}
+        if before is not None:
+            engine.adopt(before.engine)
 
     def start(self, shard: int) -> None:
-        """Begin a shard's sequence anew, as a new owner."""
-        self.sequences[shard] = 0
+        """Begin a shard's sequences anew, as a new owner."""
+        self.sequences[shard] = self.bar_sequences[shard] = 0
+        self.engine.begin(shard)
 
     def enrich(
         self, shard: int, fence: int, entries: Sequence[Entry], *, late: bool
@@ -61,7 +71,7 @@ class Batches:
             started_s = self._clock.monotonic_s()
             try:
                 header, segments = _parts(entry)
-                lineage = Lineage(entry.id.ms, entry.id.sequence, fence)
+                lineage = Lineage(entry.id.ms, entry.id.sequence, fence, shard)
                 records, counts = self.engine.enrich(header, segments, lineage)
             except MessageError as error:
                 poison.append(Poison(entry, str(error)))
@@ -70,16 +80,26 @@ class Batches:
             _count(records, counts)
             if len(records):
                 appends.append(self._append(shard, fence, records))
+            appends += self._derived(shard, fence)
         return appends, poison
 
     def _append(self, shard: int, fence: int, records: np.ndarray) -> Append:
-        header = np.zeros(1, dtype=BATCH_HEADER_DTYPE)
-        header["sequence"], header["records"] = self.sequences[shard], len(records)
-        header["fence"], header["shard"] = fence, shard
-        header["layout_version"], header["record_bytes"] = TICK.version, TICK_DTYPE.itemsize
+        facts = (self.sequences[shard], len(records), fence, shard)
         self.sequences[shard] += 1
-        fields = {b"h": header.tobytes(), b"r": records.tobytes()}
-        return Append(ENRICHED_TICKS, shard, fields)
+        return _of_records(ENRICHED_TICKS, TICK, records, facts)
+
+    def _derived(self, shard: int, fence: int) -> Iterator[Append]:
+        """Yield what an entry made besides its records."""
+        chains, bars = self.engine.chains(), self.engine.bars()
+        for chain in chains:
+            yield Append(CHAINS, "", codec.encode(chain))
+        for start in range(0, len(bars), BARS_PER_ENTRY_MAX):
+            part = bars[start : start + BARS_PER_ENTRY_MAX]
+            facts = (self.bar_sequences[shard], len(part), fence, shard)
+            self.bar_sequences[shard] += 1
+            yield _of_records(BARS, BAR, part, facts)
+        metrics.CHAINS.inc(len(chains))
+        metrics.BARS.inc(len(bars))
 
     def _newest(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Poison]]:
         """Conflate what lies between repairs; these keep their mark and their place."""
@@ -142,6 +162,16 @@ def by_shard(entries: Sequence[Entry]) -> Iterator[tuple[int, list[Entry]]]:
 
 def _is_repair(entry: Entry) -> bool:
     return is_repair(entry.fields.get(b"h", b""))
+
+
+def _of_records(
+    topic: Topic, layout: Layout, records: np.ndarray, facts: tuple[int, int, int, int]
+) -> Append:
+    """Return an append of records; `facts` are sequence, number of records, fence, shard."""
+    header = np.zeros(1, dtype=BATCH_HEADER_DTYPE)
+    header["sequence"], header["records"], header["fence"], header["shard"] = facts
+    header["layout_version"], header["record_bytes"] = layout.version, records.dtype.itemsize
+    return Append(topic, facts[3], {b"h": header.tobytes(), b"r": records.tobytes()})
 
 
 def _parts(entry: Entry) -> tuple[bytes, bytes]:

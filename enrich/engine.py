@@ -1,4 +1,4 @@
-"""Raw entries to enriched records; knows no time but the one in the ticks, opens nothing."""
+"""Raw entries to enriched records, chains, bars; knows no time but the ticks', opens nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from enrich.bars import BarOptions, Bars
+from enrich.chain import ChainOptions, Chains
+from enrich.chain_ladder import expiries
+from enrich.chain_pricing import Market
 from enrich.contracts import Contracts, contracts
 from enrich.kernels import conflation, enrichment, layout
 from enrich.kernels.state import LINEAGE, PARAMETERS
@@ -14,11 +18,14 @@ from shared.errors import MessageError
 from shared.kite.codec.decode import blank_ticks
 from shared.kite.codec.packets import FRAME_PACKETS_MAX
 from shared.kite.codec.tokens import TokenTable
+from shared.wire.bars import BAR_DTYPE
+from shared.wire.chains import Chain
 from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_REPAIR, TickFlag
 
 #: Packets one raw entry may hold: a header that promises more is damaged.
 PACKETS_PER_ENTRY_MAX = 250_000
 _RECORDS_AT_START = 4_096
+_NO_BARS = np.zeros(0, BAR_DTYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,16 @@ class Lineage:
     entry_ms: int
     entry_sequence: int
     fence: int
+    #: Which shard's stream it came from: its clock says when chains are due.
+    shard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What is made of ticks besides their records; None: not made."""
+
+    chains: ChainOptions | None = None
+    bars: BarOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +71,14 @@ class Newest:
 class Engine:
     """The tables of one set of instruments, with everything the ticks have said so far."""
 
-    def __init__(self, published: np.ndarray, version: int, parameters: Parameters) -> None:
+    def __init__(
+        self,
+        published: np.ndarray,
+        version: int,
+        parameters: Parameters,
+        derived: Derived | None = None,
+    ) -> None:
+        """`published`: instruments sorted by token, shape (n,), of INSTRUMENT_DTYPE."""
         self.version = version
         self.parameters = parameters
         self._contracts: Contracts = contracts(
@@ -70,6 +94,23 @@ class Engine:
         self._refreshed_ns = np.zeros(len(published), dtype=np.uint64)
         self._counts = np.zeros(enrichment.COUNTS, dtype=np.int64)
         self._grow(_RECORDS_AT_START)
+        derived = derived or Derived()
+        self._chains = self._new_chains(published, derived.chains)
+        self._bars: Bars | None = None
+        if derived.bars is not None and derived.bars.intervals_s:
+            self._bars = Bars(published, version, derived.bars)
+
+    def _new_chains(self, published: np.ndarray, options: ChainOptions | None) -> Chains | None:
+        if options is None or not options.period_s:
+            return None
+        market = Market(self._tables, self._last, self._parameters)
+        return Chains(
+            expiries(published, self._contracts),
+            market,
+            options,
+            version=self.version,
+            parameters_id=self.parameters.id,
+        )
 
     def _grow(self, capacity: int) -> None:
         """Make room for `capacity` records; a packet of any kind needs ten bytes of its frame."""
@@ -99,17 +140,11 @@ class Engine:
         row["fence"], row["instruments_version"] = lineage.fence, self.version
         row["parameters_id"] = self.parameters.id
         self._counts[: enrichment.TICKS_SEEN] = 0
-        enrichment.enrich_entry(
-            np.frombuffer(segments, dtype=np.uint8),
-            self._table,
-            self._tables,
-            self._parameters[0],
-            row[0],
-            (self._records, self._last, self._counts),
-            self._work,
-        )
+        rows = self._enrich_looks(np.frombuffer(segments, dtype=np.uint8), row[0], lineage)
+        records = self._records[:rows]
+        if self._bars is not None:
+            self._bars.fold(records, self._work[6][:rows], lineage.fence)
         counts = self._counts.tolist()
-        records = self._records[: counts[enrichment.ROWS]]
         if is_repair(header):
             self._mark_repaired(records)
         return records, Counts(
@@ -128,6 +163,58 @@ class Engine:
         last_tokens = self._last["instrument_token"][rows]
         known = rows[last_tokens == records["instrument_token"]]
         self._last["tick_flags"][known] |= np.uint8(TickFlag.REPAIR)
+
+    def _enrich_looks(self, entry: np.ndarray, row: np.void, lineage: Lineage) -> int:
+        """Enrich an entry, making chains where its time passes a look; return its rows.
+
+        Chains are made between the two segments where the time lies, wherever the entry was cut.
+        """
+        if self._chains is None:
+            return self._enrich_part(entry, 0, 0, row)
+        rows = packets = position = 0
+        while True:
+            end, received_ns = self._chains.cut(lineage.shard, entry, position)
+            unknown = int(self._counts[enrichment.UNKNOWN_PACKETS])
+            if end > position or end == len(entry):
+                made = self._enrich_part(entry[position:end], rows, packets, row)
+                rows += made
+                packets += made + int(self._counts[enrichment.UNKNOWN_PACKETS]) - unknown
+            if end == len(entry):
+                return rows
+            self._chains.advance(lineage.shard, received_ns, lineage.fence)
+            position = end
+
+    def _enrich_part(self, entry: np.ndarray, rows: int, packets: int, row: np.void) -> int:
+        """Enrich whole segments into the records after the first `rows`; return how many more."""
+        records = self._records[rows:]
+        enrichment.enrich_entry(
+            entry,
+            self._table,
+            self._tables,
+            self._parameters[0],
+            row,
+            (records, self._last, self._counts),
+            (*self._work[:6], self._work[6][rows:], self._work[7]),
+        )
+        made = int(self._counts[enrichment.ROWS])
+        if packets:
+            records["raw_packet_index"][:made] += np.uint32(packets)
+        return made
+
+    def chains(self) -> list[Chain]:
+        """Return the chains made since the last call, oldest first."""
+        return [] if self._chains is None else self._chains.made()
+
+    def bars(self) -> np.ndarray:
+        """Return the bars closed since the last call, shape (n,), in the order of closing."""
+        return _NO_BARS if self._bars is None else self._bars.closed()
+
+    def begin(self, shard: int) -> None:
+        """Begin a shard's chains, bars anew, as its new owner."""
+        if self._chains is not None:
+            self._chains.begin(shard)
+        if self._bars is not None:
+            self._bars.begin(shard)
 
     def newest_only(self, segments: bytes) -> Newest:
         """Return segments with only the last packet of each instrument, in the order they came.
@@ -149,6 +236,10 @@ class Engine:
         self.enrich(np.zeros(1, RAW_HEADER_DTYPE).tobytes(), b"", Lineage(0, 0, 0))
         self.newest_only(b"")
         self.restore(blank_ticks(1))
+        if self._chains is not None:
+            self._chains.warm_up()
+        if self._bars is not None:
+            self._bars.warm_up()
 
     def refreshed(self, shard: int) -> np.ndarray:
         """Return the newest records of a shard that this method has not returned before."""
@@ -167,12 +258,25 @@ class Engine:
         ticked: np.ndarray = self._last[self._last["received_at_ns"] > 0]
         return ticked
 
+    def adopt(self, before: Engine) -> None:
+        """Go on where an engine with other instruments stands: last values, chains, bars."""
+        if self._bars is not None and before._bars is not None:
+            self._bars.adopt(before._bars)
+        self.restore(before.newest())
+        if self._chains is not None and before._chains is not None:
+            here, there = self._contracts.tokens, before._contracts.tokens
+            place = np.minimum(np.searchsorted(there, here), max(0, len(there) - 1))
+            kept = np.where(there[place] == here, place, -1) if len(there) else place - 1
+            self._chains.adopt(before._chains, kept)
+
     def restore(self, records: np.ndarray) -> None:
         """Take over what another owner of a shard published last, shape (n,).
 
         Of an instrument that has ticked here since, the newer of the two is kept.
         """
         if len(records):
+            if self._bars is not None:
+                self._bars.restore(records)
             enrichment.restore(
                 records.copy(),
                 self._table,

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from enrich import metrics
-from enrich.engine import Engine
+from enrich.engine import Derived, Engine
 from enrich.parameters import Parameters
 from shared.clock import Clock
 from shared.errors import MessageError
@@ -32,9 +32,12 @@ class Listed:
 class Listing:
     """Asks for the version that is published, loads it when it is another."""
 
-    def __init__(self, redis: Connection, parameters: Parameters, clock: Clock) -> None:
+    def __init__(
+        self, redis: Connection, parameters: Parameters, derived: Derived, clock: Clock
+    ) -> None:
         self._redis = redis
         self._parameters = parameters
+        self._derived = derived
         self._clock = clock
         self._due_s = 0.0
         self._version = 0
@@ -67,7 +70,7 @@ class Listing:
         version, records = await published.get_instruments(self._redis)
         if shard_map is None or not version:
             return None
-        engine = await asyncio.to_thread(Engine, records, version, self._parameters)
+        engine = await asyncio.to_thread(Engine, records, version, self._parameters, self._derived)
         self._version = version
         metrics.INSTRUMENTS.set(len(records))
         log.info("instruments.loaded", version=version, instruments=len(records))

@@ -19,6 +19,8 @@ UNKNOWN_INSTRUMENTS = Counter(
     "tickflow_enrich_unknown_instruments_total", "Records of instruments that are not published."
 )
 REPEATED = Counter("tickflow_enrich_repeated_ticks_total", "Records that say nothing new.")
+CHAINS = Counter("tickflow_enrich_chains_total", "Chain messages made.")
+BARS = Counter("tickflow_enrich_bars_total", "Bars closed.")
 SOLVE_SECONDS = Histogram(
     "tickflow_enrich_entry_seconds", "Decoding and solving of one entry.", buckets=HOP_BUCKETS_S
 )

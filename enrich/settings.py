@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from enrich.bars import BarOptions
+from enrich.chain import ChainOptions
 from enrich.parameters import Parameters
 from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.streams.settings import RedisSettings
@@ -38,6 +40,8 @@ class EnrichOptions(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, le=600, description="older entries: only the newest per instrument")
     ] = 2.0
     pricing: Parameters = Parameters()
+    chains: ChainOptions = ChainOptions()
+    bars: BarOptions = BarOptions()
 
 
 class EnrichSettings(msgspec.Struct, frozen=True, kw_only=True):

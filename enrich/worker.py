@@ -7,14 +7,13 @@ import os
 import socket
 from collections.abc import Sequence
 
-import numpy as np
-
 from enrich import metrics
 from enrich.batch import Batches, Poison, by_shard
-from enrich.engine import Engine
+from enrich.engine import Derived
 from enrich.listing import LOOK_EVERY_S, Listing
 from enrich.settings import EnrichOptions, EnrichSettings
 from enrich.shards import Shards
+from enrich.warming import warm_up
 from shared.clock import Clock
 from shared.errors import LeaseLost, MessageError, StreamError
 from shared.resilience.retry import RetryPolicy
@@ -26,8 +25,7 @@ from shared.runtime.throttle import Throttle
 from shared.streams import client, published
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
-from shared.streams.writer import Append, StreamWriter
-from shared.wire.instruments import INSTRUMENT_DTYPE
+from shared.streams.writer import APPENDS_MAX, Append, StreamWriter
 from shared.wire.topics import RAW_TICKS
 
 GROUP = "enrich"
@@ -56,7 +54,8 @@ class EnrichWorker:
             redis, (), GROUP, owner, count_max=options.entries_max, block_ms=options.block_ms
         )
         self._batches: Batches | None = None
-        self._listing = Listing(redis, options.pricing, clock)
+        derived = Derived(options.chains, options.bars)
+        self._listing = Listing(redis, options.pricing, derived, clock)
         self._shard_count = 0
         self._last_due_s = 0.0
         self._troubles = Throttle(1.0, clock=clock)
@@ -112,11 +111,8 @@ class EnrichWorker:
         listed = await self._listing.newer()
         if listed is None:
             return
-        before = self._batches
-        self._batches = Batches(listed.engine, self._clock, before)
+        self._batches = Batches(listed.engine, self._clock, self._batches)
         self._shard_count = listed.shards
-        if before is not None:
-            listed.engine.restore(before.engine.newest())
 
     async def _taken(self, shard: int) -> None:
         """Take a shard over: what is known of it first, then what was left pending."""
@@ -178,7 +174,7 @@ class EnrichWorker:
         while appends:
             self._shards.fence(shard)
             try:
-                await self._writer.append(appends)
+                await self._writer.append(appends[:APPENDS_MAX])
             except StreamError as error:
                 attempt += 1
                 self._trouble = str(error)
@@ -186,7 +182,7 @@ class EnrichWorker:
                     log.warning("records.undelivered", reason=str(error), suppressed=suppressed)
                 await asyncio.sleep(RETRY.delay_s(attempt, 0.5))
             else:
-                return
+                appends = appends[APPENDS_MAX:]
 
     async def _bury(self, poison: list[Poison]) -> None:
         for broken in poison:
@@ -223,13 +219,9 @@ async def build(settings: EnrichSettings, resources: Resources) -> EnrichWorker:
         client.connect(settings.redis.ticks_url, name=f"enrich-{owner}", settings=settings.redis)
     )
     started_s = resources.clock.monotonic_s()
-    await asyncio.to_thread(_warm_up, options)
+    await asyncio.to_thread(warm_up, options.pricing, Derived(options.chains, options.bars))
     log.info("kernels.warm", seconds=round(resources.clock.monotonic_s() - started_s, 2))
     worker = EnrichWorker(redis, options, owner, resources.clock)
     resources.probe.register("ticks_redis", lambda: client.ping(redis))
     resources.probe.register("shards", worker.ready)
     return worker
-
-
-def _warm_up(options: EnrichOptions) -> None:
-    Engine(np.zeros(1, INSTRUMENT_DTYPE), 0, options.pricing).warm_up()

@@ -47,7 +47,8 @@ COUNTS: Final = 7
 
 
 @inlined
-def _gather(scratch: Any, slot: int, record: Any, state: Any, group: Any) -> None:
+def gather(scratch: Any, slot: int, record: Any, state: Any, group: Any) -> None:
+    """Write one option's inputs, prepared in its record, to a slot of the solver's scratch."""
     scratch[layout.PRICE + slot] = record["price"]
     scratch[layout.UNDERLYING + slot] = record["forward"]
     scratch[layout.STRIKE + slot] = state["strike"]
@@ -83,7 +84,7 @@ def _scatter(scratch: Any, slot: int, record: Any, status: int, tick_size: float
 
 
 @compiled
-def _solve(work: Any, filled: int, records: Any, states: Any) -> None:
+def solve(work: Any, filled: int, records: Any, states: Any) -> None:
     """Solve the gathered rows, write them back to their records."""
     scratch, rows, statuses, indices = work
     if filled == 0:
@@ -144,16 +145,16 @@ def enrich_entry(
                 record["tick_flags"] = _UNKNOWN_INSTRUMENT
                 book_figures(record)
             elif enrich_tick(record, index, tables, parity, counts[TICKS_SEEN], parameters):
-                _gather(scratch, filled, record, states[index], tables[1][states[index]["group"]])
+                gather(scratch, filled, record, states[index], tables[1][states[index]["group"]])
                 rows[filled] = row
                 filled += 1
                 if filled == layout.BLOCK_ROWS:
-                    _solve(solver, filled, records, states)
+                    solve(solver, filled, records, states)
                     filled = 0
             row += 1
     if position != entry.size:
         counts[DAMAGED_FRAMES] += 1
-    _solve(solver, filled, records, states)
+    solve(solver, filled, records, states)
     for k in range(row):
         if indices[k] >= 0:
             last[indices[k]] = records[k]

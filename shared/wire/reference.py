@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from shared.wire import control, instruments, orders, shards, subscriptions, ticks
+from shared.wire import bars, chains, control, instruments, orders, shards, subscriptions, ticks
 from shared.wire.layout import Layout
 from shared.wire.topics import TOPICS, Topic
 
@@ -16,6 +16,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ticks.TICK,
     ticks.RAW_HEADER,
     ticks.BATCH_HEADER,
+    bars.BAR,
     instruments.INSTRUMENT,
 )
 CODES: tuple[type[IntEnum | IntFlag], ...] = (
@@ -26,6 +27,7 @@ CODES: tuple[type[IntEnum | IntFlag], ...] = (
     ticks.PriceSource,
     ticks.ForwardSource,
     instruments.Kind,
+    bars.BarFlag,
 )
 MESSAGES: tuple[type[msgspec.Struct], ...] = (
     *get_args(orders.Command),
@@ -34,6 +36,10 @@ MESSAGES: tuple[type[msgspec.Struct], ...] = (
     orders.BrokerUpdate,
     control.Control,
     control.Gap,
+    chains.Chain,
+    chains.ChainSide,
+    chains.ChainFigures,
+    chains.ChainSmile,
     shards.ShardMap,
     subscriptions.Subscriptions,
     subscriptions.SocketUse,

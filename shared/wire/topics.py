@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.wire import control, instruments, orders, shards, subscriptions, ticks
+from shared.wire import bars, chains, control, instruments, orders, shards, subscriptions, ticks
 
 Redis = Literal["ticks", "orders"]
 Per = Literal["", "shard", "account", "client"]
@@ -59,6 +59,16 @@ LAST_TICKS = Topic(
     "ticks.last", 1, "ticks", "hash", ticks.TICK, "shard",
     "newest record per instrument, refreshed every second; field: instrument_token in decimal",
 )  # fmt: skip
+CHAINS = Topic(
+    "chains", 1, "ticks", "stream", chains.Chain, "",
+    "option chains: every strike now and then, changes between, see chains.md",
+    retention_s=120, retention_bytes=128 * MIB,
+)  # fmt: skip
+BARS = Topic(
+    "bars", 1, "ticks", "stream", bars.BAR, "shard",
+    "bars as they are closed; fields h (batch_header, of this layout) and r (bar records)",
+    retention_s=900, retention_bytes=64 * MIB,
+)  # fmt: skip
 GAPS = Topic(
     "ticks.gaps", 1, "ticks", "stream", control.Gap, "",
     "every loss of coverage", retention_s=86_400, entries_max=100_000,
@@ -91,8 +101,8 @@ UPDATES = Topic(
 )  # fmt: skip
 
 TOPICS: tuple[Topic, ...] = (
-    RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, GAPS, INSTRUMENTS, SHARDS, LAYOUTS, CONTROL,
-    SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES,
+    RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, CHAINS, BARS, GAPS, INSTRUMENTS, SHARDS, LAYOUTS,
+    CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES,
 )  # fmt: skip
 
 DEAD_SUFFIX = ".dead"

@@ -15,6 +15,8 @@ import numpy as np
 
 from shared.kite.codec.decode import decode_frame
 from shared.wire import codec
+from shared.wire.bars import BAR_DTYPE, BarFlag
+from shared.wire.chains import Chain, ChainFigures, ChainSide, ChainSmile
 from shared.wire.control import Control, Gap
 from shared.wire.orders import BrokerUpdate, Cancel, Modify, OrderEvent, Place, Reason, State
 from shared.wire.segments import segment
@@ -26,6 +28,86 @@ HERE = Path(__file__).parent
 FRAMES = HERE.parent / "kite"
 RECEIVED_AT_NS = 1_625_461_887_123_456_789
 AT_US = 1_625_461_887_123_456
+
+_SIDE = ChainSide(
+    instrument_token=[10962690, None],
+    bid=[101.5, None],
+    ask=[101.6, None],
+    last=[101.55, None],
+    price=[101.55, None],
+    implied_vol=[0.131204, None],
+    delta=[0.51237, None],
+    gamma=[0.000912345, None],
+    theta_per_day=[-18.2501, None],
+    vega_per_vol_point=[8.3412, None],
+    rho_per_percent=[-0.00835, None],
+    vanna=[0.0001234, None],
+    vomma=[0.00123, None],
+    charm=[-0.000321, None],
+    status=[0, 31],
+    flags=[0, 0],
+    price_source=[1, 0],
+    oi=[65_000, None],
+    oi_change=[-130, None],
+    volume=[1_300, None],
+    at_ms=[AT_US // 1000, None],
+)
+_CHAIN = Chain(
+    kind="snapshot",
+    underlying="NIFTY",
+    exchange="NFO",
+    expiry="2026-11-24",
+    sequence=41,
+    fence=1_795_342_661,
+    shard=3,
+    at_us=AT_US,
+    ticked_us=AT_US - 1,
+    instruments_version=2026112200,
+    parameters_id=1,
+    lot_size=65,
+    strikes=[24_000.0, 24_050.0],
+    strikes_left_out=0,
+    smile_vol=[0.131, 0.1305],
+    calls=_SIDE,
+    puts=_SIDE,
+    figures=ChainFigures(
+        underlying_price=24_005.5,
+        forward=24_012.25,
+        forward_source=1,
+        forward_age_ms=12,
+        time_to_expiry=0.005,
+        rate=0.054,
+        basis=6.75,
+        carry=0.05623,
+        atm_vol=0.1309,
+        atm_strike=24_000.0,
+        straddle=203.1,
+        call_25_delta_vol=None,
+        put_25_delta_vol=0.14,
+        skew_25_delta=None,
+        butterfly_25_delta=None,
+        pcr_oi=1.0,
+        pcr_volume=1.0,
+        max_pain=24_000.0,
+        call_oi=65_000.0,
+        put_oi=65_000.0,
+        call_volume=1_300.0,
+        put_volume=1_300.0,
+        call_gamma_exposure=342_000_000.25,
+        put_gamma_exposure=342_000_000.25,
+        net_gamma_exposure=0.0,
+    ),
+    smile=ChainSmile(
+        kind="svi",
+        parameters=[0.0001, 0.012, -0.4, 0.005, 0.03],
+        points=21,
+        rmse=0.0003,
+        worst=0.0011,
+        butterfly_min=0.31,
+        low=-0.05,
+        high=0.04,
+    ),
+)
 
 MESSAGES: dict[str, msgspec.Struct] = {
     "place.v1": Place(
@@ -66,6 +148,7 @@ MESSAGES: dict[str, msgspec.Struct] = {
         cause="disconnected",
     ),
     "control.v1": Control(kind="instruments_changed", version=2026112200, by="ingest", at_us=AT_US),
+    "chain.v1": _CHAIN,
     "shard_map.v1": ShardMap(version=20261122, shards=2, underlyings={"NIFTY": 0, "BANKNIFTY": 1}),
 }
 
@@ -79,6 +162,14 @@ def bodies() -> dict[str, bytes]:
     raw["instruments_version"], raw["shard"], raw["epoch"] = 2026112200, 3, 1_625_461_887
     batch["sequence"], batch["records"], batch["fence"], batch["shard"] = 41, 2, 1_795_342_661, 3
     batch["layout_version"], batch["record_bytes"] = 1, TICK_DTYPE.itemsize
+    bar = np.zeros(1, BAR_DTYPE)
+    bar["start_ns"], bar["closed_at_ns"] = 1_625_461_887_000_000_000, RECEIVED_AT_NS
+    bar["open"], bar["high"], bar["low"], bar["close"] = 1573.7, 1574.05, 1573.4, 1573.5
+    bar["volume"], bar["oi_open"], bar["oi"] = 1_175_986, 10, 12
+    bar["instrument_token"], bar["interval_s"], bar["ticks"] = 408065, 60, 17
+    bar["late_ticks"], bar["flags"], bar["fence"] = 1, BarFlag.LATE, 1_795_342_661
+    bar["instruments_version"], bar["underlying_token"], bar["shard"] = 2026112200, 408065, 3
+    made["bar.v1.bin"] = bar.tobytes()
     made["segments.v1.bin"] = segment(RECEIVED_AT_NS, frame) * 2
     made["tick.v1.bin"] = decode_frame(frame, RECEIVED_AT_NS).tobytes()
     made["raw_header.v1.bin"] = raw.tobytes()

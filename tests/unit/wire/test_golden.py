@@ -10,7 +10,10 @@ import pytest
 
 from shared.kite.codec.decode import decode_frame
 from shared.wire import codec
+from shared.wire.bars import BAR, BAR_DTYPE, BarFlag
+from shared.wire.chains import Chain
 from shared.wire.control import Control, Gap
+from shared.wire.layout import padding_free
 from shared.wire.orders import BrokerUpdate, Command, OrderEvent
 from shared.wire.segments import iterate
 from shared.wire.shards import ShardMap
@@ -26,6 +29,7 @@ KINDS: dict[str, Any] = {
     "update.v1": BrokerUpdate,
     "gap.v1": Gap,
     "control.v1": Control,
+    "chain.v1": Chain,
     "shard_map.v1": ShardMap,
 }
 
@@ -77,3 +81,11 @@ def test_old_headers_are_read_as_what_they_were() -> None:
     assert (raw["account"], raw["sequence"], raw["packets"], raw["shard"]) == (b"AB1234", 41, 2, 3)
     batch = np.frombuffer(golden("batch_header.v1.bin"), dtype=BATCH_HEADER_DTYPE)[0]
     assert (batch["sequence"], batch["records"], batch["record_bytes"]) == (41, 2, 392)
+
+
+def test_old_bar_has_its_fields_where_they_were() -> None:
+    bar = np.frombuffer(golden("bar.v1.bin"), dtype=BAR_DTYPE)[0]
+    assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (1573.7, 1574.05, 1573.4, 1573.5)
+    assert (bar["volume"], bar["interval_s"], bar["ticks"]) == (1_175_986, 60, 17)
+    assert (bar["instrument_token"], bar["flags"]) == (408065, BarFlag.LATE)
+    assert padding_free(BAR)

@@ -1,0 +1,253 @@
+"""Chains as a stream of messages: which are due, what changed, in which order."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from enrich.chain_ladder import Expiry
+from enrich.chain_pricing import Market, Priced, Pricing
+from enrich.kernels import chain as kernel
+from enrich.kernels.chain_points import BACKWARDS_MAX_NS, first_outside
+from shared.wire.chains import Chain, ChainSide
+
+#: Groups are looked at this often per period: those of a crowded moment are spread over it.
+_LOOKS_PER_PERIOD = 20
+_DAY_NS = 86_400_000_000_000
+_IST_NS = 19_800_000_000_000
+#: After its expiry moment an expiry is told of once more, then left alone.
+_AFTER_EXPIRY_NS = 5_000_000_000
+_SIDE_NUMBERS = (
+    "bid", "ask", "last", "price", "implied_vol", "delta", "gamma", "theta_per_day",
+    "vega_per_vol_point", "rho_per_percent", "vanna", "vomma", "charm",
+)  # fmt: skip
+_SIDE_CODES = (
+    "instrument_token", "status", "flags", "price_source", "oi", "oi_change", "volume", "at_ms",
+)  # fmt: skip
+
+
+class ChainOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How often chains are made and how much of them is sent."""
+
+    period_s: Annotated[
+        float, Meta(ge=0, le=3600, description="tick time between two of one expiry; 0: no chains")
+    ] = 1.0
+    snapshot_every: Annotated[
+        int, Meta(ge=1, le=10_000, description="every so many messages all strikes, else changes")
+    ] = 30
+    per_look_max: Annotated[
+        int, Meta(ge=1, le=1024, description="chains priced at once, between two ticks")
+    ] = 4
+    smile_age_max_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="older quotes are not in the smile")
+    ] = 60.0
+    vol_tolerance: Annotated[
+        float, Meta(ge=0, le=1, description="a volatility that moved by no more is no change")
+    ] = 0.0005
+    delta_tolerance: Annotated[
+        float, Meta(ge=0, le=1, description="a delta that moved by no more is no change")
+    ] = 0.002
+
+
+class _Sent:
+    """What consumers hold of one expiry."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.since_snapshot = 0
+        self.day = 0
+        self.newest = (0, 0)
+        self.priced: Priced | None = None
+
+
+class _Clock:
+    """A shard's time: the look after `end_ns` is the next, `begin_ns` guards against another."""
+
+    def __init__(self) -> None:
+        self.begin_ns = self.end_ns = 0
+
+
+class Chains:
+    """The chains of one set of instruments; knows no time but the receive times of segments."""
+
+    def __init__(
+        self,
+        expiries: list[Expiry],
+        market: Market,
+        options: ChainOptions,
+        *,
+        version: int,
+        parameters_id: int,
+    ) -> None:
+        self._options = options
+        self._version = version
+        self._parameters_id = parameters_id
+        self._pricing = Pricing(market, smile_age_max_ns=round(options.smile_age_max_s * 1e9))
+        self._period_ns = round(options.period_s * 1e9)
+        self._look_ns = max(1, self._period_ns // _LOOKS_PER_PERIOD)
+        self._expiries = expiries
+        self._shard_of = np.array([each.shard for each in expiries], np.int64)
+        self._expires_ns = np.array([market.tables[1]["expiry_ns"][e.group] for e in expiries])
+        self._due_ns = np.zeros(len(expiries), np.int64)
+        self._sent = [_Sent() for _ in expiries]
+        self._clocks: dict[int, _Clock] = {}
+        self._made: list[Chain] = []
+        self._tolerances = np.zeros(kernel.NUMBERS)
+        self._tolerances[[kernel.THETA, kernel.VEGA, kernel.RHO]] = np.inf
+        self._tolerances[[kernel.GAMMA, kernel.VANNA, kernel.VOMMA, kernel.CHARM]] = np.inf
+        self._tolerances[kernel.IMPLIED_VOL] = options.vol_tolerance
+        self._tolerances[kernel.DELTA] = options.delta_tolerance
+
+    def cut(self, shard: int, segments: np.ndarray, position: int) -> tuple[int, int]:
+        """Return where the segments of the shard's present look end, with the time of the next.
+
+        `segments`: uint8, end to end. Where all belong to it: their size, 0.
+        """
+        clock = self._clocks.get(shard)
+        if clock is None:
+            clock = self._clocks[shard] = _Clock()
+        end, received_ns = first_outside(segments, position, clock.begin_ns, clock.end_ns)
+        return int(end), int(received_ns)
+
+    def advance(self, shard: int, received_ns: int, fence: int) -> None:
+        """Make what is due in a shard before a segment of this time is taken."""
+        clock = self._clocks[shard]
+        at_ns = received_ns // self._look_ns * self._look_ns
+        is_new = clock.end_ns == 0 or received_ns < clock.begin_ns
+        clock.end_ns = at_ns + self._look_ns
+        clock.begin_ns = at_ns - BACKWARDS_MAX_NS
+        if is_new:
+            self._due_ns[self._shard_of == shard] = 0
+            return
+        due = np.flatnonzero((self._shard_of == shard) & (self._due_ns <= at_ns))
+        left = self._options.per_look_max
+        for place in due[np.argsort(self._due_ns[due], kind="stable")].tolist():
+            if left == 0:
+                return
+            self._due_ns[place] = at_ns + self._period_ns
+            if self._make(place, at_ns, fence):
+                left -= 1
+
+    def made(self) -> list[Chain]:
+        """Return the messages made since the last call, oldest first."""
+        made, self._made = self._made, []
+        return made
+
+    def begin(self, shard: int) -> None:
+        """Begin a shard anew, as a new owner: clock, sequences, snapshots."""
+        self._clocks.pop(shard, None)
+        for place in np.flatnonzero(self._shard_of == shard).tolist():
+            self._sent[place] = _Sent()
+
+    def adopt(self, before: Chains, kept: np.ndarray) -> None:
+        """Go on from another set of instruments, shape (n,): the row there of each row here, or -1.
+
+        Sequences and the day's first open interest stay; each chain's next message is a snapshot.
+        """
+        self._clocks = before._clocks  # of the same class
+        rows = np.flatnonzero(kept >= 0)
+        self._pricing.first_oi[rows] = before._pricing.first_oi[kept[rows]]
+        known = {each.key: place for place, each in enumerate(before._expiries)}
+        for place, each in enumerate(self._expiries):
+            if each.key in known:
+                earlier = known[each.key]
+                self._sent[place] = before._sent[earlier]
+                self._sent[place].priced = None
+                self._due_ns[place] = before._due_ns[earlier]
+
+    def warm_up(self) -> None:
+        """Compile, or load, everything that a chain needs; for an engine that is thrown away."""
+        self._pricing.warm_up()
+        for place in range(len(self._expiries)):
+            self._pricing.newest_ns(self._expiries[place])
+            for at_ns in (1, 2):
+                self._told(place, self._pricing.price(self._expiries[place], at_ns), at_ns, 0)
+        self.made()
+
+    def _make(self, place: int, at_ns: int, fence: int) -> bool:
+        """Price one expiry if there is something new; return whether there was."""
+        expiry, sent = self._expiries[place], self._sent[place]
+        if at_ns > self._expires_ns[place] + _AFTER_EXPIRY_NS:
+            return False
+        newest = self._pricing.newest_ns(expiry)
+        if newest[0] == 0 or (newest == sent.newest and sent.priced is not None):
+            return False
+        sent.newest = newest
+        day = (at_ns + _IST_NS) // _DAY_NS
+        if day != sent.day:
+            sent.day = day
+            listed = expiry.rows[expiry.rows >= 0]
+            self._pricing.first_oi[listed] = kernel.UNKNOWN
+        self._told(place, self._pricing.price(expiry, at_ns), at_ns, fence)
+        return True
+
+    def _told(self, place: int, priced: Priced, at_ns: int, fence: int) -> None:
+        """Append the message that brings consumers from what they hold to this."""
+        expiry, sent = self._expiries[place], self._sent[place]
+        before = sent.priced
+        is_whole = (
+            before is None
+            or before.start != priced.start
+            or sent.since_snapshot + 1 >= self._options.snapshot_every
+        )
+        changed = np.ones(len(priced.strikes), np.bool_)
+        if before is None or is_whole:
+            sent.priced, sent.since_snapshot = priced, 0
+        else:
+            kernel.mark_changed(
+                priced.numbers, priced.codes, before.numbers, before.codes, self._tolerances,
+                changed,
+            )  # fmt: skip
+            before.numbers[:, :, changed] = priced.numbers[:, :, changed]
+            before.codes[:, :, changed] = priced.codes[:, :, changed]
+            sent.since_snapshot += 1
+        self._made.append(
+            Chain(
+                kind="snapshot" if is_whole else "delta",
+                underlying=expiry.underlying,
+                exchange=expiry.exchange,
+                expiry=expiry.expiry,
+                sequence=sent.sequence,
+                fence=fence,
+                shard=expiry.shard,
+                at_us=at_ns // 1000,
+                ticked_us=sent.newest[0] // 1000,
+                instruments_version=self._version,
+                parameters_id=self._parameters_id,
+                lot_size=expiry.lot_size,
+                strikes=priced.strikes[changed].tolist(),
+                strikes_left_out=len(expiry.strikes) - len(priced.strikes),
+                smile_vol=_listed(priced.smile_vol[changed]),
+                calls=_side(priced, 0, changed),
+                puts=_side(priced, 1, changed),
+                figures=priced.figures,
+                smile=priced.smile,
+            )
+        )
+        sent.sequence += 1
+
+
+def _side(priced: Priced, side: int, changed: np.ndarray) -> ChainSide:
+    numbers = priced.numbers[side][:, changed].tolist()
+    codes = priced.codes[side][:, changed].tolist()
+    columns: dict[str, Any] = dict(zip(_SIDE_NUMBERS, map(_nulls, numbers), strict=True))
+    columns.update(zip(_SIDE_CODES, map(_unknowns, codes), strict=True))
+    return ChainSide(**columns)
+
+
+def _listed(values: np.ndarray) -> list[float | None]:
+    return _nulls(values.tolist())
+
+
+def _nulls(values: list[float]) -> list[float | None]:
+    """Return the values with None for NaN, which is no number to a reader of JSON."""
+    return [value if value == value else None for value in values]  # noqa: PLR0124  # NaN
+
+
+def _unknowns(values: list[int]) -> list[int | None]:
+    if kernel.UNKNOWN not in values:
+        return list(values)
+    return [None if value == kernel.UNKNOWN else value for value in values]
