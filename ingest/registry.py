@@ -47,6 +47,18 @@ class Prices(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """Where a good dump outlives ingest and its streams."""
+
+    async def put(self, version: int, records: np.ndarray, *, fetched_us: int) -> None:
+        """Keep a dump."""
+        ...
+
+    async def current(self) -> np.ndarray:
+        """Return what was kept last, empty for nothing."""
+        ...
+
+
 class NoPrices:
     """Sees nothing: every price is asked for."""
 
@@ -79,12 +91,14 @@ class Registry:
         *,
         calendar: Calendar | None = None,
         prices: Prices | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._kite = kite
         self._options = options
         self._clock = clock
         self._calendar = calendar or packaged_calendar()
         self._prices: Prices = prices or NoPrices()
+        self._shelf = shelf
         self._wish = wish(options)
         self._following = [each.underlying for each in self._wish.windows if each.follows]
         self._reluctance = Reluctance(options.recentre_strikes, options.dwell_s)
@@ -108,7 +122,7 @@ class Registry:
             self._shard_map = shard_map
 
     async def begin(self) -> Market:
-        """Fetch the dump; where Kite has none, go on from what was resumed.
+        """Fetch the dump; where Kite has none, go on from what was resumed, or kept.
 
         Raises:
             KiteError, MessageError: as `load`, and nothing was resumed.
@@ -116,6 +130,8 @@ class Registry:
         try:
             return await self.load()
         except (KiteError, MessageError) as error:
+            if not len(self._listing.instruments) and self._shelf is not None:
+                self._listing = Listing(await self._shelf.current())
             if not len(self._listing.instruments):
                 raise
             self._postpone(str(error))
@@ -137,6 +153,9 @@ class Registry:
         self._listing, self._fetched_ns = listing, asked_ns
         if len(before) and changes:
             _tell(changes)
+        if self._shelf is not None:
+            version = self._today() * LOADS_PER_DAY_MAX
+            await self._shelf.put(version, listing.instruments, fetched_us=asked_ns // 1000)
         await self.recentre()
         return self._market()
 

@@ -17,6 +17,7 @@ from ingest.publication import Publication
 from ingest.reconciler import Reconciler, Room
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
+from ingest.shelf import LateShelf
 from ingest.silence import Expectation
 from ingest.spokesman import Spokesman
 from ingest.stillness import Stillness
@@ -84,7 +85,7 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
         updates=updates,
         arrivals=arrivals,
         publication=publication,
-        registry=Registry(kite, options, clock, prices=lookout),
+        registry=Registry(kite, options, clock, prices=lookout, shelf=_shelf(tables)),
         sweeper=sweeper,
         accounts=book,
         tenancy=Tenancy(ticks, owner=_owner(settings), ttl_s=options.lease_s, clock=clock),
@@ -139,6 +140,10 @@ def _sweeping(
         tell_gap=watched.gaps.gap,
         market=lambda: watched.publication.market,
     )
+
+
+def _shelf(tables: Tables | None) -> LateShelf | None:
+    return None if tables is None else LateShelf(tables)
 
 
 async def _book(

@@ -46,6 +46,12 @@ class Connection(Protocol):
         """Return the first column of the first row, or None."""
         ...
 
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Sequence[tuple[object, ...]], columns: Sequence[str]
+    ) -> str:
+        """Write rows in one stream."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """Return a transaction that commits when its block ends without an exception."""
         ...

@@ -8,6 +8,7 @@ from ingest.settings import IngestOptions
 from shared.clock import ManualClock
 from shared.errors import KiteUnavailable, MessageError
 from shared.market.instruments import HEADER
+from shared.wire.instruments import INSTRUMENT_DTYPE
 from shared.wire.shards import ShardMap
 
 #: 2026-09-21 20:00 UTC, when it is already the 22nd in India.
@@ -286,3 +287,31 @@ async def test_windows_of_their_own_win_over_the_general_one() -> None:
         for name in (b"NIFTY", b"BANKNIFTY")
     }
     assert counts == {b"NIFTY": 4, b"BANKNIFTY": 1}
+
+
+class Kept:
+    """A shelf with room for one dump."""
+
+    def __init__(self) -> None:
+        self.versions: list[int] = []
+        self.records = np.empty(0, INSTRUMENT_DTYPE)
+
+    async def put(self, version: int, records: np.ndarray, *, fetched_us: int) -> None:
+        assert fetched_us > 0
+        self.versions.append(version)
+        self.records = records
+
+    async def current(self) -> np.ndarray:
+        return self.records
+
+
+async def test_good_dump_is_kept_and_stands_in_on_a_day_without_kite() -> None:
+    kite, shelf = Kite(dump()), Kept()
+    options = IngestOptions(underlyings=("NIFTY",), strikes_each_side=2)
+    clock = ManualClock(EVENING_NS)
+    good = await Registry(kite, options, clock, shelf=shelf).load()
+    assert shelf.versions == [2026092200]
+    kite.answer = b"<html>"
+    market = await Registry(kite, options, clock, shelf=shelf).begin()
+    assert market.tokens == good.tokens
+    assert shelf.versions == [2026092200]
