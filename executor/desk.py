@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from executor.broker import Broker
+from executor.circuit import Circuit
 from executor.crash import CrashHook
 from executor.knowledge import Knowledge
 from executor.pace import Pace
@@ -33,6 +34,7 @@ class Desk:
     knowledge: Knowledge
     pace: Pace
     patience: Patience
+    circuit: Circuit
     clock: Clock
     attempts_max: int
     attempt_gap_s: float

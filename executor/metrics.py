@@ -31,6 +31,9 @@ HELD: Final = Counter(
     "Strategies set to REDUCING because they ran away.",
     ["rule"],
 )
+CIRCUIT: Final = Gauge(
+    "tickflow_executor_circuit_open_ratio", "1 while too many order requests failed, else 0."
+)
 QUEUED: Final = Gauge("tickflow_executor_backlog_commands", "Claimed commands not sent yet.")
 UNSETTLED: Final = Gauge(
     "tickflow_executor_unknown_commands", "Commands whose outcome is not known."

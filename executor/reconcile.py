@@ -92,7 +92,7 @@ class Reconciler:
             news = await sight(change, [order for order, _row in sightings])
             again = await self._judge(change, sightings, began_us)
         LOOKS.labels(outcome="read").inc()
-        self._desk.patience.gate.open(Bar.START, Bar.SESSION, Bar.BROKER)
+        self._desk.patience.gate.open(Bar.START, Bar.SESSION)
         for command in again:
             self._backlog.add(command)
         self._backlog.wake()
@@ -101,15 +101,22 @@ class Reconciler:
         await self._pass_on([row for order, row in sightings if order.order_id in changed])
 
     async def _read(self) -> Sequence[bytes]:
+        circuit = self._desk.circuit
+        is_trial, succeeded = circuit.ask_trial(), False
         try:
-            return await self._desk.broker.book()
+            rows = await self._desk.broker.book()
+            succeeded = True
         except KiteSessionExpired as error:
+            succeeded = True  # the broker is there; it is the session that is not
             LOOKS.labels(outcome="session_dead").inc()
             self._desk.patience.gate.close(Bar.SESSION, str(error))
             raise
         except KiteError:
             LOOKS.labels(outcome="failed").inc()
             raise
+        finally:
+            circuit.note_read(is_trial=is_trial, succeeded=succeeded)
+        return rows
 
     def _parse(self, rows: Sequence[bytes], began_us: int) -> list[tuple[BrokerOrder, bytes]]:
         parsed: list[tuple[BrokerOrder, bytes]] = []

@@ -60,9 +60,7 @@ class Recorder:
         gate = self._desk.patience.gate
         if isinstance(outcome, Refused) and outcome.is_session:
             gate.close(Bar.SESSION, outcome.message)
-        if isinstance(outcome, NotExecuted):
-            # One successful look at the book opens it: reads try the broker, not orders.
-            gate.close(Bar.BROKER, outcome.message)
+        self._desk.circuit.note(outcome)
 
     async def _hold(self, outcome: Outcome) -> None:
         if not isinstance(outcome, NotExecuted):

@@ -116,6 +116,13 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     runaway_rejections_max: Annotated[
         int, Meta(ge=0, description="rejections in a row that hold a strategy; 0: no limit")
     ] = 10
+    breaker_failures_max: Annotated[
+        int, Meta(ge=1, le=1000, description="failed order requests that stop all but cancels")
+    ] = 5
+    breaker_window_s: Annotated[float, Meta(gt=0, le=3600, description="in so many seconds")] = 30.0
+    breaker_open_s: Annotated[
+        float, Meta(gt=0, le=3600, description="then the order book is tried, not sooner")
+    ] = 5.0
     settle_s: Annotated[
         tuple[Seconds, ...],
         Meta(min_length=3, max_length=10, description="looks for an order of unknown outcome"),

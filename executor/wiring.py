@@ -12,6 +12,7 @@ from typing import Final
 
 from executor.backlog import Backlog
 from executor.broker import Broker, KiteBroker
+from executor.circuit import Circuit
 from executor.crash import CrashHook, never
 from executor.decide import Limits
 from executor.desk import Desk
@@ -37,6 +38,7 @@ from shared.kite.orders import KiteOrders
 from shared.kite.rest import open_rest
 from shared.kite.session import KiteSessions
 from shared.market.calendar import packaged_calendar
+from shared.resilience.breaker import Breaker, BreakerPolicy
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.resources import Resources
 from shared.store.journal import Journal
@@ -152,7 +154,13 @@ def _desk(
         ),
         _limits(settings),
     )
+    policy = BreakerPolicy(
+        failures_max=behaviour.breaker_failures_max,
+        window_s=behaviour.breaker_window_s,
+        open_s=behaviour.breaker_open_s,
+    )
     return Desk(
+        circuit=Circuit(Breaker(policy), account=account, gate=gate, clock=resources.clock),
         account=account,
         journal=journal,
         broker=outside.broker,

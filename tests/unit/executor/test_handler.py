@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
+from executor.circuit import Circuit
 from executor.crash import never
 from executor.desk import Desk, Verdict
 from executor.gate import Bar, Gate
@@ -17,6 +18,7 @@ from executor.handler import Handler
 from executor.steady import Patience
 from shared.clock import ManualClock
 from shared.errors import KiteUnavailable, StoreError
+from shared.resilience.breaker import Breaker, BreakerPolicy
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.wire.orders import State
@@ -109,14 +111,17 @@ def desk():
     gate.open(*Bar)
     stopping = asyncio.Event()
     stopping.set()  # waits between attempts end at once
+    clock = ManualClock(NOW_US * 1000)
+    breaker = Breaker(BreakerPolicy())
     return Desk(
+        circuit=Circuit(breaker, account="AB1234", gate=gate, clock=clock),
         account="AB1234",
         journal=Journal(a_row()),
         broker=Broker(),
         knowledge=Knowledge(),
         pace=Pace(),
         patience=Patience(gate, RetryPolicy(base_s=0.001), random.Random(1), get_log()),
-        clock=ManualClock(NOW_US * 1000),
+        clock=clock,
         attempts_max=2,
         attempt_gap_s=0.01,
         crash_point=never,
