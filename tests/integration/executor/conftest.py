@@ -23,6 +23,8 @@ from shared.runtime.probe import Probe
 from shared.runtime.resources import Resources
 from shared.runtime.settings import ProbeSettings
 from shared.secret import Secret
+from shared.store.migrate import migrate
+from shared.store.pool import open_pool
 from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
 from shared.wire.orders import OrderEvent
@@ -157,6 +159,25 @@ def sandbox(sandbox_running):
     sandbox_running.post("price", symbol="INFY", price=LAST_PRICE)
     yield sandbox_running
     sandbox_running.delete("faults")
+
+
+@pytest.fixture(scope="session")
+def executor_database(postgres):
+    """Make one database for all tests here: making one for each takes longer than most of them."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres.create_database(name)
+    yield postgres.url_of(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+async def postgres_url(executor_database):
+    """Give the URL of the database, migrated, without rows."""
+    async with open_pool(PostgresSettings(url=executor_database)) as pool:
+        await migrate(pool)
+        async with pool.connection() as connection:
+            await connection.execute("TRUNCATE order_accounts, trading_states CASCADE")
+    return executor_database
 
 
 @pytest.fixture
