@@ -59,7 +59,7 @@ class _Sent:
         self.sequence = 0
         self.since_snapshot = 0
         self.day = 0
-        self.newest = (0, 0)
+        self.newest = (0, 0, 0)
         self.priced: Priced | None = None
 
 
@@ -164,16 +164,19 @@ class Chains:
         for place in range(len(self._expiries)):
             self._pricing.newest_ns(self._expiries[place])
             for at_ns in (1, 2):
-                self._told(place, self._pricing.price(self._expiries[place], at_ns), at_ns, 0)
+                self._told(
+                    place, self._pricing.price(self._expiries[place], at_ns, at_ns), at_ns, 0
+                )
         self.made()
 
     def _make(self, place: int, at_ns: int, fence: int) -> bool:
         """Price one expiry if there is something new; return whether there was."""
         expiry, sent = self._expiries[place], self._sent[place]
-        if at_ns > self._expires_ns[place] + _AFTER_EXPIRY_NS:
-            return False
         newest = self._pricing.newest_ns(expiry)
         if newest[0] == 0 or (newest == sent.newest and sent.priced is not None):
+            return False
+        exchange_ns = min(newest[2] or at_ns, at_ns + BACKWARDS_MAX_NS)
+        if exchange_ns > self._expires_ns[place] + _AFTER_EXPIRY_NS:
             return False
         sent.newest = newest
         day = (at_ns + _IST_NS) // _DAY_NS
@@ -181,7 +184,7 @@ class Chains:
             sent.day = day
             listed = expiry.rows[expiry.rows >= 0]
             self._pricing.first_oi[listed] = kernel.UNKNOWN
-        self._told(place, self._pricing.price(expiry, at_ns), at_ns, fence)
+        self._told(place, self._pricing.price(expiry, at_ns, exchange_ns), at_ns, fence)
         return True
 
     def _told(self, place: int, priced: Priced, at_ns: int, fence: int) -> None:

@@ -74,21 +74,25 @@ class Pricing:
         kind = chain_smile.fit_smile(0, x, vols, weights, 1.0, self._fit)
         chain_smile.smile_vols(int(kind), strikes, 1.0, 1.0, self._fit, strikes)
 
-    def newest_ns(self, expiry: Expiry) -> tuple[int, int]:
-        """Return when an option ticked last, and its underlying or future; 0: never."""
-        states, groups, strikes = self._market.tables
-        option, moved = kernel.newest_ns(groups[expiry.group], states, strikes)
-        return int(option), int(moved)
+    def newest_ns(self, expiry: Expiry) -> tuple[int, int, int]:
+        """Return when an option ticked last, when its underlying or future did; 0: never.
 
-    def price(self, expiry: Expiry, at_ns: int) -> Priced:
-        """Return the chain as of a moment, Unix ns in receive time."""
+        Third is the exchange's newest stamp among them, Unix ns, 0 where none was sent.
+        """
+        states, groups, strikes = self._market.tables
+        option, moved, stamp = kernel.newest_ns(groups[expiry.group], states, strikes)
+        return int(option), int(moved), int(stamp)
+
+    def price(self, expiry: Expiry, at_ns: int, exchange_ns: int) -> Priced:
+        """Return the chain as of a moment, Unix ns in receive time, and by the exchange's clock."""
+        remaining_ns = int(self._market.tables[1]["expiry_ns"][expiry.group]) - exchange_ns
         self._group[0] = self._market.tables[1][expiry.group]
         start, strikes, rows = self._window(expiry)
         size = len(strikes)
         records = self._records[: 2 * size]
         kernel.reprice(
             rows.ravel(), self._group[0], self._market.tables, self._market.last, at_ns,
-            self._market.parameters[0], records, self._solver,
+            remaining_ns, self._market.parameters[0], records, self._solver,
         )  # fmt: skip
         numbers = np.empty((2, kernel.NUMBERS, size))
         codes = np.empty((2, kernel.CODES, size), np.int64)
@@ -99,7 +103,7 @@ class Pricing:
                 numbers[side], codes[side],
             )  # fmt: skip
         forward = float(self._group["forward"][0]) if self._group["source"][0] else math.nan
-        years = max(0.0, (int(self._group["expiry_ns"][0]) - at_ns) / YEAR_NS)
+        years = max(0.0, remaining_ns / YEAR_NS)
         vols = np.empty(size)
         chain_figures.figures(strikes, numbers, codes, forward, vols, self._figures)
         smile, smile_vol = self._smile(strikes, records, at_ns, forward, years)

@@ -56,36 +56,44 @@ _LTP: Final = 1
 
 
 @compiled
-def newest_ns(group: Any, states: Any, strikes: Any) -> tuple[int, int]:
-    """Return when an option of the group ticked last, and when its reference moved; 0: never."""
+def newest_ns(group: Any, states: Any, strikes: Any) -> tuple[int, int, int]:
+    """Return when an option of the group ticked last, when its reference did; 0: never.
+
+    Third is the exchange's newest stamp of all of them, Unix ns, 0 where none was sent.
+    """
     option: Any = np.int64(0)
+    stamp_s: Any = np.int64(0)
     for row in range(group["strikes_start"], group["strikes_end"]):
         call, put = strikes[row]["call"], strikes[row]["put"]
         if call >= 0:
             option = max(option, states[call]["received_at_ns"])
+            stamp_s = max(stamp_s, np.int64(states[call]["exchange_timestamp_s"]))
         if put >= 0:
             option = max(option, states[put]["received_at_ns"])
+            stamp_s = max(stamp_s, np.int64(states[put]["exchange_timestamp_s"]))
     moved: Any = np.int64(0)
     if group["future"] >= 0:
         moved = max(moved, states[group["future"]]["received_at_ns"])
+        stamp_s = max(stamp_s, np.int64(states[group["future"]]["exchange_timestamp_s"]))
     if group["underlying"] >= 0:
         moved = max(moved, states[group["underlying"]]["received_at_ns"])
-    return option, moved
+        stamp_s = max(stamp_s, np.int64(states[group["underlying"]]["exchange_timestamp_s"]))
+    return option, moved, stamp_s * 1_000_000_000
 
 
 @compiled
 def reprice(
-    rows: Any, group: Any, tables: Any, last: Any, at_ns: int, parameters: Any, records: Any,
-    work: Any,
+    rows: Any, group: Any, tables: Any, last: Any, at_ns: int, remaining_ns: int,
+    parameters: Any, records: Any, work: Any,
 ) -> None:  # fmt: skip
     """Write the newest record of each row into `records`, solved anew as of `at_ns`.
 
+    `at_ns` is a receive time, `remaining_ns` to expiry by the exchange's clock, as for a tick.
     `rows`: instrument rows, shape (n,), -1: not listed. `group`: a copy, its forward is refreshed.
     `work`: solver scratch, rows, statuses, indices (n,), parity scratch.
     """
     states, _, strikes = tables
     scratch, slots, statuses, indices, parity = work
-    remaining_ns: Any = group["expiry_ns"] - at_ns
     refresh_forward(group, states, strikes, at_ns, remaining_ns, parameters, parity)
     filled = 0
     for k in range(rows.size):

@@ -16,6 +16,7 @@ from shared.wire.instruments import Kind
 from shared.wire.ticks import ForwardSource, Status
 from tests.support.kite_market import (
     NOW_NS,
+    NOW_S,
     RATE,
     STRIKES,
     VOL,
@@ -172,8 +173,8 @@ def test_tape_that_begins_anew_far_back_is_followed() -> None:
 
 def test_expired_chain_is_left_alone() -> None:
     made = engine()
-    late = 3 * 86_400 + 60.0
-    assert told(made, market(late) + market(late + 2.0)) == []
+    late = packet(CALL, 100.0, stamp_s=NOW_S + 3 * 86_400 + 60)
+    assert told(made, at(3 * 86_400 + 60.0, late) + at(3 * 86_400 + 62.0, late)) == []
 
 
 def test_records_are_the_same_with_chains_and_bars_as_without() -> None:
