@@ -26,6 +26,7 @@ from tests.benchmarks.load import market
 #: Behind its schedule by more than this at the end, the load was not what it claims to be.
 BEHIND_S_MAX = 0.25
 HEARTBEAT_S = 1.0
+TIMER_S = 0.001
 PACKET_BYTES = market.FULL.itemsize
 #: volume_traded, total_buy_quantity, total_sell_quantity lie side by side in a full packet.
 STAMP = struct.Struct(">III")
@@ -91,10 +92,11 @@ class Feed:
         worst_s = 0.0
         for number in range(frames_total):
             due_s = start_s + number * gap_s
-            # The loop's timer counts whole milliseconds: frames due meanwhile follow at once, and
-            # their lateness counts against the pipeline, since stamps are those of the schedule.
+            # The loop's timer counts whole milliseconds; below one it would spin, on a core that
+            # the pipeline needs. Frames due meanwhile follow at once, and their lateness counts
+            # against the pipeline, since stamps are those of the schedule.
             while (ahead_s := due_s - time.time()) > 0:  # noqa: ASYNC110  # a schedule, not an event
-                await asyncio.sleep(ahead_s)
+                await asyncio.sleep(max(ahead_s, TIMER_S))
             worst_s = max(worst_s, -ahead_s)
             frame = self.frame(size, round(due_s * 1e6))
             for transport in Client.transports[:1]:
