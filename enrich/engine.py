@@ -241,10 +241,15 @@ class Engine:
         if self._bars is not None:
             self._bars.warm_up()
 
-    def refreshed(self, shard: int) -> np.ndarray:
-        """Return the newest records of a shard that this method has not returned before."""
+    def refreshed(self, shard: int, part: int = 0, parts: int = 1) -> np.ndarray:
+        """Return the newest records of a shard that this method has not returned before.
+
+        Of the shard's instruments only every `parts`-th is looked at, beginning with `part`.
+        """
+        stamps = self._last["received_at_ns"][part::parts]
+        fresh = stamps != self._refreshed_ns[part::parts]
+        due = part + parts * np.flatnonzero(fresh & (self._shards[part::parts] == shard))
         stamps = self._last["received_at_ns"]
-        due = np.flatnonzero((stamps != self._refreshed_ns) & (self._shards == shard))
         self._refreshed_ns[due] = stamps[due]
         newest: np.ndarray = self._last[due]
         return newest

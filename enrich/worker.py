@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from enrich import metrics
 from enrich.batch import Batches, Poison, by_shard
-from enrich.engine import Derived
+from enrich.engine import Derived, Engine
 from enrich.listing import LOOK_EVERY_S, Listing
 from enrich.settings import EnrichOptions, EnrichSettings
 from enrich.shards import Shards
@@ -36,6 +36,9 @@ ABANDONED_IDLE_MS = 0
 #: An entry handed out more often has ended its workers: it is given up without another try.
 DELIVERIES_MAX = 5
 
+#: Of three thousand records at once, ticks would wait ten milliseconds each second.
+LAST_PARTS = 16
+
 log = get_log()
 
 
@@ -58,6 +61,7 @@ class EnrichWorker:
         self._listing = Listing(redis, options.pricing, derived, clock)
         self._shard_count = 0
         self._last_due_s = 0.0
+        self._last_part = 0
         self._troubles = Throttle(1.0, clock=clock)
         self._trouble = ""
 
@@ -191,20 +195,24 @@ class EnrichWorker:
             await self._reader.dead_letter(broken.entry, broken.reason, broken.entry.deliveries)
 
     async def _keep_last(self) -> None:
-        """Bring ticks.last up to date, for late consumers and for whoever takes over."""
+        """Bring a part of ticks.last up to date, for late consumers and for whoever takes over."""
         now_s = self._clock.monotonic_s()
         if self._batches is None or now_s < self._last_due_s:
             return
-        self._last_due_s = now_s + self._options.last_every_s
+        self._last_due_s = now_s + self._options.last_every_s / LAST_PARTS
+        self._last_part = (self._last_part + 1) % LAST_PARTS
+        await self._put_last(self._batches.engine, self._last_part, LAST_PARTS)
+
+    async def _put_last(self, engine: Engine, part: int, parts: int) -> None:
         for shard in self._shards.held:
-            records = self._batches.engine.refreshed(shard)
+            records = engine.refreshed(shard, part, parts)
             if len(records):
                 await published.put_last(self._redis, shard, records)
 
     async def _leave(self) -> None:
-        self._last_due_s = 0.0
         try:
-            await self._keep_last()
+            if self._batches is not None:
+                await self._put_last(self._batches.engine, 0, 1)
             await self._shards.release()
         except StreamError as error:
             log.warning("drain.incomplete", reason=str(error))

@@ -251,6 +251,15 @@ def test_refreshed_gives_each_newest_record_of_its_shard_once() -> None:
     assert made.refreshed(1)["last_price"].tolist() == [1500.0]
 
 
+def test_parts_of_refreshed_together_give_every_record_once() -> None:
+    made = engine()
+    enriched(made, segments([index_packet(2.0), packet(SHARE, 1500.0)]))
+    parts = [made.refreshed(shard, part, 3) for part in range(3) for shard in (0, 1)]
+    tokens = [token for records in parts for token in records["instrument_token"].tolist()]
+    assert len(tokens) == len(set(tokens)) == 2
+    assert len(made.refreshed(0)) == len(made.refreshed(1)) == 0
+
+
 def test_forgotten_refreshes_are_given_again() -> None:
     made = engine()
     enriched(made, segments([index_packet(2.0)]))
