@@ -12,6 +12,7 @@ import numpy as np
 
 from ingest.arrivals import Arrivals
 from ingest.layout import Teller, subscriptions
+from ingest.modes import Want
 from ingest.outlet import MessageOutlet, TickOutlet
 from ingest.pool import AccountPool
 from ingest.publication import Publication
@@ -80,6 +81,8 @@ class IngestWorker:
         self._random = resources.random
         self._market: Market | None = None
         self._names: Names | None = None
+        self._wanted: list[Want] = []
+        self._wanted_of: Market | None = None
         self._unlisted: list[str] = []
         self._trouble = "instruments not fetched yet"
         self._recentre_due_s = 0.0
@@ -244,9 +247,12 @@ class IngestWorker:
     def _hold(self, market: Market) -> None:
         """Take a step towards what settings and PostgreSQL want of these instruments."""
         options, rows = self._settings.ingest, self._parts.wants.rows()
-        wants = of_settings(market.tokens, Mode[options.mode.upper()], options.priority)
+        if self._wanted_of is not market:
+            # Thousands of objects, made once a market rather than at every look.
+            wants = of_settings(market.tokens, Mode[options.mode.upper()], options.priority)
+            self._wanted, self._wanted_of = wants, market
         others, unlisted = of_rows(rows, self._names) if self._names else ([], [])
         if unlisted != self._unlisted:
             self._unlisted = unlisted
             log.warning("wants.unlisted", count=len(unlisted), first=unlisted[:10])
-        self._parts.reconciler.converge([*wants, *others], (market.tokens, others))
+        self._parts.reconciler.converge([*self._wanted, *others], (market.tokens, others))

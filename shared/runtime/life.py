@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import gc
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -97,6 +98,10 @@ class _Life(Generic[SettingsT]):
         self.log.info("worker.starting", version=version(), probe=self.probe.address)
         worker = await self.program.build(self._settings, resources)
         self.phase = _Phase.RUNNING
+        # What was loaded so far lives as long as we do. Left to the collector, compilers and
+        # vendors alone are some hundred milliseconds of standing still, again and again.
+        gc.collect()
+        gc.freeze()
         self.probe.started()
         self.log.info("worker.ready", probe=self.probe.address)
         await worker.run(self.stopping)
