@@ -41,7 +41,7 @@ soak: venv ## ingest under random faults, MINUTES=10 long; SEED=<number> chooses
 
 lock: venv ## write deploy/requirements.lock again from the .in files
 	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS) \
+		$(ARGS) \
 		--output-file deploy/requirements.lock deploy/requirements-dev.in
 
 golden: venv ## write golden bytes that are missing; read the difference before keeping it
