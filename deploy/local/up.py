@@ -7,8 +7,10 @@ import itertools
 import shlex
 import sys
 import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from rich.console import Console, RenderableType
@@ -23,7 +25,7 @@ from deploy.local.settings import DEFAULT_STATE, ROOT, STATE_DIR_VARIABLE
 from deploy.local.supervise import StartInterrupted, StopRequest
 from deploy.local.verdict import Watched, complaints
 from shared.clock import Clock
-from shared.errors import PipelineError
+from shared.errors import PipelineError, StreamError
 from shared.runtime.signals import stop_on_signals
 from shared.runtime.supervise import pause
 from shared.streams.client import connect
@@ -31,6 +33,10 @@ from shared.streams.client import connect
 #: How often the picture is drawn on a terminal, in seconds; elsewhere every fourth is a line.
 DRAW_S = 0.5
 LOOKS_PER_LINE = 4
+#: What the watch over the processes gets to notice a death before a reader complains.
+WATCH_FIRST_S = 2.0
+
+T = TypeVar("T")
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -127,17 +133,17 @@ async def _attend(session: Session, running: Pipeline, figures: Figures) -> Outc
     ):
         desk = Desk(ticks, orders, account, session.clock, lambda: f"demo-{uuid.uuid4()}")
         watching = group.create_task(running.supervisor.watch(), name="watch")
+        readings = {
+            "ticks": feed.read_ticks(ticks, figures, session.clock, stopping),
+            "chain": feed.read_chain(ticks, figures, session.clock, stopping),
+            "events": feed.read_events(events, figures, account, stopping),
+            "view": _show(session, figures),
+        }
         side = [
-            group.create_task(
-                feed.read_ticks(ticks, figures, session.clock, stopping), name="ticks"
-            ),
-            group.create_task(
-                feed.read_chain(ticks, figures, session.clock, stopping), name="chain"
-            ),
-            group.create_task(feed.read_events(events, figures, account, stopping), name="events"),
-            group.create_task(_show(session, figures), name="view"),
+            group.create_task(_after_the_watch(reading), name=name)
+            for name, reading in readings.items()
         ]
-        order = group.create_task(place_one(desk, stopping), name="order")
+        order = group.create_task(_after_the_watch(place_one(desk, stopping)), name="order")
         await pause(stopping, session.options.duration_s or _FOR_EVER_S)
         stopping.set()
         # Reads run out by themselves within a block; only the watch has to be told.
@@ -145,6 +151,18 @@ async def _attend(session: Session, running: Pipeline, figures: Figures) -> Outc
         outcome = await order
         watching.cancel()
     return outcome
+
+
+async def _after_the_watch(reading: Coroutine[Any, Any, T]) -> T:
+    """Return what the coroutine does; a stream's failure waits for a better sentence.
+
+    When a server has died, the watch over the processes can say so, with its last words.
+    """
+    try:
+        return await reading
+    except StreamError:
+        await asyncio.sleep(WATCH_FIRST_S)
+        raise
 
 
 _ROLES: tuple[Role, Role] = ("client-read", "producer")
