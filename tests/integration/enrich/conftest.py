@@ -9,7 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import numpy as np
 import pytest
 
+from enrich.engine import Derived
 from enrich.settings import EnrichOptions, EnrichSettings
+from enrich.warming import warm_up
 from enrich.worker import GROUP, EnrichWorker
 from shared.clock import SystemClock
 from shared.streams import published
@@ -22,6 +24,13 @@ from shared.wire.topics import ENRICHED_TICKS, RAW_TICKS, dead
 from tests.support.eventually import eventually
 from tests.support.kite_market import header, instruments, segments
 from tests.support.restartable_redis import RestartableRedis, restartable_redis
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> None:
+    """Compile before a test's clock runs, as a worker does before it says that it is ready."""
+    options = EnrichOptions()
+    warm_up(options.pricing, Derived(options.chains, options.bars))
 
 
 class Market:
