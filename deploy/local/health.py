@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -51,16 +53,31 @@ def read_answer(answer: bytes) -> Health:
 
 def free_port(wished: int = 0) -> int:
     """Return `wished` if nobody listens there on this machine, else a port nobody uses."""
+    return free_ports([wished])[0]
+
+
+def free_ports(wished: Sequence[int]) -> list[int]:
+    """Return one port for each wish, as `free_port`; no two are the same.
+
+    All are held until the last is found: the kernel gives a port that was let go again.
+    """
+    with ExitStack() as held:
+        return [_held_port(held, port) for port in wished]
+
+
+def _held_port(held: ExitStack, wished: int) -> int:
     for port in (wished, 0):
-        with socket.socket() as attempt:
-            # A port whose last connections still linger is free for a listener all the same.
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                attempt.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            chosen: int = attempt.getsockname()[1]
-            return chosen
+        attempt = held.enter_context(socket.socket())
+        # A port whose last connections still linger is free for a listener all the same.
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((LOOPBACK, port))
+            # Only a listener keeps others off a port bound like this.
+            attempt.listen()
+        except OSError:
+            continue
+        chosen: int = attempt.getsockname()[1]
+        return chosen
     raise OSError("this machine has no free port")
 
 

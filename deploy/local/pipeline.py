@@ -16,7 +16,7 @@ from deploy.local.acl import Kind, Role
 from deploy.local.binaries import find_postgres, find_redis
 from deploy.local.claim import Claim, claim
 from deploy.local.environment import WORKERS, Sandbox, Urls, Worker
-from deploy.local.health import free_port
+from deploy.local.health import free_ports
 from deploy.local.places import private_directory, write_private
 from deploy.local.processes import Child, Launch
 from deploy.local.servers import postgres_server, redis_server
@@ -128,15 +128,19 @@ async def _workers(
     sandbox = await _sandbox(request, supervisor)
     if request.programs.migrates:
         await _migrate(urls("ops").postgres)
+    workers = list(request.programs.workers)
+    *probes, publisher_port = free_ports(
+        [*(0 for _ in workers), request.settings.local.publisher_port]
+    )
     running = Pipeline(
         supervisor=supervisor,
         sandbox=sandbox,
         urls=urls,
-        probes={name: free_port() for name in request.programs.workers},
-        publisher_port=free_port(request.settings.local.publisher_port),
+        probes=dict(zip(workers, probes, strict=True)),
+        publisher_port=publisher_port,
         operator_file=state / "operator.env",
     )
-    for name in request.programs.workers:
+    for name in workers:
         supervisor.start(_worker(name, request, running))
     operator = {
         **env.plain(sandbox),

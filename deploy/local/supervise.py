@@ -149,6 +149,8 @@ class Supervisor:
         except TimeoutError as error:
             waiting = [f"{name} ({was.reason})" for name, was in last.items() if not was.ready]
             raise LocalError(f"not ready within {within_s:.0f} s: {', '.join(waiting)}") from error
+        # Whoever answered for it need not have been the child.
+        self.check_starting()
 
     async def drain(self, order: Sequence[str]) -> list[Ended]:
         """Stop the children one after the other, those not named in `order` last."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from deploy.local.health import NO_ANSWER, ask, free_port, read_answer
+from deploy.local.health import NO_ANSWER, ask, free_port, free_ports, read_answer
 
 
 def test_a_200_is_ready() -> None:
@@ -35,3 +35,10 @@ def test_free_port_gives_the_wished_one_unless_it_is_taken() -> None:
         port = taken.getsockname()[1]
         assert free_port(port) != port
     assert free_port(port) == port
+
+
+def test_free_ports_never_gives_one_port_twice() -> None:
+    with socket.socket() as wished:
+        wished.bind(("127.0.0.1", 0))
+        port = wished.getsockname()[1]
+    assert len(set(free_ports([port, port, *[0] * 200]))) == 202
