@@ -13,15 +13,15 @@ from executor.claims import claim
 from executor.crash import CrashPoint
 from executor.decide import exposure_of
 from executor.desk import Desk
-from executor.fingerprint import fingerprint
 from executor.metrics import CLAIMED, DEAD
-from executor.prices import DIGITS_MAX, is_sane
 from executor.telling import Told, tell, tell_malformed
 from shared.errors import MessageError
 from shared.store.rows import CommandRow, Encoding, NewCommand
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
 from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD, decode
+from shared.wire.decimals import DIGITS_MAX, is_sane
+from shared.wire.fingerprint import fingerprint
 from shared.wire.orders import Command, CommandId, OrderEvent, Place
 
 #: An entry held for this long without an acknowledgement fell between a read and an error.

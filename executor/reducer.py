@@ -16,8 +16,8 @@ import msgspec
 from msgspec.structs import replace
 
 from executor.lifecycle import Step
-from executor.prices import is_sane
 from shared.errors import MessageError
+from shared.wire.decimals import is_sane
 
 #: Source: kite.trade/docs/connect/v3/orders (read 2026-11). The set of statuses is open-ended: one
 #: that is not listed here is a living order.

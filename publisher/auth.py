@@ -11,13 +11,15 @@ from shared.errors import SettingsError
 
 TICKS_SCOPE = "ticks"
 ORDERS_SCOPE = "orders:"
+TRADE_SCOPE = "trade:"
+WANTS_SCOPE = "wants"
 EVERY_ACCOUNT = "*"
 #: A key is hashed once, without salt: right for random keys, wrong for words; hence the length.
 KEY_CHARACTERS_MIN = 24
 KEY_CHARACTERS_MAX = 256
 
 _NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,32}\Z")
-_SCOPE = re.compile(r"\A(ticks|orders:([A-Z0-9]{2,16}|\*))\Z")
+_SCOPE = re.compile(r"\A(ticks|wants|(orders|trade):([A-Z0-9]{2,16}|\*))\Z")
 _DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
 
 
@@ -36,6 +38,15 @@ class Principal:
     def may_read_orders(self, account: str) -> bool:
         """Tell whether order events of this account may be subscribed to."""
         return bool({ORDERS_SCOPE + account, ORDERS_SCOPE + EVERY_ACCOUNT} & self.scopes)
+
+    def may_trade(self, account: str) -> bool:
+        """Tell whether commands may be given for this account; what became of them not included."""
+        return bool({TRADE_SCOPE + account, TRADE_SCOPE + EVERY_ACCOUNT} & self.scopes)
+
+    @property
+    def may_want(self) -> bool:
+        """Tell whether instruments may be wanted, hence subscribed to at the broker."""
+        return WANTS_SCOPE in self.scopes
 
 
 class Keyring:
@@ -90,7 +101,8 @@ def _read(line: str, number: int) -> tuple[Principal, str]:
     if not all(map(_SCOPE.match, scopes)):
         raise SettingsError(
             f"publisher.keys: a scope of key {number} ({name}) must be "
-            "ticks, orders:<account> or orders:*, several joined by +"
+            "ticks, wants, orders:<account>, trade:<account> (or * for every account), "
+            "several joined by +"
         )
     if not _DIGEST.match(key_digest):
         raise SettingsError(

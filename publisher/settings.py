@@ -27,7 +27,8 @@ class PublisherSection(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             max_length=1000,
             description="subscribers' keys as name:scopes:hash, scopes joined by + "
-            "(ticks, orders:<account>, orders:*); `python -m publisher.new_key` makes them",
+            "(ticks, wants, orders:<account>, trade:<account>, * for every account); "
+            "`python -m publisher.new_key` makes them",
         ),
     ] = ()
     accounts: Annotated[

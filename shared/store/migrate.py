@@ -75,17 +75,20 @@ def packaged() -> tuple[Migration, ...]:
 
 
 def check_names(migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
-    """Return the migrations if they are numbered 1, 2, 3 ... in order.
+    """Return the migrations if their numbers rise; holes are left where work went on side by side.
 
     Raises:
-        LocalError: a name does not fit the pattern, or a number is missing or used twice.
+        LocalError: a name does not fit the pattern, or a number does not rise.
     """
-    for number, migration in enumerate(migrations, start=1):
+    highest = 0
+    for migration in migrations:
         match = _NAME.fullmatch(migration.name)
-        if match is None or int(match[1]) != number:
+        if match is None or int(match[1]) <= highest:
             raise LocalError(
-                f"migration {migration.name}: expected {number:04d}_pre_<words>.sql or _post_"
+                f"migration {migration.name}: expected NNNN_pre_<words>.sql or _post_, "
+                f"NNNN above {highest:04d}"
             )
+        highest = int(match[1])
     return migrations
 
 

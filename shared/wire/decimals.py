@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
+#: Digits before, and after, the point: beyond them a "price" is an attack on our memory.
+DIGITS_MAX: Final = 12
 PAISE_PER_RUPEE = 100
 #: Ten million rupees a unit; above it a price is a typing mistake.
 PRICE_PAISE_MAX = 1_000_000_000
@@ -33,3 +36,11 @@ def rupees_text(amount_paise: int) -> str:
     whole, cents = divmod(abs(amount_paise), PAISE_PER_RUPEE)
     sign = "-" if amount_paise < 0 else ""
     return f"{sign}{whole}.{cents:02d}" if cents else f"{sign}{whole}"
+
+
+def is_sane(price: Decimal) -> bool:
+    """Tell whether arithmetic on the price can neither raise nor grow."""
+    if not price.is_finite():
+        return False
+    exponent = price.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -DIGITS_MAX and price.adjusted() <= DIGITS_MAX

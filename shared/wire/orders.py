@@ -154,3 +154,14 @@ class BrokerUpdate(msgspec.Struct, frozen=True, kw_only=True):
     source: Literal["socket", "poll", "postback"]
     received_at_us: int
     row: msgspec.Raw
+
+
+class Postback(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP postback as it came, nothing of it believed yet; whoever reads it checks its proof.
+
+    `body` is the text of the request; `content_type` is what the sender called it.
+    """
+
+    received_at_us: int
+    body: Annotated[str, Meta(max_length=64 * 1024)]
+    content_type: Annotated[str, Meta(max_length=128)] = ""

@@ -34,6 +34,7 @@ MESSAGES: tuple[type[msgspec.Struct], ...] = (
     orders.OrderEvent,
     orders.Reason,
     orders.BrokerUpdate,
+    orders.Postback,
     control.Control,
     control.Gap,
     chains.Chain,

@@ -99,10 +99,14 @@ UPDATES = Topic(
     "orders.updates", 1, "orders", "stream", orders.BrokerUpdate, "account",
     "what the broker says of its orders", entries_max=1_000_000,
 )  # fmt: skip
+POSTBACKS = Topic(
+    "orders.postbacks", 1, "orders", "stream", orders.Postback, "account",
+    "HTTP postbacks as they came, unproven", retention_s=7 * 86_400, entries_max=100_000,
+)  # fmt: skip
 
 TOPICS: tuple[Topic, ...] = (
     RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, CHAINS, BARS, GAPS, INSTRUMENTS, SHARDS, LAYOUTS,
-    CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES,
+    CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES, POSTBACKS,
 )  # fmt: skip
 
 DEAD_SUFFIX = ".dead"

@@ -18,7 +18,16 @@ from shared.wire import codec
 from shared.wire.bars import BAR_DTYPE, BarFlag
 from shared.wire.chains import Chain, ChainFigures, ChainSide, ChainSmile
 from shared.wire.control import Control, Gap
-from shared.wire.orders import BrokerUpdate, Cancel, Modify, OrderEvent, Place, Reason, State
+from shared.wire.orders import (
+    BrokerUpdate,
+    Cancel,
+    Modify,
+    OrderEvent,
+    Place,
+    Postback,
+    Reason,
+    State,
+)
 from shared.wire.segments import segment
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK_DTYPE
@@ -138,6 +147,11 @@ MESSAGES: dict[str, msgspec.Struct] = {
     ),
     "update.v1": BrokerUpdate(
         source="socket", received_at_us=AT_US, row=msgspec.Raw(b'{"order_id":"1"}')
+    ),
+    "postback.v1": Postback(
+        received_at_us=AT_US,
+        body='{"order_id":"1","status":"COMPLETE"}',
+        content_type="application/json",
     ),
     "gap.v1": Gap(
         from_us=AT_US,

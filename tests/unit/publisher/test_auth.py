@@ -37,6 +37,14 @@ def test_scopes_are_told_apart() -> None:
     assert not principal.may_read_orders("SB0002")
 
 
+def test_reading_an_account_is_not_trading_it() -> None:
+    principal = keyring("orders:*+trade:SB0001").find(KEY)
+    assert principal.may_trade("SB0001")
+    assert not principal.may_trade("SB0002")
+    assert not principal.may_want
+    assert keyring("wants").find(KEY).may_want
+
+
 def test_a_star_means_every_account() -> None:
     principal = keyring("ticks+orders:*").find(KEY)
     assert principal.may_read_ticks

@@ -14,7 +14,7 @@ from shared.wire.bars import BAR, BAR_DTYPE, BarFlag
 from shared.wire.chains import Chain
 from shared.wire.control import Control, Gap
 from shared.wire.layout import padding_free
-from shared.wire.orders import BrokerUpdate, Command, OrderEvent
+from shared.wire.orders import BrokerUpdate, Command, OrderEvent, Postback
 from shared.wire.segments import iterate
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK_DTYPE
@@ -27,6 +27,7 @@ KINDS: dict[str, Any] = {
     "cancel.v1": Command,
     "event.v1": OrderEvent,
     "update.v1": BrokerUpdate,
+    "postback.v1": Postback,
     "gap.v1": Gap,
     "control.v1": Control,
     "chain.v1": Chain,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.fingerprint import FINGERPRINT_BYTES, fingerprint
 from shared.wire.codec import decode
+from shared.wire.fingerprint import FINGERPRINT_BYTES, fingerprint
 from shared.wire.orders import Cancel, Command, Modify
 from tests.unit.executor.builders import a_place
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from executor.prices import is_sane
+from shared.wire.decimals import is_sane
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "101.55", "999999999999.99", "0.000000000001"])
