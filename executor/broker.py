@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -118,12 +118,15 @@ class NotExecuted(msgspec.Struct, frozen=True):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """Nobody knows."""
+    """Nobody knows; `is_failure` where the broker's side failed rather than answered oddly."""
 
     message: str
+    is_failure: bool = True
 
 
 Outcome = Taken | Refused | NotExecuted | Lost
+
+_SERVER_ERROR: Final = 500
 
 
 async def send(broker: Broker, request: Request) -> Outcome:
@@ -149,8 +152,8 @@ def classify(error: KiteError) -> Outcome:
             return NotExecuted(str(error), error.retry_after_s)
         case KiteUnavailable():
             return NotExecuted(str(error))
-        case KiteOutcomeUnknown():
-            return Lost(str(error))
+        case KiteOutcomeUnknown(status=status):
+            return Lost(str(error), is_failure=status == 0 or status >= _SERVER_ERROR)
         case _:
             return Lost(f"{type(error).__name__}: {error}")
 

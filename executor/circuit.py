@@ -1,8 +1,9 @@
 """When to stop sending to a broker that does not answer: the breaker of the order requests.
 
-It counts what says nothing about the order itself: connections that fail, answers lost, errors of
-the broker's own server. While it is open cancels go out all the same; the trial that closes it is a
-look at the order book, never an order.
+It counts connections that fail, answers that never came, errors of the broker's own server (5xx),
+nothing else: an answer that is only odd, a 400 "timed out" among them, shows a broker that is
+there. While it is open cancels go out all the same; the trial that closes it is a look at the order
+book, never an order.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Circuit:
     def note(self, outcome: Outcome) -> None:
         """Count the outcome of an order request; shut the gate where it is one too many."""
         match outcome:
-            case Lost(message):
+            case Lost(message, is_failure=True):
                 self._failed(message)
             case NotExecuted(message, pause_s):
                 # A look at the book opens the gate again, after a 429 as well.

@@ -76,7 +76,11 @@ class KiteUnavailable(KiteError):
 
 
 class KiteOutcomeUnknown(KiteError):
-    """A write may or may not have happened; look, never resend."""
+    """A write may or may not have happened; look, never resend. `status` 0: nothing was answered."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class StreamError(PipelineError):

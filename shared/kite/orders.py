@@ -159,7 +159,9 @@ class KiteOrders:
         except msgspec.DecodeError:
             order_id = ""
         if not order_id:
-            raise KiteOutcomeUnknown(f"{request.name}: success without an order_id")
+            raise KiteOutcomeUnknown(
+                f"{request.name}: success without an order_id", status=answer.status
+            )
         return order_id
 
     async def _rows(self, path: str) -> list[msgspec.Raw]:

@@ -86,14 +86,17 @@ def written(request: Request, answer: Answer) -> bytes:
     if answer.status == OK and body.succeeded:
         return body.data
     if not body.readable:
-        raise KiteOutcomeUnknown(f"{request.name}: HTTP {answer.status} without Kite's envelope")
+        raise KiteOutcomeUnknown(
+            f"{request.name}: HTTP {answer.status} without Kite's envelope", status=answer.status
+        )
     if answer.status == TOO_MANY and body.error_type == _RATE_LIMITED:
         raise _throttled(body, answer)
     if refusal_of(body.error_type, answer.status, body.message) is not None:
         raise _rejected(body, answer)
     raise KiteOutcomeUnknown(
         f"{request.name}: HTTP {answer.status} {body.error_type or 'without error_type'}"
-        f" is not a known refusal: {body.message}"
+        f" is not a known refusal: {body.message}",
+        status=answer.status,
     )
 
 

@@ -50,6 +50,8 @@ class Desk:
         (KiteThrottled("slow", retry_after_s=2), NotExecuted("slow", 2)),
         (KiteUnavailable("away"), NotExecuted("away")),
         (KiteOutcomeUnknown("?"), Lost("?")),
+        (KiteOutcomeUnknown("?", status=502), Lost("?")),
+        (KiteOutcomeUnknown("?", status=400), Lost("?", is_failure=False)),
         (KiteError("new kind"), Lost("KiteError: new kind")),
     ],
 )

@@ -75,3 +75,10 @@ def test_one_request_that_did_not_leave_waits_for_one_read(circuit, gate):
     assert not gate.passes("place")
     read(circuit)
     assert gate.passes("place")
+
+
+def test_circuit_does_not_count_answers_that_are_only_odd(circuit, gate):
+    for _ in range(10):
+        circuit.note(Lost("400 timed out", is_failure=False))
+        circuit.note(Refused("no money"))
+    assert gate.passes("place")
