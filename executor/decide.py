@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
-from executor.guard import Instrument, is_expired, refuse_modify, refuse_place, refuse_trading
+from executor.guard import (
+    Instrument,
+    is_expired,
+    reducing_scope,
+    refuse_modify,
+    refuse_place,
+    refuse_trading,
+)
 from executor.lifecycle import UNSENT, is_open
 from executor.reducer import BrokerOrder
+from executor.reducing import (
+    Exposure,
+    refuse_modify_unless_reducing,
+    refuse_unless_reducing,
+)
 from executor.risk import (
     Market,
     Risk,
@@ -26,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     placements_per_day_max: int
     modifications_max: int
     target_wait_us: int
+    positions_age_us: int = 90_000_000
     risk: Risk = Risk()
 
 
@@ -47,6 +60,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     #: Why the strategy is to be held before it sends more of the kind.
     runaway: Reason | None = None
     duplicate: Reason | None = None
+    #: Where trading is REDUCING: what is held of the instrument; None is not known.
+    exposure: Exposure | None = None
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +115,7 @@ def decide(facts: Facts) -> Decision:
 def _decide_place(place: Place, facts: Facts) -> Decision:
     reason = (
         refuse_trading(facts.switches.trading)
+        or _refuse_adding(place, facts)
         or refuse_place(place, facts.instrument)
         or _refuse_risk(place, facts)
         or _refuse_day(facts.placements_today, facts.limits.placements_per_day_max)
@@ -111,6 +127,11 @@ def _decide_place(place: Place, facts: Facts) -> Decision:
         return Refuse(facts.runaway, holds_strategy=True)
     # An order that nobody can account for may stand in the book: no second one of its like.
     return Wait() if facts.switches.in_doubt else Send(variety=place.variety)
+
+
+def _refuse_adding(place: Place, facts: Facts) -> Reason | None:
+    scope = reducing_scope(facts.switches.trading)
+    return refuse_unless_reducing(place, facts.exposure, scope) if scope else None
 
 
 def _refuse_risk(place: Place, facts: Facts) -> Reason | None:
@@ -131,7 +152,8 @@ def exposure_of(command: Command) -> str | None:
 
 
 def _decide_modify(modify: Modify, facts: Facts) -> Decision:
-    reason = refuse_trading(facts.switches.trading) or _refuse_naming(modify)
+    switches = facts.switches.trading
+    reason = refuse_trading(switches) or _refuse_naming(modify)
     if reason is not None:
         return Refuse(reason)
     if facts.placement is not None and facts.placement.state in UNSENT:
@@ -141,7 +163,9 @@ def _decide_modify(modify: Modify, facts: Facts) -> Decision:
         return target
     if facts.order is None:
         return Wait() if facts.placement is not None else Refuse(_UNKNOWN_ORDER)
-    refused = refuse_modify(
+    scope = reducing_scope(switches)
+    refused = scope and refuse_modify_unless_reducing(modify, facts.order, facts.exposure, scope)
+    refused = refused or refuse_modify(
         modify,
         facts.order,
         modifications=facts.modifications,

@@ -26,7 +26,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """One account's desk; `look_soon` asks for a look at the order book."""
+    """One account's desk; `look_soon` asks for the order book, `sync_soon` for positions."""
 
     account: str
     journal: Journal
@@ -41,3 +41,4 @@ class Desk:
     crash_point: CrashHook
     stopping: asyncio.Event
     look_soon: asyncio.Event = field(default_factory=asyncio.Event)
+    sync_soon: asyncio.Event = field(default_factory=asyncio.Event)

@@ -40,15 +40,16 @@ def is_expired(valid_until_us: int | None, now_us: int) -> bool:
 
 def refuse_trading(switches: Iterable[tuple[str, str]]) -> Reason | None:
     """Return why nothing new may be sent, given (state, scope) of the switches that apply."""
-    # HALTED sorts before REDUCING: the strictest switch is the one named.
-    stopped = sorted((state, scope) for state, scope in switches if state != "ACTIVE")
-    if not stopped:
+    halted = [scope for state, scope in switches if state not in ("ACTIVE", "REDUCING")]
+    if not halted:
         return None
-    state, scope = stopped[0]
-    code = "trading_halted" if state == "HALTED" else "trading_reducing"
-    # Reducing needs positions; one that is not known is not reducing.
-    sentence = f"trading is {state} ({scope}); only cancels pass"
-    return Reason(code=code, sentence=sentence, measured=state, limit="ACTIVE")
+    sentence = f"trading is HALTED ({min(halted)}); only cancels pass"
+    return Reason(code="trading_halted", sentence=sentence, measured="HALTED", limit="ACTIVE")
+
+
+def reducing_scope(switches: Iterable[tuple[str, str]]) -> str:
+    """Return the scope of a switch that lets pass only what reduces, "" where none does."""
+    return min((scope for state, scope in switches if state == "REDUCING"), default="")
 
 
 def refuse_place(place: Place, instrument: Instrument | None) -> Reason | None:

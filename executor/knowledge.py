@@ -8,8 +8,11 @@ from msgspec.structs import replace
 
 from executor import reducer
 from executor.decide import Facts, Limits
+from executor.guard import reducing_scope
 from executor.instruments import Instruments
 from executor.quotes import Quotes
+from executor.reducer import BrokerOrder
+from executor.reducing import Exposure
 from executor.risk import Market, Spent, notional_of
 from executor.runaway import Runaway
 from executor.telling import parse_command
@@ -124,11 +127,12 @@ class Knowledge:
         command = parse_command(row)
         if isinstance(command, Place):
             facts = self._of_placement(row, command, change.at_us)
-            return replace(facts, switches=await change.switches(row))
+            facts = replace(facts, switches=await change.switches(row))
+            return await self._with_exposure(change, facts, command)
         placement, known = await _target(change, row)
         order = reducer.load(known.seen) if known is not None else None
         switches = await change.switches(row) if row.kind != "cancel" else Switches()
-        return Facts(
+        facts = Facts(
             row=row,
             command=command,
             now_us=change.at_us,
@@ -141,6 +145,32 @@ class Knowledge:
             else None,
             switches=switches,
         )
+        return facts if order is None else await self._with_exposure(change, facts, order)
+
+    async def _with_exposure(
+        self, change: Change, facts: Facts, what: Place | BrokerOrder
+    ) -> Facts:
+        """Add what is held of the instrument, where that decides; nothing where it is not known."""
+        if not reducing_scope(facts.switches.trading):
+            return facts
+        portfolio, now_us = change.portfolio, facts.now_us
+        instrument = what.exchange, what.tradingsymbol, what.product
+        held = await portfolio.held(*instrument)
+        if held is None or now_us - held.looked_us > self._limits.positions_age_us:
+            return facts
+        calendar = per_day(1)
+        since_us = calendar.starts_ns(calendar.index(now_us * 1000)) // 1000
+        if held.looked_us < since_us:
+            return facts  # it was another day's
+        side = what.transaction_type
+        seen = await portfolio.on_the_way(instrument, side, since_us=since_us)
+        exposure = f"{side} {what.exchange}:{what.tradingsymbol}"
+        unseen = await portfolio.unseen_placements(exposure, since_us=since_us)
+        sent = (_place_of(row) for row in unseen)
+        lost = sum(place.quantity for place in sent if place.product == what.product)
+        own = seen.get(what.order_id, 0) if isinstance(what, BrokerOrder) else 0
+        found = Exposure(position=held.quantity, on_the_way=sum(seen.values()) + lost, own=own)
+        return replace(facts, exposure=found)
 
 
 def _place_of(row: CommandRow) -> Place:

@@ -51,6 +51,17 @@ TO_WIRE: Final = Histogram(
 ANSWER: Final = Histogram(
     "tickflow_executor_answer_seconds", "From the request to its answer.", buckets=_WAIT_BUCKETS_S
 )
+TRADES: Final = Counter(
+    "tickflow_executor_trades_synced_total", "Fills of the account taken into the journal."
+)
+DISAGREEING: Final = Gauge(
+    "tickflow_executor_positions_disagreeing_instruments",
+    "Instruments whose positions are not what the day's trades make them.",
+)
+POSITIONS_READ: Final = Gauge(
+    "tickflow_executor_positions_read_timestamp_seconds",
+    "When the newest reading of positions that could be believed began.",
+)
 LOOKS: Final = Counter("tickflow_executor_looks_total", "Order books read.", ["outcome"])
 FAILURES: Final = Counter(
     "tickflow_executor_failures_total", "Failures of what the executor depends on.", ["of"]

@@ -97,6 +97,8 @@ class Reconciler:
             self._backlog.add(command)
         self._backlog.wake()
         self._work.set()
+        if any(order.filled_quantity for order in news):
+            self._desk.sync_soon.set()
         changed = {order.order_id for order in news}
         await self._pass_on([row for order, row in sightings if order.order_id in changed])
 

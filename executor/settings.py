@@ -130,6 +130,12 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     allow_short_settle_times: Annotated[
         bool, Meta(description="only for tests against a loopback kite.rest_url")
     ] = False
+    positions_s: Annotated[
+        float, Meta(gt=0, le=600, description="longest gap between readings of positions")
+    ] = 30.0
+    positions_age_s_max: Annotated[
+        float, Meta(gt=0, le=3600, description="positions read longer ago are not known any more")
+    ] = 90.0
     poll_s_min: Annotated[
         float, Meta(gt=0, le=60, description="first look at the book after something was sent")
     ] = 3.0
@@ -176,6 +182,8 @@ def check(settings: ExecutorSettings) -> None:
         raise SettingsError(
             "executor.cancels_per_second_reserved must be below executor.orders_per_second_max"
         )
+    if behaviour.positions_s >= behaviour.positions_age_s_max:
+        raise SettingsError("executor.positions_s must be below executor.positions_age_s_max")
     if behaviour.cancels_per_minute_reserved >= behaviour.orders_per_minute_max:
         raise SettingsError(
             "executor.cancels_per_minute_reserved must be below executor.orders_per_minute_max"

@@ -27,6 +27,7 @@ class Updates:
         self._journal = desk.journal
         self._backlog = backlog
         self._clock = desk.clock
+        self._sync_soon = desk.sync_soon
         self._work = work
         self._pending: list[Entry] = []
 
@@ -70,6 +71,8 @@ class Updates:
             news = await sight(change, seen)
         await self._reader.acknowledge(good)
         self._pending.clear()
+        if any(order.filled_quantity for order in news):
+            self._sync_soon.set()
         if news:
             self._backlog.wake()
             self._work.set()

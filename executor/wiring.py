@@ -32,9 +32,11 @@ from executor.runaway import Runaway, RunawayLimits
 from executor.seating import Seating
 from executor.settings import BehaviourSettings, ExecutorSettings, check, has_hours
 from executor.steady import Patience
+from executor.syncing import Syncing
 from executor.updates import Updates
 from executor.worker import ExecutorWorker, Parts
 from shared.kite.orders import KiteOrders
+from shared.kite.portfolio import KitePortfolio
 from shared.kite.rest import open_rest
 from shared.kite.session import KiteSessions
 from shared.market.calendar import packaged_calendar
@@ -118,7 +120,9 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
     )
     return Outside(
         pool=pool,
-        broker=KiteBroker(KiteOrders(rest), KiteSessions(rest)),
+        broker=KiteBroker(
+            KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest), rest.access_token
+        ),
         limiter=RateLimiter(orders, windows(settings.executor)),
         commands=read(orders, [COMMANDS.name(account.id)]),
         updates=read(orders, [UPDATES.name(account.id)]),
@@ -193,6 +197,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
         publisher=Publisher(
             desk=desk, writer=outside.writer, events_max=behaviour.events_published_max
         ),
+        syncing=Syncing(desk=desk, behaviour=behaviour),
         instruments=outside.instruments,
         trim=outside.trim,
         work=work,
@@ -230,6 +235,7 @@ def _limits(settings: ExecutorSettings) -> Limits:
         placements_per_day_max=behaviour.placements_per_day_max,
         modifications_max=behaviour.modifications_max,
         target_wait_us=round(behaviour.target_wait_s * 1e6),
+        positions_age_us=round(behaviour.positions_age_s_max * 1e6),
     )
 
 

@@ -18,6 +18,7 @@ from executor.missed import MissedUpdates
 from executor.publishing import Publisher
 from executor.reconcile import Reconciler
 from executor.seating import Seating
+from executor.syncing import Syncing
 from executor.updates import Updates
 from shared.runtime.supervise import pause, supervise
 
@@ -44,6 +45,7 @@ class Parts:
     dispatcher: Dispatcher
     reconciler: Reconciler
     publisher: Publisher
+    syncing: Syncing
     instruments: Instruments
     trim: Callable[[], Awaitable[int]]
     work: asyncio.Event
@@ -107,6 +109,7 @@ class ExecutorWorker:
             "instruments": self._refresh(stopping),
             "trim": patience.repeat(self._trim, name="trim", stopping=stopping),
             "book": parts.reconciler.run(stopping),
+            "positions": parts.syncing.run(stopping),
             "dispatch": parts.dispatcher.run(stopping),
         }
         async with asyncio.TaskGroup() as group:
@@ -146,5 +149,6 @@ class ExecutorWorker:
         self._parts.desk.stopping.set()
         self._parts.work.set()
         self._parts.desk.look_soon.set()
+        self._parts.desk.sync_soon.set()
         self._parts.desk.pace.foresee(only_cancels=True)
         self._parts.desk.journal.events_waiting.set()

@@ -76,7 +76,7 @@ class KiteUnavailable(KiteError):
 
 
 class KiteOutcomeUnknown(KiteError):
-    """A write may or may not have happened; look, never resend. `status` 0: nothing was answered."""
+    """A write may or may not have happened; look, never resend. `status` is 0 without an answer."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)

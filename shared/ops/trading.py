@@ -67,7 +67,7 @@ def halt(session: Session, /, **typed: str | None) -> None:
 @_scope
 @pass_session
 def reduce(session: Session, /, **typed: str | None) -> None:
-    """Send only what certainly reduces; without known positions that is cancels."""
+    """Send only cancels, and what certainly reduces a position that is known."""
     _set(session, "REDUCING", **typed)
 
 

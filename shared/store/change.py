@@ -10,6 +10,7 @@ import msgspec
 from shared.errors import IllegalTransition
 from shared.store.journal_quick import claim_columns
 from shared.store.pool import Connection
+from shared.store.portfolio import Portfolio
 from shared.store.rows import (
     COMMAND_COLUMNS,
     ORDER_COLUMNS,
@@ -85,6 +86,7 @@ class Change:
         self._fence = fence
         self._sequence = sequence
         self.at_us = at_us
+        self.portfolio = Portfolio(connection, account=account, fence=fence, at_us=at_us)
         self.events: list[OrderEvent] = []
         #: The newest step told of each command in this change.
         self.steps: dict[str, OrderEvent] = {}

@@ -147,9 +147,9 @@ def test_modify_of_an_open_order_is_sent():
     assert decide(facts) == Send(order_id="1", variety="regular")
 
 
-def test_modify_while_trading_is_reducing_is_refused():
+def test_modify_that_adds_while_trading_is_reducing_is_refused():
     facts = facts_of(
-        a_modify(),
+        a_modify(quantity=11),
         placement=a_placement(),
         order=an_order(),
         switches=Switches(trading=(("REDUCING", "strategy"),)),

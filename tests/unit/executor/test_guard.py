@@ -4,7 +4,14 @@ from decimal import Decimal
 
 import pytest
 
-from executor.guard import Instrument, is_expired, refuse_modify, refuse_place, refuse_trading
+from executor.guard import (
+    Instrument,
+    is_expired,
+    reducing_scope,
+    refuse_modify,
+    refuse_place,
+    refuse_trading,
+)
 from tests.unit.executor.builders import a_modify, a_place, an_order
 
 FUTURE = Instrument(lot_size=75, tick_size_paise=5)
@@ -121,13 +128,19 @@ def test_instrument_of_unknown_steps_bounds_nothing():
     [
         ([], None),
         ([("ACTIVE", "global")], None),
-        ([("REDUCING", "strategy")], "trading_reducing"),
+        ([("REDUCING", "strategy")], None),
         ([("REDUCING", "strategy"), ("HALTED", "global")], "trading_halted"),
     ],
 )
-def test_strictest_switch_decides(switches, code):
+def test_only_halted_stops_everything(switches, code):
     reason = refuse_trading(switches)
     assert (reason and reason.code) == code
+
+
+def test_switch_that_only_lets_reduce_is_named():
+    switches = [("REDUCING", "strategy"), ("ACTIVE", "global"), ("REDUCING", "account")]
+    assert reducing_scope(switches) == "account"
+    assert reducing_scope([("ACTIVE", "global")]) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""Trades and positions from the broker into the journal, all day."""
+
+from __future__ import annotations
+
+import asyncio
+
+from executor.desk import Desk
+from executor.metrics import DISAGREEING, POSITIONS_READ, TRADES
+from executor.portfolio import Instrument, Reading, disagreements, parse_positions, parse_trades
+from executor.settings import BehaviourSettings
+from shared.errors import KiteUnavailable, MessageError
+from shared.runtime.supervise import pause
+
+#: A reading that was asked for waits this long: a fill seldom comes alone.
+_GATHER_S = 0.25
+
+
+class Syncing:
+    """Reads trades, then positions: at the start, when something was filled, every so often."""
+
+    def __init__(self, *, desk: Desk, behaviour: BehaviourSettings) -> None:
+        self._desk = desk
+        self._every_s = behaviour.positions_s
+        self._disagreeing: dict[Instrument, tuple[int, int]] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Read until `stopping`."""
+        while not stopping.is_set():
+            self._desk.sync_soon.clear()
+            await self._desk.patience.tried(self.sync, name="positions")
+            await self._until_asked()
+            await pause(stopping, _GATHER_S)
+
+    async def sync(self) -> None:
+        """Read once, commit what was read, compare the two.
+
+        Raises:
+            KiteError: they were not read, or could not be understood.
+            StoreError: PostgreSQL is away.
+        """
+        reading = await self._read()
+        async with self._desk.journal.change(at_us=self._now_us()) as change:
+            added = await change.portfolio.add_trades(reading.trades)
+            await change.portfolio.replace_positions(reading.positions, looked_us=reading.looked_us)
+        TRADES.inc(added)
+        POSITIONS_READ.set(reading.looked_us / 1e6)
+        self._compare(reading)
+
+    async def _read(self) -> Reading:
+        looked_us = self._now_us()
+        try:
+            # Trades first: what fills meanwhile is then in the positions, not among the trades.
+            trades = parse_trades(await self._desk.broker.trades())
+            positions = parse_positions(await self._desk.broker.positions())
+        except MessageError as error:
+            raise KiteUnavailable(f"trades or positions: {error}") from error
+        return Reading(trades=trades, positions=positions, looked_us=looked_us)
+
+    def _compare(self, reading: Reading) -> None:
+        """Tell of what two readings in a row agree to disagree on; a fill between is no fault."""
+        found = disagreements(reading)
+        lasting = {name for name, both in found.items() if self._disagreeing.get(name) == both}
+        self._disagreeing = found
+        DISAGREEING.set(len(lasting))
+        for exchange, symbol in sorted(lasting):
+            traded, changed = found[exchange, symbol]
+            self._desk.patience.log.warning(
+                "positions.disagree_with_trades",
+                exchange=exchange,
+                tradingsymbol=symbol,
+                traded=traded,
+                changed=changed,
+            )
+
+    async def _until_asked(self) -> None:
+        try:
+            async with asyncio.timeout(self._every_s):
+                await self._desk.sync_soon.wait()
+        except TimeoutError:
+            pass  # nobody asked: it is time all the same
+
+    def _now_us(self) -> int:
+        return self._desk.clock.now_ns() // 1000
