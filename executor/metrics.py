@@ -66,3 +66,17 @@ LOOKS: Final = Counter("tickflow_executor_looks_total", "Order books read.", ["o
 FAILURES: Final = Counter(
     "tickflow_executor_failures_total", "Failures of what the executor depends on.", ["of"]
 )
+QUERIES: Final = Counter(
+    "tickflow_executor_queries_total",
+    "Queries by kind, by what became of them.",
+    ["kind", "outcome"],
+)
+QUERIES_WAITING: Final = Gauge(
+    "tickflow_executor_queries_in_flight_queries", "Queries waiting or being asked.", ["rate"]
+)
+QUERY_S: Final = Histogram(
+    "tickflow_executor_query_seconds",
+    "From a query being read to its answer.",
+    ["rate"],
+    buckets=_WAIT_BUCKETS_S,
+)

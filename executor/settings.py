@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from executor.query_settings import QuerySettings
 from shared.accounts.settings import AccountSettings
 from shared.errors import SettingsError
 from shared.kite.settings import KiteSettings
@@ -159,6 +160,7 @@ class ExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     redis: RedisSettings
     postgres: PostgresSettings
     executor: BehaviourSettings = BehaviourSettings()
+    queries: QuerySettings = QuerySettings()
     log: LogSettings = LogSettings()
     probe: ProbeSettings = ProbeSettings()
 

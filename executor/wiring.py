@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -25,6 +25,10 @@ from executor.knowledge import Knowledge, Sources
 from executor.missed import MissedUpdates
 from executor.pace import Pace, windows
 from executor.publishing import Publisher
+from executor.queries import Queries
+from executor.query_call import Reading
+from executor.query_turns import Turns
+from executor.query_turns import windows as read_windows
 from executor.quotes import Quotes
 from executor.reconcile import Reconciler
 from executor.risk import Risk
@@ -37,6 +41,7 @@ from executor.updates import Updates
 from executor.worker import ExecutorWorker, Parts
 from shared.kite.orders import KiteOrders
 from shared.kite.portfolio import KitePortfolio
+from shared.kite.reads import KiteReads
 from shared.kite.rest import open_rest
 from shared.kite.session import KiteSessions
 from shared.market.calendar import packaged_calendar
@@ -46,13 +51,14 @@ from shared.runtime.resources import Resources
 from shared.store.journal import Journal
 from shared.store.migrate import migrate
 from shared.store.pool import Pool, open_pool
-from shared.streams.client import connect, ping
+from shared.streams.answering import REPLY_BYTES_MAX, put_reply
+from shared.streams.client import Connection, connect, ping
 from shared.streams.hygiene import trim_taken
 from shared.streams.limiter import RateLimiter
 from shared.streams.published import get_instruments, get_instruments_version, get_last_of
 from shared.streams.reader import GroupReader, TailReader
 from shared.streams.writer import StreamWriter
-from shared.wire.topics import COMMANDS, CONTROL, UPDATES
+from shared.wire.topics import COMMANDS, CONTROL, QUERIES, UPDATES
 
 DRAIN_TIMEOUT_S: Final = 25
 #: The group, and the one consumer in it: the seat lets one executor read for an account.
@@ -73,6 +79,7 @@ class Outside:
     instruments: Instruments
     quotes: Quotes
     trim: Callable[[], Awaitable[int]]
+    queries: Callable[..., Queries]
 
 
 async def build(
@@ -128,7 +135,8 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
         updates=read(orders, [UPDATES.name(account.id)]),
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
-        trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
+        trim=partial(_trim, orders, (COMMANDS.name(account.id), QUERIES.name(account.id))),
+        queries=await _queries(settings, resources, orders),
         instruments=instruments,
         quotes=Quotes(
             instruments=instruments,
@@ -137,6 +145,38 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
             age_s_max=settings.executor.last_price_age_s_max,
         ),
     )
+
+
+async def _queries(
+    settings: ExecutorSettings, resources: Resources, orders: Connection
+) -> Callable[..., Queries]:
+    """Enter what reads for others use; its HTTP connections are its own, orders never wait."""
+    account, chosen = settings.account, settings.queries
+    rest = await resources.enter(
+        open_rest(settings.kite, account.api_key, lambda: account.access_token)
+    )
+    limiter = RateLimiter(orders, read_windows(chosen.other_per_second_max))
+    turns = Turns(limiter, account.id, resources.clock, chosen.other_per_second_max)
+    return partial(
+        Queries,
+        account=account.id,
+        reader=GroupReader(
+            orders,
+            [QUERIES.name(account.id)],
+            GROUP,
+            GROUP,
+            count_max=chosen.read_max,
+            block_ms=settings.executor.read_block_ms,
+        ),
+        reading=Reading(KiteReads(rest), turns, resources.clock, chosen, REPLY_BYTES_MAX),
+        put=partial(put_reply, orders),
+        clock=resources.clock,
+        settings=chosen,
+    )
+
+
+async def _trim(orders: Connection, streams: Sequence[str]) -> int:
+    return sum([await trim_taken(orders, stream) for stream in streams])
 
 
 def _desk(
@@ -200,6 +240,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
         syncing=Syncing(desk=desk, behaviour=behaviour),
         instruments=outside.instruments,
         trim=outside.trim,
+        queries=outside.queries(patience=desk.patience),
         work=work,
         backlog_max=behaviour.backlog_max,
     )

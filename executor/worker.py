@@ -16,6 +16,7 @@ from executor.intake import Intake
 from executor.lifecycle import UNSENT
 from executor.missed import MissedUpdates
 from executor.publishing import Publisher
+from executor.queries import Queries
 from executor.reconcile import Reconciler
 from executor.seating import Seating
 from executor.syncing import Syncing
@@ -46,6 +47,7 @@ class Parts:
     reconciler: Reconciler
     publisher: Publisher
     syncing: Syncing
+    queries: Queries
     instruments: Instruments
     trim: Callable[[], Awaitable[int]]
     work: asyncio.Event
@@ -105,6 +107,7 @@ class ExecutorWorker:
             "events": patience.repeat(
                 parts.publisher.step, name="events", stopping=stopping, opens=Bar.STORE
             ),
+            "queries": parts.queries.run(stopping),
             "turns": parts.desk.pace.run(stopping),
             "instruments": self._refresh(stopping),
             "trim": patience.repeat(self._trim, name="trim", stopping=stopping),

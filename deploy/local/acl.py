@@ -111,11 +111,11 @@ GRANTS: Mapping[tuple[Role, Kind], Grant] = {
     ),
     ("enrich", "orders"): Grant(reads=("replies.v1.*",), writes=("queries.v1.*", *_COORDINATION)),
     ("executor", "orders"): Grant(
-        reads=("orders.postbacks.v1.*", "queries.v1.*"),
+        reads=("orders.postbacks.v1.*",),
         writes=(
             "orders.commands.v1.*",  # trimmed below what the journal has taken
             "orders.*.dead",
-            "queries.*.dead",
+            "queries.v1.*",  # trimmed below what was answered
             "orders.events.v1.*",
             "orders.updates.v1.*",
             "replies.v1.*",

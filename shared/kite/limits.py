@@ -55,6 +55,19 @@ QUOTE_NAMES_MAX: Final = 500
 #: The same for /quote/ohlc and /quote/ltp.
 LTP_NAMES_MAX: Final = 1_000
 
+#: Days that one request for candles may span. Source: the refusal "interval exceeds max limit: 60
+#: days", kite.trade/docs/connect/v3/historical and kite.trade/forum (read 2026-11).
+CANDLE_DAYS_MAX: Final = {
+    "minute": 60,
+    "3minute": 100,
+    "5minute": 100,
+    "10minute": 100,
+    "15minute": 200,
+    "30minute": 200,
+    "60minute": 400,
+    "day": 2_000,
+}
+
 #: Pause after a 429 that names none; Kite is not known to send Retry-After (read 2026-11).
 THROTTLED_PAUSE_S: Final = 1.0
 #: A longer Retry-After is not believed.

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from shared.errors import KiteOutcomeUnknown, KiteUnavailable
-from shared.kite import translate
+from shared.kite import reads, translate
 from shared.kite.rest import KiteRest, Parameters, Request
 from shared.wire.orders import Modify, Place
 
@@ -138,19 +138,19 @@ class KiteOrders:
         Raises:
             KiteSessionExpired, KiteThrottled, KiteRejected, KiteUnavailable: not read.
         """
-        return await self._rows("/orders")
+        return await self._rows(reads.orders())
 
     async def history(self, order_id: str) -> list[msgspec.Raw]:
         """Return the steps of one order, oldest first; raises as `book` does."""
-        return await self._rows(f"/orders/{_part(order_id)}")
+        return await self._rows(reads.order_history(order_id))
 
     async def trades(self) -> list[msgspec.Raw]:
         """Return every fill of the day; raises as `book` does."""
-        return await self._rows("/trades")
+        return await self._rows(reads.trades())
 
     async def order_trades(self, order_id: str) -> list[msgspec.Raw]:
         """Return the fills of one order; raises as `book` does."""
-        return await self._rows(f"/orders/{_part(order_id)}/trades")
+        return await self._rows(reads.order_trades(order_id))
 
     async def _write(self, request: Request) -> str:
         answer = await self._rest.call(request)
@@ -164,8 +164,7 @@ class KiteOrders:
             )
         return order_id
 
-    async def _rows(self, path: str) -> list[msgspec.Raw]:
-        request = Request("GET", path, changes=False)
+    async def _rows(self, request: Request) -> list[msgspec.Raw]:
         body = translate.read(request, await self._rest.call(request))
         try:
             return _ROWS.decode(body)

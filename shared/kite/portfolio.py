@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from shared.errors import KiteUnavailable
-from shared.kite import translate
+from shared.kite import reads, translate
 from shared.kite.rest import KiteRest, Request
 
 _T = TypeVar("_T")
@@ -24,21 +24,19 @@ class KitePortfolio:
 
     async def positions(self) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of `net` and `day`; closed positions stay with quantity 0."""
-        return await self._read("/portfolio/positions", dict[str, list[dict[str, Any]]])
+        return await self._read(reads.positions(), dict[str, list[dict[str, Any]]])
 
     async def holdings(self) -> list[dict[str, Any]]:
         """Return what lies in the demat account."""
-        return await self._read("/portfolio/holdings", list[dict[str, Any]])
+        return await self._read(reads.holdings(), list[dict[str, Any]])
 
     async def margins(
         self, segment: Literal["equity", "commodity"] | None = None
     ) -> dict[str, Any]:
         """Return cash and margins of all segments, or of one."""
-        path = f"/user/margins/{segment}" if segment else "/user/margins"
-        return await self._read(path, dict[str, Any])
+        return await self._read(reads.margins(segment or ""), dict[str, Any])
 
-    async def _read(self, path: str, kind: type[_T]) -> _T:
-        request = Request("GET", path, changes=False)
+    async def _read(self, request: Request, kind: type[_T]) -> _T:
         body = translate.read(request, await self._rest.call(request))
         try:
             return msgspec.json.decode(body, type=kind)

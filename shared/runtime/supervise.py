@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from shared.errors import PipelineError
@@ -51,3 +51,18 @@ async def _guard(
     if not stopping.is_set():
         msg = f"task {name!r} ended although nobody asked it to stop"
         raise TaskEnded(msg)
+
+
+async def contain(
+    coroutine: Coroutine[Any, Any, None], on_bug: Callable[[Exception], None]
+) -> bool:
+    """Run work that may fail without taking its process down; return whether it ended well.
+
+    For work on behalf of others in a process that also does something no bug of theirs may stop.
+    """
+    try:
+        await coroutine
+    except Exception as error:  # noqa: BLE001  # this is the wall
+        on_bug(error)
+        return False
+    return True

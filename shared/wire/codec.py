@@ -34,7 +34,7 @@ def encode(message: msgspec.Struct) -> dict[bytes, bytes]:
     return {JSON_FIELD: _ENCODER.encode(message)}
 
 
-def decode(fields: Mapping[bytes, bytes], kind: Any) -> Any:
+def decode(fields: Mapping[bytes, bytes], kind: Any, *, bytes_max: int = MESSAGE_BYTES_MAX) -> Any:
     """Return the message of an entry, of type `kind` (a struct or a union of structs).
 
     Raises:
@@ -42,14 +42,14 @@ def decode(fields: Mapping[bytes, bytes], kind: Any) -> Any:
     """
     for name, decoder_of in ((JSON_FIELD, _json), (MSGPACK_FIELD, _msgpack)):
         if name in fields:
-            return _decode(fields[name], decoder_of(kind))
+            return _decode(fields[name], decoder_of(kind), bytes_max)
     present = ", ".join(sorted(name.decode(errors="replace")[:40] for name in fields)) or "none"
     raise MessageError(f"entry has neither a `json` nor a `msgpack` field (fields: {present})")
 
 
-def _decode(body: bytes, decoder: Any) -> Any:
-    if len(body) > MESSAGE_BYTES_MAX:
-        raise MessageError(f"message of {len(body)} bytes is over {MESSAGE_BYTES_MAX}")
+def _decode(body: bytes, decoder: Any, bytes_max: int) -> Any:
+    if len(body) > bytes_max:
+        raise MessageError(f"message of {len(body)} bytes is over {bytes_max}")
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

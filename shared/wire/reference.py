@@ -8,7 +8,17 @@ from typing import Any, get_args
 
 import msgspec
 
-from shared.wire import bars, chains, control, instruments, orders, shards, subscriptions, ticks
+from shared.wire import (
+    bars,
+    chains,
+    control,
+    instruments,
+    orders,
+    queries,
+    shards,
+    subscriptions,
+    ticks,
+)
 from shared.wire.layout import Layout
 from shared.wire.topics import TOPICS, Topic
 
@@ -35,6 +45,10 @@ MESSAGES: tuple[type[msgspec.Struct], ...] = (
     orders.Reason,
     orders.BrokerUpdate,
     orders.Postback,
+    *get_args(queries.Query),
+    queries.MarginOrder,
+    queries.ChargedOrder,
+    queries.Reply,
     control.Control,
     control.Gap,
     chains.Chain,
@@ -77,6 +91,14 @@ again; the same id with other content is answered with `CONFLICT`. Unknown field
 are Unix microseconds in UTC, prices decimal text in rupees, order ids text.
 """
 
+_QUERIES = """## Queries
+
+A query is one entry of `queries.v1.<account>`, a field `json` (or `msgpack`); the answer is one
+entry of `replies.v1.<client>`, where `client` is the asker's own word. Data is Kite's own JSON. How
+fresh it is, how fast one may ask, by hand: [queries.md](queries.md).
+
+"""
+
 
 def machine_readable() -> dict[str, Any]:
     """Return layouts, codes and topics as plain values."""
@@ -97,6 +119,7 @@ def markdown() -> str:
         *(_layout(layout) for layout in LAYOUTS),
         "## Codes\n\n" + "\n".join(_codes(codes) for codes in CODES),
         _ORDERS,
+        _QUERIES + _refusals(),
         "## Messages\n\n" + "\n".join(_message(message) for message in MESSAGES),
     ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
@@ -150,6 +173,11 @@ def _codes(codes: type[IntEnum | IntFlag]) -> str:
     listed = ", ".join(f"{code.value} `{code.name}`" for code in codes)
     doc = (codes.__doc__ or "").splitlines()[0]
     return f"**{codes.__name__}**: {doc}\n\n{listed}\n"
+
+
+def _refusals() -> str:
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in queries.REFUSALS.items()]
+    return _table(("refusal", "meaning"), rows)
 
 
 def _message(message: type[msgspec.Struct]) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.wire import bars, chains, control, instruments, orders, shards, subscriptions, ticks
+from shared.wire import (
+    bars,
+    chains,
+    control,
+    instruments,
+    orders,
+    queries,
+    shards,
+    subscriptions,
+    ticks,
+)
 
 Redis = Literal["ticks", "orders"]
 Per = Literal["", "shard", "account", "client"]
@@ -104,9 +114,21 @@ POSTBACKS = Topic(
     "HTTP postbacks as they came, unproven", retention_s=7 * 86_400, entries_max=100_000,
 )  # fmt: skip
 
+QUERIES = Topic(
+    "queries", 1, "orders", "stream", queries.Query, "account",
+    "one read asked of the executor an entry; trimmed below what was answered",
+    entries_max=10_000,
+)  # fmt: skip
+REPLIES = Topic(
+    "replies", 1, "orders", "stream", queries.Reply, "client",
+    "answers to one asker; forgotten when none came for so long, see queries.md",
+    retention_s=300, entries_max=64,
+)  # fmt: skip
+
 TOPICS: tuple[Topic, ...] = (
     RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, CHAINS, BARS, GAPS, INSTRUMENTS, SHARDS, LAYOUTS,
-    CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES, POSTBACKS,
+    CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES, POSTBACKS, QUERIES,
+    REPLIES,
 )  # fmt: skip
 
 DEAD_SUFFIX = ".dead"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ class Noted:
     query: list[tuple[str, str]]
     form: list[tuple[str, str]]
     headers: dict[str, str]
+    json: Any = None
 
 
 @dataclass
@@ -47,13 +49,15 @@ async def serving_rest(answer: Answering) -> AsyncIterator[RestServer]:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = (await request.read()).decode()
+        is_json = request.content_type == "application/json" and body
         server.noted.append(
             Noted(
                 request.method,
                 request.raw_path.partition("?")[0],
                 parse_qsl(request.query_string, keep_blank_values=True),
-                parse_qsl(body, keep_blank_values=True),
+                [] if is_json else parse_qsl(body, keep_blank_values=True),
                 dict(request.headers),
+                json.loads(body) if is_json else None,
             )
         )
         assert request.transport is not None

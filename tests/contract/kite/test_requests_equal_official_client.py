@@ -14,10 +14,12 @@ from aiohttp import web
 from kiteconnect import KiteConnect
 
 from shared.errors import PipelineError
-from shared.kite.data import Candles, KiteData
+from shared.kite import reads
+from shared.kite.data import KiteData
 from shared.kite.orders import ChangedOrder, KiteOrders, NewOrder
 from shared.kite.portfolio import KitePortfolio
-from shared.kite.rest import KiteRest, open_rest
+from shared.kite.reads import Candles, KiteReads
+from shared.kite.rest import KiteRest, Request, open_rest
 from shared.kite.session import KiteSessions, login_url
 from shared.kite.settings import KiteSettings
 from shared.secret import Secret
@@ -89,9 +91,55 @@ def changing(fields: dict[str, Any]) -> Pair:
     )
 
 
+def reading(official: Callable[[KiteConnect], Any], request: Request) -> Pair:
+    return Pair(official, lambda rest: KiteReads(rest).json(request))
+
+
 NAMES = ["NFO:NIFTY26NOVFUT", "NSE:NIFTY 50", "NSE:M&M"]
 SPAN = ("2026-11-20 09:15:00", "2026-11-20 15:30:00")
+RECKONED = {
+    "exchange": "NFO",
+    "tradingsymbol": "NIFTY26NOV24500CE",
+    "transaction_type": "BUY",
+    "variety": "regular",
+    "product": "NRML",
+    "order_type": "LIMIT",
+    "quantity": 65,
+}
+EXECUTED = [RECKONED | {"order_id": "15", "average_price": 101.55}]
+WANTED = [RECKONED | {"price": 101.55, "trigger_price": 0}]
+SPAN_OF_DAYS = Candles(58626, "day", *SPAN, continuous=True)
+READS: dict[str, Pair] = {
+    "auctions": reading(lambda kite: kite.get_auction_instruments(), reads.auctions()),
+    "order_margins": reading(lambda kite: kite.order_margins(WANTED), reads.order_margins(WANTED)),
+    "basket_margins": reading(
+        lambda kite: kite.basket_order_margins(WANTED), reads.basket_margins(WANTED)
+    ),
+    "basket_margins_alone": reading(
+        lambda kite: kite.basket_order_margins(WANTED, consider_positions=False, mode="compact"),
+        reads.basket_margins(WANTED, consider_positions=False, compact=True),
+    ),
+    "charges": reading(
+        lambda kite: kite.get_virtual_contract_note(EXECUTED), reads.charges(EXECUTED)
+    ),
+    "gtts": reading(lambda kite: kite.get_gtts(), reads.gtts()),
+    "gtt": reading(lambda kite: kite.get_gtt(123), reads.gtt(123)),
+    "mf_orders": reading(lambda kite: kite.mf_orders(), reads.mf_orders()),
+    "mf_order": reading(lambda kite: kite.mf_orders("a-1"), reads.mf_order("a-1")),
+    "mf_sips": reading(lambda kite: kite.mf_sips(), reads.mf_sips()),
+    "mf_sip": reading(lambda kite: kite.mf_sips("7"), reads.mf_sip("7")),
+    "mf_holdings": reading(lambda kite: kite.mf_holdings(), reads.mf_holdings()),
+    "mf_instruments": reading(lambda kite: kite.mf_instruments(), reads.mf_instruments(1.0)),
+    "trigger_range": reading(
+        lambda kite: kite.trigger_range("BUY", NAMES), reads.trigger_range("BUY", NAMES)
+    ),
+    "candles_of_days": reading(
+        lambda kite: kite.historical_data(58626, *SPAN, "day", continuous=True),
+        reads.candles(SPAN_OF_DAYS),
+    ),
+}
 PAIRS: dict[str, Pair] = {
+    **READS,
     **{f"place_{name}": placing(fields) for name, fields in PLACEMENTS.items()},
     **{f"modify_{name}": changing(fields) for name, fields in CHANGES.items()},
     "cancel": Pair(
@@ -148,6 +196,7 @@ def compared(noted: Noted) -> dict[str, Any]:
         "path": noted.path,
         "query": sorted(noted.query),
         "form": sorted(noted.form),
+        "json": noted.json,
         "headers": {name: noted.headers.get(name) for name in COMPARED_HEADERS},
         "form type": noted.headers.get("Content-Type") if noted.form else None,
     }

@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 
 from shared.errors import KiteOutcomeUnknown, KiteRejected, KiteUnavailable
-from shared.kite.data import Candles, KiteData
+from shared.kite.data import KiteData
 from shared.kite.orders import KiteOrders, changed_order, new_order
 from shared.kite.portfolio import KitePortfolio
+from shared.kite.reads import Candles
 from shared.kite.rest import KiteRest, open_rest
 from shared.kite.session import KiteSessions
 from shared.kite.settings import KiteSettings

@@ -28,6 +28,7 @@ from shared.wire.orders import (
     Reason,
     State,
 )
+from shared.wire.queries import CandlesOf, ChargedOrder, Charges, Reply
 from shared.wire.segments import segment
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK_DTYPE
@@ -163,6 +164,51 @@ MESSAGES: dict[str, msgspec.Struct] = {
     ),
     "control.v1": Control(kind="instruments_changed", version=2026112200, by="ingest", at_us=AT_US),
     "chain.v1": _CHAIN,
+    "query.v1": CandlesOf(
+        query_id="q-1",
+        client="web-1",
+        deadline_us=AT_US,
+        instrument_token=256265,
+        interval="5minute",
+        begin="2021-07-05 09:15:00",
+        end="2021-07-05 15:30:00",
+        oi=True,
+    ),
+    "query_charges.v1": Charges(
+        query_id="q-2",
+        client="web-1",
+        orders=(
+            ChargedOrder(
+                order_id="151220000000000",
+                exchange="NSE",
+                tradingsymbol="INFY",
+                transaction_type="BUY",
+                variety="regular",
+                product="CNC",
+                order_type="LIMIT",
+                quantity=1,
+                average_price=1573.7,
+            ),
+        ),
+    ),
+    "reply.v1": Reply(
+        query_id="q-1",
+        kind="candles",
+        account="AB1234",
+        ok=True,
+        at_us=AT_US + 1,
+        data=msgspec.Raw(b'{"candles":[]}'),
+        as_of_us=AT_US,
+        cached=True,
+    ),
+    "reply_refused.v1": Reply(
+        query_id="q-2",
+        kind="charges",
+        account="AB1234",
+        ok=False,
+        at_us=AT_US,
+        error=Reason(code="auth_required", sentence="the session is dead, log in"),
+    ),
     "shard_map.v1": ShardMap(version=20261122, shards=2, underlyings={"NIFTY": 0, "BANKNIFTY": 1}),
 }
 

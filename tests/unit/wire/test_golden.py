@@ -15,6 +15,7 @@ from shared.wire.chains import Chain
 from shared.wire.control import Control, Gap
 from shared.wire.layout import padding_free
 from shared.wire.orders import BrokerUpdate, Command, OrderEvent, Postback
+from shared.wire.queries import Query, Reply
 from shared.wire.segments import iterate
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK_DTYPE
@@ -31,6 +32,10 @@ KINDS: dict[str, Any] = {
     "gap.v1": Gap,
     "control.v1": Control,
     "chain.v1": Chain,
+    "query.v1": Query,
+    "query_charges.v1": Query,
+    "reply.v1": Reply,
+    "reply_refused.v1": Reply,
     "shard_map.v1": ShardMap,
 }
 
