@@ -18,6 +18,7 @@ from shared.errors import (
 from shared.kite.orders import KiteOrders, changed_order, new_order
 from shared.kite.portfolio import KitePortfolio
 from shared.kite.session import KiteSessions
+from shared.kite.sliced import Placed, SliceError
 from shared.kite.translate import refusal_code
 from shared.secret import Secret
 from shared.wire.orders import Cancel, Command, Modify, Place
@@ -28,16 +29,16 @@ _Row = TypeVar("_Row")
 class Broker(Protocol):
     """The order desk; writes raise as `classify` lists, reads raise KiteError."""
 
-    async def place(self, place: Place, tag: str) -> str:
-        """Place an order and return its order_id."""
+    async def place(self, place: Place, tag: str) -> Placed:
+        """Place an order and return what it led to."""
         ...
 
     async def modify(self, order_id: str, variety: str, modify: Modify) -> str:
         """Change an order and return its order_id."""
         ...
 
-    async def cancel(self, order_id: str, variety: str) -> str:
-        """Cancel an order and return its order_id."""
+    async def cancel(self, order_id: str, variety: str, parent_order_id: str) -> str:
+        """Cancel an order, "" for one without a parent, and return its order_id."""
         ...
 
     async def book(self) -> Sequence[bytes]:
@@ -72,8 +73,8 @@ class KiteBroker:
         self._portfolio = portfolio
         self._token = token
 
-    async def place(self, place: Place, tag: str) -> str:
-        """Place an order and return its order_id."""
+    async def place(self, place: Place, tag: str) -> Placed:
+        """Place an order and return what it led to."""
         return await self._orders.place(new_order(place, tag=tag))
 
     async def modify(self, order_id: str, variety: str, modify: Modify) -> str:
@@ -81,9 +82,11 @@ class KiteBroker:
         changed = changed_order(modify, order_id=order_id)
         return await self._orders.modify(msgspec.structs.replace(changed, variety=variety))
 
-    async def cancel(self, order_id: str, variety: str) -> str:
-        """Cancel an order and return its order_id."""
-        return await self._orders.cancel(order_id, variety=variety)
+    async def cancel(self, order_id: str, variety: str, parent_order_id: str) -> str:
+        """Cancel an order, "" for one without a parent, and return its order_id."""
+        return await self._orders.cancel(
+            order_id, variety=variety, parent_order_id=parent_order_id or None
+        )
 
     async def book(self) -> Sequence[bytes]:
         """Return every order row of the day as JSON, of a session proven alive.
@@ -148,12 +151,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str
     variety: str
     tag: str
+    parent_order_id: str = ""
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """The broker took it under this order_id."""
+    """The broker took it under this order_id; a sliced one with `others`, or not all of it."""
 
     order_id: str
+    others: tuple[str, ...] = ()
+    errors: tuple[SliceError, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -191,7 +197,7 @@ async def send(broker: Broker, request: Request) -> Outcome:
         KiteError: never; every one becomes an outcome, an unexpected one the most careful.
     """
     try:
-        return Taken(await _call(broker, request))
+        return await _call(broker, request)
     except KiteError as error:
         return classify(error)
 
@@ -217,11 +223,13 @@ def _code(error: KiteRejected) -> str:
     return f"broker_{refusal_code(error) or 'rejected'}"
 
 
-async def _call(broker: Broker, request: Request) -> str:
+async def _call(broker: Broker, request: Request) -> Taken:
+    order_id, variety = request.order_id, request.variety
     match request.command:
         case Place() as place:
-            return await broker.place(place, request.tag)
+            placed = await broker.place(place, request.tag)
+            return Taken(placed.order_id, placed.others, placed.errors)
         case Modify() as modify:
-            return await broker.modify(request.order_id, request.variety, modify)
+            return Taken(await broker.modify(order_id, variety, modify))
         case Cancel():
-            return await broker.cancel(request.order_id, request.variety)
+            return Taken(await broker.cancel(order_id, variety, request.parent_order_id))

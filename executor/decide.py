@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from executor.guard import (
+    CHANGES,
     Instrument,
     is_expired,
     reducing_scope,
@@ -62,13 +63,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: Reason | None = None
     #: Where trading is REDUCING: what is held of the instrument; None is not known.
     exposure: Exposure | None = None
+    #: Modifies of the same order that were claimed after this one and have not left either.
+    later: tuple[Modify, ...] = ()
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True):
-    """Let it go; `order_id` and `variety` are the order's, for a modify or a cancel."""
+    """Let it go; the rest is the order's, for a modify or a cancel."""
 
     order_id: str = ""
     variety: str = ""
+    parent_order_id: str = ""
 
 
 class Refuse(msgspec.Struct, frozen=True):
@@ -80,6 +84,12 @@ class Refuse(msgspec.Struct, frozen=True):
 
 class Expire(msgspec.Struct, frozen=True):
     """Its time has passed."""
+
+
+class Supersede(msgspec.Struct, frozen=True):
+    """A later modify says everything that this one says: only that one is sent."""
+
+    by_command_id: str
 
 
 class EndBoth(msgspec.Struct, frozen=True):
@@ -95,7 +105,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 #: What keeps a command here.
-Stay = Refuse | Expire | EndBoth | Wait
+Stay = Refuse | Expire | EndBoth | Supersede | Wait
 Decision = Send | Stay
 
 
@@ -156,6 +166,9 @@ def _decide_modify(modify: Modify, facts: Facts) -> Decision:
     reason = refuse_trading(switches) or _refuse_naming(modify)
     if reason is not None:
         return Refuse(reason)
+    latest = next((each for each in reversed(facts.later) if covers(each, modify)), None)
+    if latest is not None:
+        return Supersede(latest.command_id)
     if facts.placement is not None and facts.placement.state in UNSENT:
         return Wait()
     target = _target(facts, modify)
@@ -173,6 +186,13 @@ def _decide_modify(modify: Modify, facts: Facts) -> Decision:
         instrument=facts.instrument,
     )
     return Refuse(refused) if refused else target
+
+
+def covers(later: Modify, earlier: Modify) -> bool:
+    """Tell whether a later modify sets whatever the earlier one would."""
+    return all(
+        getattr(later, name) is not None for name in CHANGES if getattr(earlier, name) is not None
+    )
 
 
 def _decide_cancel(cancel: Cancel, facts: Facts) -> Decision:
@@ -200,10 +220,18 @@ def _target(facts: Facts, command: Modify | Cancel) -> Decision:
         return Refuse(_ended(state))
     order_id = command.order_id or (placement and placement.order_id)
     if order_id:
-        return Send(order_id=order_id, variety=order.variety if order else command.variety)
+        return _send_to(order_id, order, command)
     if placement is not None and placement.state is State.MANUAL:
         return Refuse(_IN_DOUBT)
     return Wait()
+
+
+def _send_to(order_id: str, order: BrokerOrder | None, command: Modify | Cancel) -> Send:
+    if order is None:
+        return Send(order_id=order_id, variety=command.variety)
+    # Only the second leg of a cover order is named together with the first.
+    parent = (order.parent_order_id or "") if order.variety == "co" else ""
+    return Send(order_id=order_id, variety=order.variety, parent_order_id=parent)
 
 
 def _has_ended(placement: CommandRow | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 from executor.backlog import Backlog
 from executor.desk import Desk, Verdict
 from executor.handler import Handler
+from executor.lifecycle import UNSENT
 from executor.metrics import QUEUED
 from executor.settings import BehaviourSettings
 from shared.runtime.supervise import pause
@@ -54,6 +55,9 @@ class Dispatcher:
                 self._backlog.wake()
 
     def _hand_out(self, group: asyncio.TaskGroup) -> None:
+        for spawned in self._desk.journal.take_spawned():
+            if spawned.state in UNSENT:
+                self._backlog.add(spawned)
         now_us = self._desk.clock.now_ns() // 1000
         while (row := self._backlog.take_expired(now_us)) is not None:
             self._start(group, row, is_expired=True)

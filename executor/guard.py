@@ -9,11 +9,10 @@ from typing import Final
 import msgspec
 
 from executor.reducer import BrokerOrder
+from executor.varieties import refuse_slices, refuse_variety
 from shared.wire.decimals import PAISE_PER_RUPEE, paise
 from shared.wire.orders import Modify, Place, Reason
 
-#: What this executor sends; the other varieties have rules of their own.
-VARIETIES: Final = ("regular", "amo")
 _PROTECTED: Final = ("MARKET", "SL-M")
 _PRICED: Final = ("LIMIT", "SL")
 _TRIGGERED: Final = ("SL", "SL-M")
@@ -54,15 +53,26 @@ def reducing_scope(switches: Iterable[tuple[str, str]]) -> str:
 
 def refuse_place(place: Place, instrument: Instrument | None) -> Reason | None:
     """Return the first rule the placement breaks, or None."""
-    if place.variety not in VARIETIES:
-        return _reason("variety_unsupported", "variety", place.variety, " or ".join(VARIETIES))
+    # The trigger of a cover order belongs to its second leg, whatever the type of the first.
+    trigger = None if place.variety == "co" else place.trigger_price
     return (
-        _refuse_prices(place.order_type, place.price, place.trigger_price)
+        refuse_variety(place)
+        or _refuse_prices(place.order_type, place.price, trigger)
         or _refuse_protection(place.order_type, place.market_protection)
         or _refuse_validity(place)
         or _refuse_disclosed(place.disclosed_quantity, place.quantity)
         or _refuse_steps(place.quantity, (place.price, place.trigger_price), instrument)
+        or _refuse_pieces(place, instrument)
     )
+
+
+def _refuse_pieces(place: Place, instrument: Instrument | None) -> Reason | None:
+    freeze = instrument.freeze_quantity if instrument is not None else 0
+    lot = instrument.lot_size if instrument is not None else 0
+    if place.iceberg_quantity is not None and lot and place.iceberg_quantity % lot:
+        measured = str(place.iceberg_quantity)
+        return _reason("quantity_not_in_lots", "iceberg_quantity", measured, f"a multiple of {lot}")
+    return refuse_slices(place, freeze, lot)
 
 
 def refuse_modify(
@@ -76,10 +86,10 @@ def refuse_modify(
     """Return the first rule the change of this order breaks, or None."""
     if modify.expect_version is not None and modify.expect_version != order.version:
         return _reason("version_changed", "expect_version", order.version, modify.expect_version)
-    if modifications >= modifications_max:
-        return _reason(
-            "modifications_spent", "order_id", str(modifications), f"below {modifications_max}"
-        )
+    # One more than the rest may use is kept for getting out of the order.
+    most = modifications_max + 1 if modify.is_exit else modifications_max
+    if modifications >= most:
+        return _reason("modifications_spent", "order_id", str(modifications), f"below {most}")
     if modify.quantity is not None and modify.quantity <= order.filled_quantity:
         limit = f"above the {order.filled_quantity} filled"
         return _reason("quantity_filled", "quantity", str(modify.quantity), limit)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 from msgspec.structs import replace
 
 from executor.broker import Outcome, Request, send
 from executor.claims import CANCELLED_UNSENT
 from executor.crash import CrashPoint
-from executor.decide import EndBoth, Expire, Facts, Refuse, Send, Stay, Wait, decide
+from executor.decide import EndBoth, Expire, Facts, Refuse, Send, Stay, Supersede, Wait, decide
 from executor.desk import Desk, Verdict
 from executor.lifecycle import UNSENT, Step, advance
 from executor.metrics import ANSWER, REFUSED, SENT, TO_WIRE
@@ -21,7 +22,7 @@ from executor.telling import Told, tell
 from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
-from shared.wire.orders import Place, Reason, State
+from shared.wire.orders import Command, Place, Reason, State
 
 
 class Handler:
@@ -181,11 +182,21 @@ def _ready(facts: Facts, decision: Send, *, account: str) -> CommandRow:
 
 def _request(facts: Facts, decision: Send, sending: CommandRow) -> Request:
     return Request(
-        command=facts.command,
+        command=_unsliced(facts),
         order_id=decision.order_id,
         variety=decision.variety,
+        parent_order_id=decision.parent_order_id,
         tag=sending.tag or "",
     )
+
+
+def _unsliced(facts: Facts) -> Command:
+    """Return the command without a wish to be sliced that would come to a single slice."""
+    command, instrument = facts.command, facts.instrument
+    if not isinstance(command, Place) or not command.autoslice or instrument is None:
+        return command
+    is_one = command.quantity <= instrument.freeze_quantity
+    return msgspec.structs.replace(command, autoslice=False) if is_one else command
 
 
 async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
@@ -201,6 +212,8 @@ async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
         case EndBoth(placement):
             await move(change, placement, Step.END_UNSENT, reason=CANCELLED_UNSENT)
             await move(change, facts.row, Step.END_UNSENT)
+        case Supersede(by_command_id):
+            await move(change, facts.row, Step.END_UNSENT, reason=_superseded(by_command_id))
         case Wait(bury):
             await _wait(change, facts, bury=bury)
             return Verdict.PARK
@@ -213,6 +226,11 @@ async def _wait(change: Change, facts: Facts, *, bury: bool) -> None:
         is_first = await change.bury(target, by_command_id=facts.row.command_id)
         if is_first:
             change.emit(tell(Told.WAITING, facts.row, reason=_UNREAD))
+
+
+def _superseded(by_command_id: str) -> Reason:
+    sentence = f"modify {by_command_id} of the same order came before this one was sent"
+    return Reason(code="superseded", sentence=sentence, measured=by_command_id)
 
 
 _EXPIRED = Reason(code="expired", sentence="valid_until_us passed before the command was sent")

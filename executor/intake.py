@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from executor.backlog import Backlog, priority_of
+from executor.asked import new_command
+from executor.backlog import Backlog
 from executor.claims import claim
 from executor.crash import CrashPoint
-from executor.decide import exposure_of
 from executor.desk import Desk
 from executor.metrics import CLAIMED, DEAD
 from executor.telling import Told, tell, tell_malformed
@@ -21,8 +21,8 @@ from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
 from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD, decode
 from shared.wire.decimals import DIGITS_MAX, is_sane
-from shared.wire.fingerprint import fingerprint
-from shared.wire.orders import Command, CommandId, OrderEvent, Place
+from shared.wire.order_fields import CommandId
+from shared.wire.orders import Command, OrderEvent
 
 #: An entry held for this long without an acknowledgement fell between a read and an error.
 ABANDONED_MS: Final = 5_000
@@ -144,20 +144,7 @@ def _command_of(entry: Entry) -> NewCommand:
         if price is not None and not is_sane(price):
             raise MessageError(f"{name} must be a number of at most {DIGITS_MAX} digits a side")
     field, encoding = next(each for each in _ENCODINGS if each[0] in entry.fields)
-    kind = str(type(command).__struct_config__.tag)
-    return NewCommand(
-        command_id=command.command_id,
-        kind=kind,
-        fingerprint=fingerprint(command),
-        encoding=encoding,
-        payload=entry.fields[field],
-        priority=priority_of(kind),
-        strategy_id=command.strategy_id,
-        exposure=exposure_of(command),
-        target_command_id=None if isinstance(command, Place) else command.target_command_id,
-        order_id=None if isinstance(command, Place) else command.order_id,
-        valid_until_us=command.valid_until_us,
-    )
+    return new_command(command, encoding=encoding, payload=entry.fields[field])
 
 
 def _tell_received(row: CommandRow) -> OrderEvent:

@@ -10,6 +10,7 @@ from executor import reducer
 from executor.decide import Facts, Limits
 from executor.guard import reducing_scope
 from executor.instruments import Instruments
+from executor.lifecycle import UNSENT
 from executor.quotes import Quotes
 from executor.reducer import BrokerOrder
 from executor.reducing import Exposure
@@ -21,7 +22,7 @@ from shared.resilience.windows import per_day
 from shared.store.change import Change
 from shared.store.journal import Journal
 from shared.store.rows import CommandRow, OrderRow, Switches
-from shared.wire.orders import Command, Place, Reason
+from shared.wire.orders import Command, Modify, Place, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,7 @@ class Knowledge:
         placement, known = await _target(change, row)
         order = reducer.load(known.seen) if known is not None else None
         switches = await change.switches(row) if row.kind != "cancel" else Switches()
+        later = await _later(change, row, placement) if row.kind == "modify" else ()
         facts = Facts(
             row=row,
             command=command,
@@ -144,6 +146,7 @@ class Knowledge:
             if order is not None
             else None,
             switches=switches,
+            later=later,
         )
         return facts if order is None else await self._with_exposure(change, facts, order)
 
@@ -196,6 +199,18 @@ def _content(place: Place) -> str:
             ),
         )
     )
+
+
+async def _later(
+    change: Change, row: CommandRow, placement: CommandRow | None
+) -> tuple[Modify, ...]:
+    """Return the unsent modifies of the same order that were claimed after this one."""
+    named = {row.target_command_id, placement.command_id if placement is not None else None}
+    orders = {row.order_id, placement.order_id if placement is not None else None}
+    found = await change.open_commands_on([*filter(None, named)], [*filter(None, orders)])
+    waiting = [each for each in found if each.serial > row.serial and each.state in UNSENT]
+    commands = [parse_command(each) for each in waiting]
+    return tuple(each for each in commands if isinstance(each, Modify))
 
 
 async def _target(change: Change, row: CommandRow) -> tuple[CommandRow | None, OrderRow | None]:

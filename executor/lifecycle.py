@@ -9,6 +9,8 @@
 5. MANUAL is at rest, not ended: nothing automatic touches it but the broker's row.
 6. A placement mirrors its order. A modify is done once the broker took it. A cancel is CANCELLED
    when its order is, REJECTED when the order ended otherwise first.
+7. A placement that the broker cuts up mirrors all its orders together; it is PARTIALLY_ACCEPTED
+   while they are for less than was asked. The rest is never sent again.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ class Step(StrEnum):
     END_UNSENT = "end_unsent"
     SEND = "send"
     ACCEPT = "accept"
+    ACCEPT_PART = "accept_part"
     REJECT = "reject"
     NOT_SENT = "not_sent"
     LOSE = "lose"
     REISSUE = "reissue"
     GIVE_UP = "give_up"
     SEEN_ENTERING = "seen_entering"
+    SEEN_PART = "seen_part"
     SEEN_OPEN = "seen_open"
     SEEN_COMPLETE = "seen_complete"
     SEEN_CANCELLED = "seen_cancelled"
@@ -44,7 +48,7 @@ class Step(StrEnum):
 Moves = Mapping[tuple[State, Step], State]
 
 _S, _T = State, Step
-_ANSWERS = (_T.ACCEPT, _T.REJECT, _T.NOT_SENT, _T.LOSE)
+_ANSWERS = (_T.ACCEPT, _T.ACCEPT_PART, _T.REJECT, _T.NOT_SENT, _T.LOSE)
 _UNSENT = (_S.RECEIVED, _S.ADMITTED)
 
 _BEFORE_SENDING: Final[Moves] = {
@@ -70,6 +74,7 @@ _SEEN: Final[Moves] = {
     if state not in (_S.RECEIVED, _S.CONFLICT)
     for step, after in (
         (_T.SEEN_ENTERING, _S.ACCEPTED),
+        (_T.SEEN_PART, _S.PARTIALLY_ACCEPTED),
         (_T.SEEN_OPEN, _S.OPEN),
         (_T.SEEN_COMPLETE, _S.COMPLETE),
         (_T.SEEN_CANCELLED, _S.CANCELLED),
@@ -78,7 +83,14 @@ _SEEN: Final[Moves] = {
 }
 _LATE: Final[Moves] = {
     (state, step): state
-    for state in (_S.ACCEPTED, _S.OPEN, _S.COMPLETE, _S.CANCELLED, _S.REJECTED)
+    for state in (
+        _S.ACCEPTED,
+        _S.PARTIALLY_ACCEPTED,
+        _S.OPEN,
+        _S.COMPLETE,
+        _S.CANCELLED,
+        _S.REJECTED,
+    )
     for step in _ANSWERS
 }
 _PLACE: Final[Moves] = {
@@ -87,14 +99,17 @@ _PLACE: Final[Moves] = {
     **_ANSWERED,
     **_SEEN,
     **_LATE,
+    (_S.SENDING, _T.ACCEPT_PART): _S.PARTIALLY_ACCEPTED,
     (_S.OPEN, _T.SEEN_ENTERING): _S.OPEN,
     **{(_S.COMPLETE, step): _S.COMPLETE for step in _T if step.startswith("seen_")},
     # The book is cleared overnight: what was open and is gone from it can be judged by nobody here.
     (_S.ACCEPTED, _T.GIVE_UP): _S.MANUAL,
     (_S.OPEN, _T.GIVE_UP): _S.MANUAL,
+    (_S.PARTIALLY_ACCEPTED, _T.GIVE_UP): _S.MANUAL,
 }
 _MODIFY: Final[Moves] = {
     **_BEFORE_SENDING,
+    **_ENDED_UNSENT,
     **_ANSWERED,
     (_S.UNKNOWN, _T.ACCEPT): _S.ACCEPTED,
     (_S.UNKNOWN, _T.REJECT): _S.REJECTED,

@@ -31,6 +31,9 @@ HELD: Final = Counter(
     "Strategies set to REDUCING because they ran away.",
     ["rule"],
 )
+ALERTS: Final = Counter(
+    "tickflow_executor_alerts_total", "Events told because a person may want to act.", ["code"]
+)
 CIRCUIT: Final = Gauge(
     "tickflow_executor_circuit_open_ratio", "1 while too many order requests failed, else 0."
 )

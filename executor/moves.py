@@ -21,12 +21,14 @@ _TOLD: Final[Mapping[Step, Told]] = {
     Step.END_UNSENT: Told.ENDED_UNSENT,
     Step.SEND: Told.SENDING,
     Step.ACCEPT: Told.ACCEPTED,
+    Step.ACCEPT_PART: Told.PARTIALLY_ACCEPTED,
     Step.REJECT: Told.REJECTED,
     Step.NOT_SENT: Told.NOT_SENT,
     Step.LOSE: Told.UNKNOWN,
     Step.REISSUE: Told.REISSUED,
     Step.GIVE_UP: Told.MANUAL,
     Step.SEEN_ENTERING: Told.UPDATED,
+    Step.SEEN_PART: Told.UPDATED,
     Step.SEEN_OPEN: Told.UPDATED,
     Step.SEEN_COMPLETE: Told.UPDATED,
     Step.SEEN_CANCELLED: Told.UPDATED,
@@ -45,7 +47,7 @@ async def hold_strategy(change: Change, row: CommandRow, reason: Reason) -> None
         change.emit(tell(Told.REDUCED, row, reason=reason), is_step=False)
 
 
-_ANSWERS: Final = frozenset({Step.ACCEPT, Step.REJECT, Step.NOT_SENT, Step.LOSE})
+_ANSWERS: Final = frozenset({Step.ACCEPT, Step.ACCEPT_PART, Step.REJECT, Step.NOT_SENT, Step.LOSE})
 
 
 async def move(

@@ -32,7 +32,7 @@ from shared.wire.topics import UPDATES
 _UPDATES_MAX = 1000
 #: A cancel that has not worked by then is worth an alert.
 LIMBO_AFTER_US = 30_000_000
-_FOLLOWED = (State.UNKNOWN, State.ACCEPTED, State.OPEN)
+_FOLLOWED = (State.UNKNOWN, State.ACCEPTED, State.PARTIALLY_ACCEPTED, State.OPEN)
 
 
 class Reconciler:

@@ -15,6 +15,7 @@ from executor.lifecycle import UNSENT, Step
 from executor.moves import hold_strategy, move
 from executor.reducer import BrokerOrder, parse_row
 from executor.sightings import sight
+from executor.slicing import record_slices
 from shared.errors import KiteError, MessageError
 from shared.runtime.supervise import pause
 from shared.store.change import Change
@@ -43,9 +44,14 @@ class Recorder:
 
         async def commit() -> None:
             async with self._desk.journal.change(at_us=self._desk.clock.now_ns() // 1000) as change:
-                await sight(change, seen)
+                is_sliced = isinstance(outcome, Taken) and bool(outcome.others or outcome.errors)
+                await sight(change, [] if is_sliced else seen)
                 row = (await change.commands([command_id]))[command_id]
-                recorded[:] = [await _write(change, row, outcome, self._desk.attempts_max)]
+                if isinstance(outcome, Taken) and is_sliced:
+                    row = await record_slices(change, row, outcome, seen)
+                else:
+                    row = await _write(change, row, outcome, self._desk.attempts_max)
+                recorded[:] = [row]
                 if runaway is not None:
                     await hold_strategy(change, recorded[0], runaway)
 
@@ -75,12 +81,19 @@ class Recorder:
         await pause(self._desk.stopping, max(outcome.pause_s, self._desk.attempt_gap_s))
 
     async def _look_at(self, request: Request, outcome: Outcome) -> Sequence[BrokerOrder]:
-        """Read the order a cancel was refused for: it may be cancelled already."""
-        if not isinstance(request.command, Cancel) or not isinstance(outcome, Refused):
-            return []
+        """Read the order a cancel was refused for, which may be cancelled, or slices just taken."""
+        now_us = self._desk.clock.now_ns() // 1000
         try:
+            if isinstance(outcome, Taken) and outcome.others:
+                book = [
+                    parse_row(row, observed_us=now_us) for row in await self._desk.broker.book()
+                ]
+                return [
+                    each for each in book if each.order_id in (outcome.order_id, *outcome.others)
+                ]
+            if not isinstance(request.command, Cancel) or not isinstance(outcome, Refused):
+                return []
             rows = await self._desk.broker.history(request.order_id)
-            now_us = self._desk.clock.now_ns() // 1000
             return [parse_row(row, observed_us=now_us) for row in rows[-1:]]
         except (KiteError, MessageError) as error:
             self._desk.patience.log.warning("order.history_unread", error=str(error))

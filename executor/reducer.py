@@ -61,6 +61,8 @@ class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True):
     order_timestamp: str | None = None
     exchange_update_timestamp: str | None = None
     observed_us: int = 0
+    #: Only of several orders taken together: the quantity of those that the broker took.
+    accepted_quantity: int = 0
 
     @property
     def is_terminal(self) -> bool:

@@ -70,8 +70,10 @@ def refuse_size(place: Place, risk: Risk, instrument: Instrument | None) -> Reas
     if 0 < risk.order_quantity_max < place.quantity:
         return _above("order_quantity", "quantity", place.quantity, risk.order_quantity_max)
     freeze = instrument.freeze_quantity if instrument is not None else 0
-    if 0 < freeze < place.quantity:
-        return _above("freeze_quantity", "quantity", place.quantity, freeze)
+    # What the broker sends in pieces is bounded piece by piece.
+    piece = 0 if place.autoslice else place.iceberg_quantity or place.quantity
+    if 0 < freeze < piece:
+        return _above("freeze_quantity", "quantity", piece, freeze)
     return None
 
 

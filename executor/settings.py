@@ -70,7 +70,7 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         int, Meta(ge=1, le=5000, description="placements sent in a day in India; Kite: 5000")
     ] = 4900
     modifications_max: Annotated[
-        int, Meta(ge=1, le=25, description="modifies of one order; Kite: 25, one kept for exit")
+        int, Meta(ge=1, le=24, description="modifies of one order; Kite: 25, the last for is_exit")
     ] = 24
     order_quantity_max: Annotated[
         int, Meta(ge=0, description="units, or lots on MCX, of one order; 0: no limit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -11,10 +12,11 @@ from executor.guard import CHANGES
 from executor.lifecycle import Step
 from executor.moves import move
 from executor.reducer import BrokerOrder
+from executor.slices import is_cut, parent_of, together
 from executor.telling import parse_command
 from shared.store.change import Change
 from shared.store.rows import CommandRow, OrderRow
-from shared.wire.orders import Modify, Reason, State
+from shared.wire.orders import Modify, Place, Reason, State
 
 
 async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[BrokerOrder]:
@@ -23,46 +25,75 @@ async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[Broker
     An order of nobody here is kept as EXTERNAL and left alone.
     """
     known = await change.orders([each.order_id for each in sightings])
-    placements = await _placements(change, sightings, known)
+    behind = await _placements(change, sightings, known)
     news: list[BrokerOrder] = []
     for seen in sightings:
         row = known.get(seen.order_id)
         view = reducer.load(row.seen) if row is not None else None
         merged = reducer.merge(view, seen)
-        placement = placements.get(seen.order_id)
+        placement = behind.of(seen.order_id)
         is_new_link = placement is not None and (row is None or row.command_id is None)
         if not reducer.is_news(view, merged) and not is_new_link:
             continue
         known[seen.order_id] = await _save(change, merged, row, placement)
         if placement is not None:
-            placements[seen.order_id] = await _follow(change, placement, merged)
+            placement = behind.rows[placement.command_id] = await _follow(change, placement, merged)
         await _settle_others(change, merged, placement)
         news.append(merged)
     return news
 
 
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """The placements behind orders; several orders may have come of one."""
+
+    by_order: dict[str, str]
+    rows: dict[str, CommandRow]
+
+    def of(self, order_id: str) -> CommandRow | None:
+        command_id = self.by_order.get(order_id)
+        return None if command_id is None else self.rows[command_id]
+
+
 async def _placements(
     change: Change, sightings: Sequence[BrokerOrder], known: dict[str, OrderRow]
-) -> dict[str, CommandRow]:
-    """Return the placement behind each order, by order_id."""
+) -> _Behind:
+    """Return the placement behind each order."""
     linked = {row.order_id: row.command_id for row in known.values() if row.command_id}
     unlinked = [each for each in sightings if each.order_id not in linked]
+    rows = await change.commands(sorted(set(linked.values()))) if linked else {}
     tags = sorted({mark for each in unlinked for mark in each.marks})
     by_tag = {row.tag: row for row in (await change.commands_by_tag(tags) if tags else {}).values()}
-    by_order = {
-        row.order_id: row
-        for row in (await change.placements_of([each.order_id for each in unlinked])).values()
-    }
-    rows = await change.commands(sorted(set(linked.values()))) if linked else {}
-    found = {order_id: rows[command_id] for order_id, command_id in linked.items()}
+    named = {each.order_id for each in unlinked} | {*filter(None, map(parent_of, unlinked))}
+    by_id = {row.order_id: row for row in (await change.placements_of(sorted(named))).values()}
     for each in unlinked:
-        row = by_order.get(each.order_id) or next(
+        row = by_id.get(each.order_id) or next(
             (by_tag[mark] for mark in each.marks if mark in by_tag), None
         )
-        # A second order under one tag is not what was placed: the first one found keeps the link.
-        if row is not None and row.order_id in (None, each.order_id):
-            found[each.order_id] = row
-    return found
+        row = row or by_id.get(parent_of(each) or "")
+        if row is not None and _is_of(each, row):
+            linked[each.order_id] = row.command_id
+            rows.setdefault(row.command_id, row)
+    return _Behind(linked, rows)
+
+
+def _is_of(order: BrokerOrder, row: CommandRow) -> bool:
+    """Tell whether an order under a placement's mark is what was placed.
+
+    The stop of a cover order carries the mark as well; a second order of one that is not cut up is
+    not what was placed: the first one found keeps the link.
+    """
+    if order.variety == "co" and order.parent_order_id:
+        return False
+    if row.order_id in (None, order.order_id):
+        return True
+    return _cut_place(row) is not None
+
+
+def _cut_place(row: CommandRow) -> Place | None:
+    """Return the placement if the broker may make several orders of it."""
+    command = parse_command(row)
+    return command if isinstance(command, Place) and is_cut(command) else None
 
 
 async def _save(
@@ -86,6 +117,8 @@ async def _save(
 
 async def _follow(change: Change, placement: CommandRow, order: BrokerOrder) -> CommandRow:
     """Bring the placement where its order is; one found by its tag is accepted first."""
+    if (cut := _cut_place(placement)) is not None:
+        return await _follow_cut(change, placement, cut, order)
     row = placement
     if row.order_id is None:
         row = replace(row, order_id=order.order_id)
@@ -98,9 +131,28 @@ async def _follow(change: Change, placement: CommandRow, order: BrokerOrder) -> 
     return await move(change, row, order.step, order=order, reason=reason)
 
 
+async def _follow_cut(
+    change: Change, placement: CommandRow, command: Place, order: BrokerOrder
+) -> CommandRow:
+    """Bring a placement where all its orders together are."""
+    row = placement
+    if row.order_id is None:
+        row = replace(row, order_id=parent_of(order) or order.order_id)
+        row = await move(change, row, Step.SEEN_ENTERING, order=order)
+    views = [reducer.load(each.seen) for each in await change.orders_of(row.command_id)]
+    whole = together(command, views, first=row.order_id, refused=row.slices_refused)
+    reason = row.reason if whole.step is Step.SEEN_PART else None
+    if whole.step is Step.SEEN_REJECTED:
+        sentence = whole.order.status_message or "rejected"
+        reason = Reason(code="broker_rejected", sentence=sentence)
+    return await move(change, row, whole.step, order=whole.order, reason=reason)
+
+
 async def _settle_others(change: Change, order: BrokerOrder, placement: CommandRow | None) -> None:
     """End the cancels and modifies that this sighting decides."""
-    command_ids = [placement.command_id] if placement is not None else []
+    # What names a placement that was cut up is not decided by one of its orders.
+    is_whole = placement is not None and _cut_place(placement) is None
+    command_ids = [placement.command_id] if placement is not None and is_whole else []
     for row in await change.open_commands_on(command_ids, [order.order_id]):
         if row.state not in (State.SENDING, State.UNKNOWN, State.ACCEPTED, State.ADMITTED):
             continue

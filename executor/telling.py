@@ -24,6 +24,8 @@ class Told(StrEnum):
     NOT_SENT = "not_sent"
     REISSUED = "reissued"
     ACCEPTED = "accepted"
+    PARTIALLY_ACCEPTED = "partially_accepted"
+    ALERT = "alert"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
     MANUAL = "manual"
@@ -59,6 +61,7 @@ def tell(
         tag=row.tag or "",
         order_id=row.order_id or "",
         reason=reason,
+        parent_command_id=row.parent_command_id or "",
     )
     if order is not None:
         return _with_order(event, order)
@@ -110,4 +113,5 @@ def _with_order(event: OrderEvent, order: BrokerOrder) -> OrderEvent:
         broker_status=order.status,
         broker_message=order.status_message or "",
         version=order.version,
+        accepted_quantity=order.accepted_quantity,
     )

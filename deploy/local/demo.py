@@ -19,7 +19,8 @@ from shared.streams.client import call
 from shared.streams.reader import TailReader
 from shared.wire import codec, topics
 from shared.wire.instruments import Kind
-from shared.wire.orders import Exchange, OrderEvent, Place, State
+from shared.wire.order_fields import Exchange
+from shared.wire.orders import OrderEvent, Place, State
 
 STRATEGY = "demo"
 #: Without an event the command is sent again after so many reads of `BLOCK_MS`.

@@ -75,6 +75,7 @@ class ControlRoutes:
             web.post(f"{prefix}/clock", self._advance),
             web.post(f"{prefix}/limits", self._set_limits),
             web.post(f"{prefix}/login", self._login),
+            web.post(f"{prefix}/amo", self._release_after_market),
         ]
 
     async def _state(self, _request: web.Request) -> web.Response:
@@ -232,6 +233,12 @@ class ControlRoutes:
             raise SettingsError(f"enabled is {enabled!r}; it must be true or false")
         self._parts.limits.enabled = enabled
         return plain({"enabled": enabled})
+
+    async def _release_after_market(self, _request: web.Request) -> web.Response:
+        for account in self._parts.accounts.all():
+            self._parts.simulation.desk(account.user_id).release_after_market()
+        await self._parts.simulation.deliver()
+        return plain({"released": True})
 
     def _end_session(self, account: Account, after_s: Any) -> None:
         if isinstance(after_s, bool) or not isinstance(after_s, int | float) or after_s < 0:

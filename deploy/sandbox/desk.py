@@ -15,6 +15,7 @@ from deploy.sandbox.market_clock import NS_PER_S, MarketClock
 from deploy.sandbox.matching import (
     PAISE_PER_RUPEE,
     Fill,
+    Side,
     is_triggered,
     match,
     protected_limit,
@@ -85,17 +86,12 @@ class Desk:
         ticket = read_ticket(variety, form, contract)
         assert contract is not None
         self._check_cash(ticket, contract)
-        order = Order(
-            order_id=self._mint.order_id(now_ns),
-            user_id=self._user_id,
-            ticket=replace(ticket, tags=circumstances.tags),
-            status=Status.RECEIVED,
-            placed_s=now_s,
-            updated_s=now_s,
-            visible_from_s=now_ns / NS_PER_S + circumstances.hidden_s,
-        )
+        order = self._new(replace(ticket, tags=circumstances.tags))
+        order = replace(order, visible_from_s=now_ns / NS_PER_S + circumstances.hidden_s)
         self._record(order)
-        if circumstances.stuck_s:
+        if order.status is Status.AFTER_MARKET:
+            self._listener(order, order.status)
+        elif circumstances.stuck_s:
             self._stuck[order.order_id] = now_ns / NS_PER_S + circumstances.stuck_s
         else:
             self._admit(order, now_s)
@@ -108,7 +104,7 @@ class Desk:
             KiteRejected: there is no such order, it no longer changes, or the change breaks a rule.
         """
         order = self._find(order_id)
-        if order.status not in life.WORKING:
+        if order.status not in life.CHANGEABLE:
             raise being_processed()
         if order.modifications >= MODIFICATIONS_PER_ORDER_MAX:
             raise too_many_orders()
@@ -116,6 +112,10 @@ class Desk:
         contract = self._contract(order.ticket.exchange, order.ticket.symbol)
         ticket = changed_ticket(order.ticket, form, contract, order.filled)
         ticket = replace(ticket, tags=order.ticket.tags)
+        if order.status is Status.AFTER_MARKET:
+            order = replace(order, ticket=ticket, modifications=order.modifications + 1)
+            self._record(life.advance(order, Status.AFTER_MARKET, now_s))
+            return order_id
         for status in (Status.MODIFY_VALIDATION_PENDING, Status.MODIFY_PENDING, Status.MODIFIED):
             order = self._record(life.advance(order, status, now_s))
         changed = self._unprotected(
@@ -133,12 +133,24 @@ class Desk:
             KiteRejected: there is no such order, or it has ended.
         """
         order = self._find(order_id)
-        if order.status not in life.WORKING:
+        if order.status not in life.CHANGEABLE:
             raise being_processed()
         now_s = self._clock.now_s()
-        order = self._record(life.advance(order, Status.CANCEL_PENDING, now_s))
+        if order.parent_order_id and order.ticket.variety == "co":
+            # The second leg of a cover order is not given up: its position is closed.
+            self._work(self._wake(order, now_s), now_s)
+            return order_id
+        if order.status is not Status.AFTER_MARKET:
+            order = self._record(life.advance(order, Status.CANCEL_PENDING, now_s))
         self._end(order, Status.CANCELLED, now_s)
         return order_id
+
+    def release_after_market(self) -> None:
+        """Send the after-market orders to the exchange, as the broker does before the open."""
+        now_s = self._clock.now_s()
+        for order in self.every_order():
+            if order.status is Status.AFTER_MARKET:
+                self._admit(self._record(life.advance(order, Status.RECEIVED, now_s)), now_s)
 
     def on_market(self) -> None:
         """Let every working order meet the books as they are now."""
@@ -152,11 +164,14 @@ class Desk:
 
     def new_day(self) -> None:
         """Forget yesterday's orders with their trades, as the broker's book does."""
+        kept = [order for order in self.every_order() if order.status is Status.AFTER_MARKET]
         self._histories.clear()
         self._working.clear()
         self._stuck.clear()
         self._purse = Purse()
         self.trades.clear()
+        self._histories.update({order.order_id: [order] for order in kept})
+        self.release_after_market()
 
     def orders(self) -> list[Order]:
         """Return the newest state of every order that may be seen, oldest order first."""
@@ -182,6 +197,20 @@ class Desk:
     def blocked_paise(self) -> int:
         """Return the money tied up in positions plus working orders."""
         return self._purse.blocked_paise(self._market)
+
+    def _new(self, ticket: Ticket, parent_order_id: str | None = None) -> Order:
+        now_ns = self._clock.now_ns()
+        now_s = now_ns // NS_PER_S
+        status = Status.AFTER_MARKET if ticket.variety == "amo" else Status.RECEIVED
+        return Order(
+            order_id=self._mint.order_id(now_ns),
+            user_id=self._user_id,
+            ticket=ticket,
+            status=status,
+            placed_s=now_s,
+            updated_s=now_s,
+            parent_order_id=parent_order_id,
+        )
 
     def _contract(self, exchange: str, symbol: str) -> Contract | None:
         found = self._market.contract(exchange, symbol)
@@ -280,6 +309,10 @@ class Desk:
             trade_id = self._mint.trade_id()
             self.trades.append(Trade(trade_id, order, done.price, done.quantity, now_s))
         self._listener(order, order.status if order.is_terminal else "UPDATE")
+        following = following_ticket(order.ticket) if order.status is Status.COMPLETE else None
+        if following is not None and order.parent_order_id is None:
+            parent = order.order_id if following.variety == "co" else None
+            self._admit(self._record(self._new(following, parent)), now_s)
         return order
 
     def _wake(self, order: Order, now_s: int) -> Order:
@@ -293,6 +326,17 @@ class Desk:
     def _end(self, order: Order, status: Status, now_s: int) -> None:
         order = self._record(life.advance(order, status, now_s))
         self._listener(order, order.status)
+
+
+def following_ticket(ticket: Ticket) -> Ticket | None:
+    """Return what goes out once an order has traded: the next leg, or the stop of a cover order."""
+    if ticket.variety == "co":
+        side: Side = "SELL" if ticket.side == "BUY" else "BUY"
+        return replace(ticket, side=side, order_type="SL-M", price=0, market_protection=-1.0)
+    if ticket.iceberg is None or not ticket.iceberg.remaining:
+        return None
+    leg = replace(ticket.iceberg, leg=ticket.iceberg.leg + 1)
+    return replace(ticket, iceberg=leg, quantity=min(leg.leg_quantity, ticket.iceberg.remaining))
 
 
 def _resting(ticket: Ticket) -> Status:

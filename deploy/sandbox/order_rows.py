@@ -9,7 +9,7 @@ from typing import Any
 from deploy.sandbox.desk import Trade
 from deploy.sandbox.expiry_calendar import IST
 from deploy.sandbox.matching import PAISE_PER_RUPEE
-from deploy.sandbox.orders import Order
+from deploy.sandbox.orders import Order, Ticket
 
 DAY_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -55,14 +55,31 @@ def order_row(order: Order) -> dict[str, Any]:
         "pending_quantity": order.pending,
         "cancelled_quantity": order.cancelled,
         "market_protection": _whole(ticket.market_protection),
-        "meta": {},
+        "meta": _meta(ticket),
         "tag": ticket.tag,
         "guid": f"{order.order_id[-5:]}Xsandbox",
     }
+    if ticket.auction_number:
+        row["auction_number"] = ticket.auction_number
     tags = [*([ticket.tag] if ticket.tag else []), *ticket.tags]
     if tags:
         row["tags"] = tags
     return row
+
+
+def _meta(ticket: Ticket) -> dict[str, Any]:
+    if ticket.iceberg is None:
+        return {}
+    found = ticket.iceberg
+    return {
+        "iceberg": {
+            "leg": found.leg,
+            "legs": found.legs,
+            "leg_quantity": found.leg_quantity,
+            "total_quantity": found.total,
+            "remaining_quantity": found.remaining,
+        }
+    }
 
 
 def update_row(order: Order, word: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import cast
 
 from deploy.sandbox.contracts import Contract, Kind
 from deploy.sandbox.matching import FULL_PERCENT, PAISE_PER_RUPEE, Side
-from deploy.sandbox.orders import Ticket
+from deploy.sandbox.orders import Iceberg, Ticket
 from deploy.sandbox.refusals import NO_PROTECTION_TEXT, bad_input
 
 Form = Mapping[str, str]
@@ -20,7 +20,9 @@ PRICE_DIGITS_MAX = 12
 WHOLE_DIGITS_MAX = 12
 AUTOMATIC_PROTECTION = -1.0
 
-_VARIETIES = ("regular", "amo")
+_VARIETIES = ("regular", "amo", "co", "iceberg", "auction")
+ICEBERG_LEGS_MIN = 2
+ICEBERG_LEGS_MAX = 50
 _SIDES = ("BUY", "SELL")
 _ORDER_TYPES = ("MARKET", "LIMIT", "SL", "SL-M")
 _VALIDITIES = ("DAY", "IOC", "TTL")
@@ -46,24 +48,29 @@ def read_ticket(variety: str, form: Form, contract: Contract | None) -> Ticket:
     equity = contract.kind is Kind.EQUITY
     products = _EQUITY_PRODUCTS if equity else _DERIVATIVE_PRODUCTS
     validity = _choice("validity", form.get("validity") or "DAY", _VALIDITIES)
+    triggered = order_type in _TRIGGERED or variety == "co"
+    iceberg = _iceberg(form, contract) if variety == "iceberg" else None
     ticket = Ticket(
         variety=variety,
         exchange=contract.exchange,
         symbol=contract.symbol,
         token=contract.token,
         side=cast("Side", _choice("transaction_type", _needed(form, "transaction_type"), _SIDES)),
-        quantity=_quantity(form, contract),
+        quantity=iceberg.leg_quantity if iceberg else _quantity(form, "quantity", contract),
         product=_choice("product", _needed(form, "product"), products),
         order_type=order_type,
         price=_price(form, "price", contract) if order_type in _PRICED else 0,
-        trigger_price=(_price(form, "trigger_price", contract) if order_type in _TRIGGERED else 0),
+        trigger_price=_price(form, "trigger_price", contract) if triggered else 0,
         validity=validity,
         validity_ttl=_ttl(form) if validity == "TTL" else 0,
         disclosed_quantity=_whole(form, "disclosed_quantity", 0),
         market_protection=_protection(form, order_type),
         tag=_tag(form),
         tags=(),
+        iceberg=iceberg,
+        auction_number=_needed(form, "auction_number") if variety == "auction" else "",
     )
+    _check_variety(ticket)
     _check_stop(ticket, contract)
     return ticket
 
@@ -85,6 +92,7 @@ def changed_ticket(ticket: Ticket, form: Form, contract: Contract | None, filled
         "validity_ttl": str(ticket.validity_ttl) if ticket.validity_ttl else "",
         "disclosed_quantity": str(ticket.disclosed_quantity),
         "tag": ticket.tag or "",
+        **_kept_pieces(ticket),
     }
     if ticket.order_type == "SL-M":
         merged["market_protection"] = str(ticket.market_protection)
@@ -94,6 +102,16 @@ def changed_ticket(ticket: Ticket, form: Form, contract: Contract | None, filled
     if changed.quantity <= filled:
         raise bad_input(f"Order quantity cannot be less than or equal to filled quantity {filled}.")
     return changed
+
+
+def _kept_pieces(ticket: Ticket) -> dict[str, str]:
+    if ticket.iceberg is None:
+        return {"auction_number": ticket.auction_number}
+    return {
+        "quantity": str(ticket.iceberg.total),
+        "iceberg_legs": str(ticket.iceberg.legs),
+        "iceberg_quantity": str(ticket.iceberg.leg_quantity),
+    }
 
 
 def rupees_text(paise: int) -> str:
@@ -123,11 +141,29 @@ def _whole(form: Form, name: str, missing: int) -> int:
     return int(text)
 
 
-def _quantity(form: Form, contract: Contract) -> int:
-    _needed(form, "quantity")
-    quantity = _whole(form, "quantity", 0)
+def _iceberg(form: Form, contract: Contract) -> Iceberg:
+    """Return the first leg of an iceberg order."""
+    legs, total = _whole(form, "iceberg_legs", 0), _whole(form, "quantity", 0)
+    if not ICEBERG_LEGS_MIN <= legs <= ICEBERG_LEGS_MAX:
+        raise bad_input("Invalid `iceberg_legs`.")
+    quantity = _quantity(form, "iceberg_quantity", contract)
+    if not (legs - 1) * quantity < total <= legs * quantity or total % contract.lot_size:
+        raise bad_input("Invalid `iceberg_quantity`.")
+    return Iceberg(leg=1, legs=legs, leg_quantity=quantity, total=total)
+
+
+def _check_variety(ticket: Ticket) -> None:
+    if ticket.variety == "co" and (ticket.product, ticket.validity) != ("MIS", "DAY"):
+        raise bad_input("Invalid `product`.")
+    if ticket.variety == "auction" and ticket.exchange not in ("NSE", "BSE"):
+        raise bad_input("Invalid `exchange`.")
+
+
+def _quantity(form: Form, name: str, contract: Contract) -> int:
+    _needed(form, name)
+    quantity = _whole(form, name, 0)
     if not 0 < quantity <= QUANTITY_MAX:
-        raise bad_input("Invalid `quantity`.")
+        raise bad_input(f"Invalid `{name}`.")
     lot = contract.lot_size
     if quantity % lot:
         raise bad_input(f"Quantity should be in multiples of the lot size {lot}.")

@@ -12,6 +12,7 @@ from shared.errors import IllegalTransition
 class Status(StrEnum):
     """The broker's own words for where an order is."""
 
+    AFTER_MARKET = "AMO REQ RECEIVED"
     RECEIVED = "PUT ORDER REQ RECEIVED"
     VALIDATION_PENDING = "VALIDATION PENDING"
     OPEN_PENDING = "OPEN PENDING"
@@ -28,8 +29,10 @@ class Status(StrEnum):
 
 TERMINAL = frozenset({Status.COMPLETE, Status.REJECTED, Status.CANCELLED})
 WORKING = frozenset({Status.OPEN, Status.TRIGGER_PENDING})
+CHANGEABLE = WORKING | {Status.AFTER_MARKET}
 
 _MOVES: dict[Status, frozenset[Status]] = {
+    Status.AFTER_MARKET: frozenset({Status.AFTER_MARKET, Status.RECEIVED, Status.CANCELLED}),
     Status.RECEIVED: frozenset({Status.VALIDATION_PENDING, Status.REJECTED}),
     Status.VALIDATION_PENDING: frozenset({Status.OPEN_PENDING, Status.REJECTED}),
     Status.OPEN_PENDING: frozenset({Status.OPEN, Status.TRIGGER_PENDING, Status.REJECTED}),
@@ -56,6 +59,21 @@ _MOVES: dict[Status, frozenset[Status]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Iceberg:
+    """Which leg of how many a ticket is; quantities in units."""
+
+    leg: int
+    legs: int
+    leg_quantity: int
+    total: int
+
+    @property
+    def remaining(self) -> int:
+        """Return what the legs after this one are to trade."""
+        return max(self.total - self.leg * self.leg_quantity, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """What was asked for; prices in paise, quantities in units."""
 
@@ -75,6 +93,8 @@ class Ticket:
     market_protection: float
     tag: str | None
     tags: tuple[str, ...]
+    iceberg: Iceberg | None = None
+    auction_number: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import msgspec
 from shared.errors import KiteOutcomeUnknown, KiteUnavailable
 from shared.kite import reads, translate
 from shared.kite.rest import KiteRest, Parameters, Request
+from shared.kite.sliced import Placed, read_placed
 from shared.wire.orders import Modify, Place
 
 
@@ -40,6 +41,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     algo_id: str | None = None
     tag: str | None = None
     market_protection: float | None = None
+    autoslice: str | None = None
 
 
 class ChangedOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +85,12 @@ def new_order(command: Place, *, tag: str) -> NewOrder:
         validity_ttl=command.validity_ttl_minutes,
         disclosed_quantity=command.disclosed_quantity or None,
         market_protection=command.market_protection,
+        iceberg_legs=command.iceberg_legs,
+        iceberg_quantity=command.iceberg_quantity,
+        auction_number=command.auction_number,
         algo_id=command.algo_id or None,
         tag=tag,
+        autoslice="true" if command.autoslice else None,
     )
 
 
@@ -109,15 +115,16 @@ class KiteOrders:
     def __init__(self, rest: KiteRest) -> None:
         self._rest = rest
 
-    async def place(self, order: NewOrder) -> str:
-        """Place once; return the order_id.
+    async def place(self, order: NewOrder) -> Placed:
+        """Place once; return what it led to, one order but for a sliced one.
 
         Raises:
             KiteRejected, KiteSessionExpired, KiteThrottled, KiteUnavailable: it was not placed.
             KiteOutcomeUnknown: it may have been; look for its tag, never send it again.
         """
-        path = f"/orders/{_part(order.variety)}"
-        return await self._write(Request("POST", path, form=_parameters(order)))
+        request = Request("POST", f"/orders/{_part(order.variety)}", form=_parameters(order))
+        answer = await self._rest.call(request)
+        return read_placed(request.name, translate.written(request, answer))
 
     async def modify(self, order: ChangedOrder) -> str:
         """Change an open order once; return its order_id; raises as `place` does."""

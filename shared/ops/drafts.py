@@ -59,6 +59,8 @@ def check_place(order: Place) -> None:
         ("--price", order.price, _LIMITED),
         ("--trigger-price", order.trigger_price, _TRIGGERED),
     ):
+        if order.variety == "co" and name == "--trigger-price":
+            continue  # the stop of its second leg
         if (price is not None) != (order.order_type in types):
             needs = "needs" if order.order_type in types else "has no"
             raise click.UsageError(f"a {order.order_type} order {needs} {name}")

@@ -14,6 +14,7 @@ from shared.ops.orders_direct import spool
 from shared.ops.orders_resolve import resolve
 from shared.ops.outcome import ExitCode, NotFound
 from shared.ops.session import Session, output_options, pass_session
+from shared.wire import order_fields as fields
 from shared.wire import orders as wire
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-_variety = click.option("--variety", type=click.Choice(get_args(wire.Variety)))
+_variety = click.option("--variety", type=click.Choice(get_args(fields.Variety)))
 _account = click.option("--account", help="Otherwise TICKFLOW_ACCOUNT__ID.")
 _sending = _options(
     _account,
@@ -92,6 +93,13 @@ _prices = _options(
     click.option("--disclosed-quantity", type=int),
     click.option("--market-protection", type=float, metavar="PERCENT"),
 )
+_pieces = _options(
+    click.option("--iceberg-legs", type=int),
+    click.option("--iceberg-quantity", type=int, help="Of one leg."),
+    click.option("--auction-number"),
+    click.option("--autoslice", is_flag=True, default=None, help="Cut above the freeze quantity."),
+    click.option("--on-partial", type=click.Choice(get_args(fields.OnPartial))),
+)
 _target = _options(
     click.option("--target", "target_command_id", help="The command_id that placed the order."),
     click.option("--order-id", help="The broker's order_id."),
@@ -105,18 +113,19 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--exchange", type=_choice(wire.Exchange), required=True)
+@click.option("--exchange", type=_choice(fields.Exchange), required=True)
 @click.option("--symbol", "tradingsymbol", required=True, help="As Kite lists it.")
-@click.option("--side", "transaction_type", type=_choice(wire.Side), required=True)
+@click.option("--side", "transaction_type", type=_choice(fields.Side), required=True)
 @click.option("--quantity", type=int, required=True)
-@click.option("--product", type=_choice(wire.Product), required=True)
+@click.option("--product", type=_choice(fields.Product), required=True)
 @click.option(
-    "--type", "order_type", type=_choice(wire.OrderType), default="LIMIT", show_default=True
+    "--type", "order_type", type=_choice(fields.OrderType), default="LIMIT", show_default=True
 )
 @_prices
-@click.option("--validity", type=_choice(wire.Validity))
+@click.option("--validity", type=_choice(fields.Validity))
 @click.option("--ttl-minutes", "validity_ttl_minutes", type=int)
 @_variety
+@_pieces
 @click.option("--algo-id")
 @_sending
 @pass_session
@@ -133,9 +142,16 @@ def place(session: Session, /, **typed: Any) -> None:
 @_target
 @click.option("--quantity", type=int)
 @_prices
-@click.option("--type", "order_type", type=_choice(wire.OrderType))
-@click.option("--validity", type=_choice(wire.Validity))
+@click.option("--type", "order_type", type=_choice(fields.OrderType))
+@click.option("--validity", type=_choice(fields.Validity))
 @click.option("--expect-version", help="Only if the order is still as this version says.")
+@click.option(
+    "--exit",
+    "is_exit",
+    is_flag=True,
+    default=None,
+    help="May use the last modification, which is kept for getting out.",
+)
 @_sending
 @pass_session
 def modify(session: Session, /, **typed: Any) -> None:

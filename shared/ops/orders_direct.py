@@ -10,7 +10,7 @@ import click
 
 from shared.ops.outcome import ExitCode
 from shared.ops.session import Session, output_options, pass_session
-from shared.wire.orders import Variety
+from shared.wire.order_fields import Variety
 
 if TYPE_CHECKING:
     from shared.store.journal_hand import DirectCancel

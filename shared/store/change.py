@@ -30,20 +30,21 @@ _CLAIM: Final = f"""
 INSERT INTO order_commands (
     account, command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
     exposure, target_command_id, order_id, valid_until_us, state, received_us, changed_us,
-    is_open, fence)
+    is_open, parent_command_id, fence)
 SELECT $1, command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
-    exposure, target_command_id, order_id, valid_until_us, '{State.RECEIVED}', $2, $2, true, $3
+    exposure, target_command_id, order_id, valid_until_us, '{State.RECEIVED}', $2, $2, true,
+    parent_command_id, $3
 FROM unnest($4::text[], $5::text[], $6::bytea[], $7::text[], $8::bytea[], $9::smallint[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[]) WITH ORDINALITY
-    AS given (command_id, kind, fingerprint, encoding, payload, priority, strategy_id,
-    exposure, target_command_id, order_id, valid_until_us, position)
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::text[])
+    WITH ORDINALITY AS given (command_id, kind, fingerprint, encoding, payload, priority,
+    strategy_id, exposure, target_command_id, order_id, valid_until_us, parent_command_id, position)
 ORDER BY position
 ON CONFLICT (account, command_id) DO NOTHING
 RETURNING {COMMAND_COLUMNS}
 """  # noqa: S608  # our own names
 _SAVE: Final = """
 UPDATE order_commands SET state = $4, order_id = $5, tag = $6, attempts = $7, reason = $8,
-    sending_us = $9, is_open = $10, changed_us = $11, fence = $3
+    sending_us = $9, is_open = $10, changed_us = $11, slices_refused = $13, fence = $3
 WHERE account = $1 AND command_id = $2 AND fence <= $3 AND state = $12
 """
 _SAVE_ORDER: Final = """
@@ -90,11 +91,14 @@ class Change:
         self.events: list[OrderEvent] = []
         #: The newest step told of each command in this change.
         self.steps: dict[str, OrderEvent] = {}
+        #: Commands that this change has led to: for whoever sends, once it is committed.
+        self.spawned: list[CommandRow] = []
         self._step_numbers: set[int] = set()
 
     async def claim(self, commands: Sequence[NewCommand]) -> list[CommandRow]:
         """Insert what is new, in the order given; return only that."""
-        columns = zip(*map(claim_columns, commands), strict=True)
+        given = [(*claim_columns(each), each.parent_command_id) for each in commands]
+        columns = zip(*given, strict=True)
         rows = await self._connection.fetch(
             _CLAIM, self._account, self.at_us, self._fence, *map(list, columns)
         )
@@ -156,6 +160,7 @@ class Change:
             after.is_open,
             self.at_us,
             was,
+            after.slices_refused,
         )
         if tag != "UPDATE 1":
             raise IllegalTransition(
@@ -171,6 +176,20 @@ class Change:
             list(order_ids),
         )
         return {row["order_id"]: order_row(row) for row in rows}
+
+    async def orders_of(self, command_id: str) -> list[OrderRow]:
+        """Return the broker's orders that came of a placement, in the order of their ids."""
+        rows = await self._connection.fetch(
+            f"SELECT {ORDER_COLUMNS} FROM broker_orders "  # noqa: S608  # our own names
+            "WHERE account = $1 AND command_id = $2 ORDER BY order_id",
+            self._account,
+            command_id,
+        )
+        return [order_row(row) for row in rows]
+
+    async def children_of(self, command_id: str) -> dict[str, CommandRow]:
+        """Return the commands that were made for a command, by command_id."""
+        return await self._commands("parent_command_id = ANY($2)", [command_id])
 
     async def save_order(self, order: OrderRow) -> None:
         """Write the broker's order as now seen."""

@@ -45,6 +45,7 @@ class Journal:
         self._turn = asyncio.Lock()
         #: Set whenever events have been committed; whoever publishes them clears it.
         self.events_waiting = asyncio.Event()
+        self._spawned: list[CommandRow] = []
 
     def sit(self, seat: Seat) -> None:
         """Write under this seat from now on.
@@ -82,7 +83,13 @@ class Journal:
             )
             yield change
             await change.flush()
+        self._spawned += change.spawned
         self._told(sequence + len(change.events), are_new=bool(change.events))
+
+    def take_spawned(self) -> list[CommandRow]:
+        """Return the commands that committed changes have led to since the last time."""
+        taken, self._spawned = self._spawned, []
+        return taken
 
     async def claim_new(
         self,

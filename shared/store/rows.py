@@ -27,6 +27,7 @@ class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
     target_command_id: str | None = None
     order_id: str | None = None
     valid_until_us: int | None = None
+    parent_command_id: str | None = None
 
 
 class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,8 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     sending_us: int | None
     changed_us: int
     is_open: bool
+    parent_command_id: str | None = None
+    slices_refused: int | None = None
 
 
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,23 +9,44 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from functools import cache
+from typing import Final
 
 import msgspec
 
 from shared.wire.orders import Command
 
 FINGERPRINT_BYTES = 32
+#: Fields that came later: with their default they do not count, so that a command repeated after an
+#: upgrade is the command it was before.
+_LATER: Final = frozenset(
+    {
+        "iceberg_legs",
+        "iceberg_quantity",
+        "auction_number",
+        "autoslice",
+        "on_partial",
+        "is_exit",
+    }
+)
 
 
 def fingerprint(command: Command) -> bytes:
     """Return 32 bytes that are equal for equal commands, whatever their spelling."""
     fields = {
-        name: _canonical(getattr(command, name))
-        for name in command.__struct_fields__
-        if name != "command_id"
+        name: _canonical(value)
+        for name, default in _defaults(type(command)).items()
+        if (value := getattr(command, name)) != default or name not in _LATER
     }
     kind = type(command).__struct_config__.tag
     return hashlib.sha256(msgspec.json.encode({**fields, "kind": kind}, order="sorted")).digest()
+
+
+@cache
+def _defaults(kind: type[Command]) -> dict[str, object]:
+    """Return the fields that count, each with its default."""
+    found = msgspec.structs.fields(kind)
+    return {each.name: each.default for each in found if each.name != "command_id"}
 
 
 def _canonical(value: object) -> object:

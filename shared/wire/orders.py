@@ -7,65 +7,40 @@ again.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-CommandId = Annotated[
-    str,
-    Meta(
-        pattern=r"\A[A-Za-z0-9._:-]{8,64}\Z",
-        description="unique per account for ever; 8 to 64 of A-Z a-z 0-9 . _ : -; a UUIDv7 is best",
-    ),
-]
-StrategyId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{0,32}\Z")]
-Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
-OrderId = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z-]{1,40}\Z")]
-Quantity = Annotated[int, Meta(ge=1, le=10_000_000)]
-#: Microseconds since 1970 in UTC: 2001 to 2128, so seconds or milliseconds by mistake are refused.
-Microseconds = Annotated[int, Meta(ge=1_000_000_000_000_000, le=5_000_000_000_000_000)]
-#: Rupees as decimal text ("101.55") or a JSON number; at most paise.
-Price = Decimal
-
-Exchange = Literal["NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO"]
-Side = Literal["BUY", "SELL"]
-Product = Literal["CNC", "NRML", "MIS", "MTF"]
-OrderType = Literal["MARKET", "LIMIT", "SL", "SL-M"]
-Validity = Literal["DAY", "IOC", "TTL"]
-Variety = Literal["regular", "amo", "co", "iceberg", "auction"]
+from shared.wire.order_fields import (
+    CommandId,
+    Disclosed,
+    Head,
+    Leg,
+    Microseconds,
+    OrderId,
+    OrderType,
+    Price,
+    Protection,
+    Quantity,
+    StrategyId,
+    Validity,
+    Variety,
+)
 
 
-class _Command(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
+class Place(
+    Leg, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="place"
 ):
+    """Place one order; `autoslice` lets the broker cut what is above the freeze quantity."""
+
     command_id: CommandId
     strategy_id: StrategyId = ""
     valid_until_us: Microseconds | None = None
 
 
-class Place(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="place"):
-    """Place one order."""
-
-    exchange: Exchange
-    tradingsymbol: Symbol
-    transaction_type: Side
-    quantity: Quantity
-    product: Product
-    order_type: OrderType
-    price: Price | None = None
-    trigger_price: Price | None = None
-    validity: Validity = "DAY"
-    validity_ttl_minutes: Annotated[int, Meta(ge=1, le=480)] | None = None
-    disclosed_quantity: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
-    market_protection: Annotated[float, Meta(ge=-1, le=100)] | None = None
-    variety: Variety = "regular"
-    algo_id: Annotated[str, Meta(max_length=32)] = ""
-
-
-class Modify(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="modify"):
+class Modify(Head, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="modify"):
     """Change an open order, named by the command_id that placed it or by the broker's order_id."""
 
     target_command_id: CommandId | None = None
@@ -75,13 +50,15 @@ class Modify(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     trigger_price: Price | None = None
     order_type: OrderType | None = None
     validity: Validity | None = None
-    disclosed_quantity: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
-    market_protection: Annotated[float, Meta(ge=-1, le=100)] | None = None
+    disclosed_quantity: Disclosed | None = None
+    market_protection: Protection | None = None
     variety: Variety = "regular"
     expect_version: Annotated[str, Meta(max_length=64)] | None = None
+    #: May use the one modification of an order that is kept for getting out of it.
+    is_exit: bool = False
 
 
-class Cancel(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="cancel"):
+class Cancel(Head, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="cancel"):
     """Cancel an open order, named as in Modify; always passes guards and kill switches."""
 
     target_command_id: CommandId | None = None
@@ -146,6 +123,10 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
     broker_message: str = ""
     version: str = ""
     reason: Reason | None = None
+    #: The basket, exit or cancel that this command was made for.
+    parent_command_id: str = ""
+    #: Of a placement that the broker cuts up: how much of it lies in orders that the broker took.
+    accepted_quantity: int = 0
 
 
 class BrokerUpdate(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from shared.kite.reads import Candles
 from shared.kite.rest import KiteRest, open_rest
 from shared.kite.session import KiteSessions
 from shared.kite.settings import KiteSettings
+from shared.kite.sliced import Placed
 from shared.secret import Secret
 from shared.wire.orders import Modify, Place
 from tests.support.kite_rest_server import Answering, RestServer, serving_rest, success
@@ -46,7 +47,7 @@ async def kite(answering: Answering) -> AsyncIterator[tuple[KiteRest, RestServer
 async def test_place_of_a_command_sends_its_fields_and_returns_the_order_id() -> None:
     async with kite(success({"order_id": "2026112200001"})) as (rest, server):
         placed = await KiteOrders(rest).place(new_order(PLACE, tag="tf1"))
-    assert placed == "2026112200001"
+    assert placed == Placed("2026112200001")
     assert dict(server.noted[0].form) == {
         "variety": "regular",
         "exchange": "NFO",

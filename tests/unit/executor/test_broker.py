@@ -11,6 +11,7 @@ from shared.errors import (
     KiteThrottled,
     KiteUnavailable,
 )
+from shared.kite.sliced import Placed
 from tests.unit.executor.builders import a_cancel, a_modify, a_place
 
 
@@ -22,13 +23,13 @@ class Desk:
         self.error = error
 
     async def place(self, place, tag):
-        return self._take("place", place.command_id, tag)
+        return Placed(self._take("place", place.command_id, tag))
 
     async def modify(self, order_id, variety, modify):
         assert modify.command_id == "command-2"
         return self._take("modify", order_id, variety)
 
-    async def cancel(self, order_id, variety):
+    async def cancel(self, order_id, variety, _parent):
         return self._take("cancel", order_id, variety)
 
     def _take(self, *asked):

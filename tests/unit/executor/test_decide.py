@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from executor.decide import EndBoth, Expire, Refuse, Send, Wait, decide, exposure_of
+from executor.decide import EndBoth, Expire, Refuse, Send, Supersede, Wait, decide, exposure_of
 from shared.store.rows import Switches
 from shared.wire.orders import State
 from tests.unit.executor.builders import (
@@ -165,3 +165,39 @@ def test_modify_of_something_never_seen_is_refused(naming):
 def test_modify_off_a_rule_is_refused():
     facts = facts_of(a_modify(quantity=None), placement=a_placement(), order=an_order())
     assert code(decide(facts)) == "nothing_to_modify"
+
+
+def test_modify_that_a_later_one_covers_is_not_sent():
+    later = (
+        a_modify(command_id="command-8", quantity=3, price=1),
+        a_modify(command_id="command-9"),
+    )
+    facts = facts_of(a_modify(), placement=a_placement(), order=an_order(), later=later)
+    assert decide(facts) == Supersede("command-9")
+
+
+def test_modify_of_something_that_later_ones_leave_alone_is_sent():
+    later = (a_modify(command_id="command-8", quantity=None, price=1),)
+    facts = facts_of(a_modify(quantity=20), placement=a_placement(), order=an_order(), later=later)
+    assert isinstance(decide(facts), Send)
+
+
+@pytest.mark.parametrize(
+    ("modifications", "is_exit", "is_sent"),
+    [(23, False, True), (24, False, False), (24, True, True), (25, True, False)],
+)
+def test_last_modification_of_an_order_is_kept_for_getting_out(modifications, is_exit, is_sent):
+    facts = facts_of(
+        a_modify(quantity=20, is_exit=is_exit),
+        placement=a_placement(),
+        order=an_order(),
+        modifications=modifications,
+    )
+    decision = decide(facts)
+    assert isinstance(decision, Send) if is_sent else code(decision) == "modifications_spent"
+
+
+def test_cancel_of_the_second_leg_of_a_cover_order_names_the_first():
+    order = an_order(order_id="8", variety="co", parent_order_id="7")
+    decision = decide(facts_of(a_cancel(target_command_id=None, order_id="8"), order=order))
+    assert decision == Send(order_id="8", variety="co", parent_order_id="7")

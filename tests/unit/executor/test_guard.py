@@ -55,7 +55,7 @@ def test_placement_that_breaks_no_rule_passes(place):
 @pytest.mark.parametrize(
     ("change", "code", "field"),
     [
-        ({"variety": "iceberg"}, "variety_unsupported", "variety"),
+        ({"variety": "iceberg"}, "iceberg_mismatch", "iceberg_legs"),
         ({"price": None}, "price_missing", "price"),
         ({"price": Decimal(0)}, "price_invalid", "price"),
         ({"price": Decimal(-1)}, "price_invalid", "price"),
@@ -80,7 +80,11 @@ def test_placement_that_breaks_no_rule_passes(place):
             "market_protection_missing",
             "market_protection",
         ),
-        ({"exchange": "MCX", "validity": "IOC"}, "validity_unsupported", "validity"),
+        (
+            {"exchange": "MCX", "product": "NRML", "validity": "IOC"},
+            "validity_unsupported",
+            "validity",
+        ),
         ({"validity": "TTL"}, "validity_ttl_mismatch", "validity_ttl_minutes"),
         ({"validity_ttl_minutes": 5}, "validity_ttl_mismatch", "validity_ttl_minutes"),
         ({"disclosed_quantity": 2}, "disclosed_too_large", "disclosed_quantity"),

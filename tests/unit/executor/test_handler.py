@@ -18,6 +18,7 @@ from executor.handler import Handler
 from executor.steady import Patience
 from shared.clock import ManualClock
 from shared.errors import KiteUnavailable, StoreError
+from shared.kite.sliced import Placed
 from shared.resilience.breaker import Breaker, BreakerPolicy
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
@@ -77,7 +78,7 @@ class Broker:
         self.placed.append(tag)
         if self.errors:
             raise self.errors.pop(0)
-        return "42"
+        return Placed("42")
 
 
 class Knowledge:

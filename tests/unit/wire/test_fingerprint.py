@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.wire.codec import decode
 from shared.wire.fingerprint import FINGERPRINT_BYTES, fingerprint
 from shared.wire.orders import Cancel, Command, Modify
+from tests.golden.wire.build import HERE
 from tests.unit.executor.builders import a_place
 
 
@@ -66,3 +67,16 @@ def test_fingerprint_survives_the_way_through_either_encoding(quantity, paise):
     command = a_place(quantity=quantity, price=Decimal(paise) / 100)
     for field, encode in ((b"json", msgspec.json.encode), (b"msgpack", msgspec.msgpack.encode)):
         assert fingerprint(decode({field: encode(command)}, Command)) == fingerprint(command)
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("place", "fe6e9e268171"), ("modify", "18acddf3d3b3"), ("cancel", "49fee389f108")],
+)
+def test_fingerprint_of_an_old_command_is_what_it_was_when_it_had_fewer_fields(name, begins):
+    body = (HERE / f"{name}.v1.json").read_bytes()
+    assert fingerprint(read(body)).hex().startswith(begins)
+
+
+def test_fingerprint_counts_a_later_field_once_it_is_used():
+    assert fingerprint(a_place(autoslice=True)) != fingerprint(a_place())

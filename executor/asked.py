@@ -1,0 +1,72 @@
+"""A command as the journal claims it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from executor.backlog import priority_of
+from executor.decide import exposure_of
+from executor.telling import Told, tell
+from shared.store.change import Change
+from shared.store.rows import CommandRow, Encoding, NewCommand
+from shared.wire.codec import JSON_FIELD, encode
+from shared.wire.fingerprint import fingerprint
+from shared.wire.orders import Command, Place
+
+COMMAND_ID_CHARACTERS_MAX: Final = 64
+_HASH_DIGITS: Final = 16
+
+
+def new_command(
+    command: Command,
+    *,
+    encoding: Encoding = "json",
+    payload: bytes | None = None,
+    parent_command_id: str | None = None,
+) -> NewCommand:
+    """Return what is claimed; `payload` is the entry's own bytes where it came as an entry."""
+    kind = str(type(command).__struct_config__.tag)
+    return NewCommand(
+        command_id=command.command_id,
+        kind=kind,
+        fingerprint=fingerprint(command),
+        encoding=encoding,
+        payload=encode(command)[JSON_FIELD] if payload is None else payload,
+        priority=priority_of(kind),
+        strategy_id=command.strategy_id,
+        exposure=exposure_of(command),
+        target_command_id=None if isinstance(command, Place) else command.target_command_id,
+        order_id=None if isinstance(command, Place) else command.order_id,
+        valid_until_us=command.valid_until_us,
+        parent_command_id=parent_command_id,
+    )
+
+
+def derived_id(command_id: str, name: str) -> str:
+    """Return the command_id of what is made for a command: the same at every attempt.
+
+    It is the command's own with `.` and a name; one that would be too long is shortened by a hash.
+    """
+    room = COMMAND_ID_CHARACTERS_MAX - len(name) - 1
+    if len(command_id) > room:
+        digest = hashlib.sha256(command_id.encode()).hexdigest()[:_HASH_DIGITS]
+        command_id = f"{command_id[: room - _HASH_DIGITS - 1]}-{digest}"
+    return f"{command_id}.{name}"
+
+
+async def spawn(change: Change, commands: Sequence[NewCommand]) -> list[CommandRow]:
+    """Claim commands that a command has led to; those claimed before are left as they are.
+
+    Whatever of them is still to be sent comes into the backlog once the change is committed.
+
+    Raises:
+        StoreError: the server refused or vanished.
+    """
+    claimed = await change.claim(commands)
+    for row in claimed:
+        change.emit(tell(Told.RECEIVED, row))
+    rows = await change.commands([each.command_id for each in commands])
+    change.spawned += rows.values()
+    return [rows[each.command_id] for each in commands]
