@@ -12,18 +12,18 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from shared.wire.orders import (
+from shared.wire.order_fields import (
     Exchange,
     Microseconds,
     OrderId,
     OrderType,
     Product,
     Quantity,
-    Reason,
     Side,
     Symbol,
     Variety,
 )
+from shared.wire.orders import Reason
 
 QueryId = Annotated[
     str,
