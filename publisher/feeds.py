@@ -95,6 +95,11 @@ class Catalogue:
         self._looking = asyncio.Lock()
         self.shards = _SHARDS_UNPUBLISHED
 
+    @property
+    def universe(self) -> Universe:
+        """Return the published instruments as last read."""
+        return self._desk.universe
+
     async def refresh(self, *, is_forced: bool = False) -> None:
         """Look whether something else is published now; `is_forced` reads it in any case.
 

@@ -22,6 +22,17 @@ class PublisherSection(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, Meta(ge=0, le=65535, description="0 picks a free port, named in publisher.listening")
     ] = 8765
+    kite_enabled: Annotated[
+        bool, Meta(description="serve Kite's own dialect too, for programs written for Zerodha")
+    ] = False
+    kite_port: Annotated[
+        int,
+        Meta(ge=0, le=65535, description="port of Kite's dialect; 0 picks a free one, logged"),
+    ] = 8766
+    kite_instruments_per_connection_max: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="instruments one client of Kite's dialect may have"),
+    ] = 3000
     keys: Annotated[
         tuple[Secret, ...],
         Meta(

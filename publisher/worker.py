@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 from publisher import metrics
-from publisher.auth import read_keyring
+from publisher.auth import Keyring, read_keyring
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
 from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, OrderFeed, Outlet, TickFeed
@@ -28,6 +30,16 @@ RETRY_MAX_S = 5.0
 GAUGES_S = 1.0
 
 
+class Door(Protocol):
+    """A way in: it listens while its block runs."""
+
+    address: str
+
+    def serving(self) -> AbstractAsyncContextManager[object]:
+        """Listen while the block runs."""
+        ...
+
+
 class PublisherWorker:
     """Warms up from the last values, lets subscribers in, reads on until told to stop."""
 
@@ -35,7 +47,7 @@ class PublisherWorker:
         self,
         feeds: Sequence[Feed],
         catalogue: Catalogue,
-        server: Server,
+        doors: Sequence[Door],
         desk: Desk,
         *,
         refresh_s: float,
@@ -43,7 +55,8 @@ class PublisherWorker:
     ) -> None:
         self._feeds = feeds
         self._catalogue = catalogue
-        self._server = server
+        #: Where subscribers come in: our own protocol first.
+        self.doors = doors
         self._desk = desk
         self._refresh_s = refresh_s
         self._log = log
@@ -53,7 +66,7 @@ class PublisherWorker:
     @property
     def address(self) -> str:
         """Return where subscribers connect, empty before it is known."""
-        return self._server.address
+        return self.doors[0].address
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping` is set, then send everybody elsewhere."""
@@ -64,7 +77,9 @@ class PublisherWorker:
                 supervise(group, self._read(feed, stopping), name=feed.name, stopping=stopping)
             supervise(group, self._refresh(stopping), name="refresh", stopping=stopping)
             supervise(group, self._measure(stopping), name="measure", stopping=stopping)
-            async with self._server.serving():
+            async with contextlib.AsyncExitStack() as doors:
+                for door in self.doors:
+                    await doors.enter_async_context(door.serving())
                 await stopping.wait()
 
     async def readiness(self) -> Check:
@@ -134,7 +149,8 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
         SettingsError: a key is malformed, or a URL.
     """
     section, log = settings.publisher, resources.log
-    desk = _desk(section, epoch=f"{resources.random.getrandbits(64):016x}")
+    keyring = read_keyring(key.reveal() for key in section.keys)
+    desk = _desk(section, keyring, epoch=f"{resources.random.getrandbits(64):016x}")
     if not section.keys:
         log.warning("publisher.no_keys", hint="nobody can subscribe: set publisher.keys")
     ticks = await resources.enter(
@@ -145,13 +161,21 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     outlet = Outlet(desk, server.wake, Malformed(log, resources.clock), resources.clock, log)
     catalogue = Catalogue(ticks, outlet)
     feeds = _tick_feeds(ticks, catalogue, outlet, section)
+    orders = None
     if section.accounts:
         orders = await resources.enter(
             connect(settings.redis.orders_url, name="publisher", settings=settings.redis)
         )
         resources.probe.register("redis_orders", lambda: ping(orders))
         feeds.append(OrderFeed(orders, outlet, block_ms=section.block_ms))
-    worker = PublisherWorker(feeds, catalogue, server, desk, refresh_s=section.refresh_s, log=log)
+    doors: list[Door] = [server]
+    if section.kite_enabled:
+        from publisher.kite_wiring import kite_door, kite_feeds
+
+        door = kite_door(keyring, section, log)
+        feeds += kite_feeds(door, catalogue, outlet.malformed, section, ticks=ticks, orders=orders)
+        doors.append(door)
+    worker = PublisherWorker(feeds, catalogue, doors, desk, refresh_s=section.refresh_s, log=log)
     resources.probe.register("feeds", worker.readiness)
     return worker
 
@@ -166,7 +190,7 @@ def _tick_feeds(
     ]
 
 
-def _desk(section: PublisherSection, *, epoch: str) -> Desk:
+def _desk(section: PublisherSection, keyring: Keyring, *, epoch: str) -> Desk:
     hub = Hub(
         HubLimits(
             subscribers_max=section.connections_max,
@@ -183,5 +207,4 @@ def _desk(section: PublisherSection, *, epoch: str) -> Desk:
         message_bytes_max=section.message_bytes_max,
         heartbeat_s=section.heartbeat_s,
     )
-    keyring = read_keyring(key.reveal() for key in section.keys)
     return Desk(hub, keyring, accounts=section.accounts, limits=limits, epoch=epoch)

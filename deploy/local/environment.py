@@ -114,9 +114,14 @@ def operator(probes: Mapping[Worker, int], publisher_port: int) -> dict[str, str
     }
 
 
-def ports(probe: int, publisher: int) -> dict[str, str]:
-    """Return where a worker listens; only the publisher reads the second."""
-    return {"TICKFLOW_PROBE__PORT": str(probe), "TICKFLOW_PUBLISHER__PORT": str(publisher)}
+def ports(probe: int, publisher: int, kite: int) -> dict[str, str]:
+    """Return where a worker listens; only the publisher reads the second and the third."""
+    return {
+        "TICKFLOW_PROBE__PORT": str(probe),
+        "TICKFLOW_PUBLISHER__PORT": str(publisher),
+        "TICKFLOW_PUBLISHER__KITE_ENABLED": "true",
+        "TICKFLOW_PUBLISHER__KITE_PORT": str(kite),
+    }
 
 
 def revealed(urls: Urls, account: Account) -> dict[str, str]:

@@ -51,6 +51,7 @@ class Pipeline:
     urls: Callable[[Role], Urls]
     probes: Mapping[Worker, int]
     publisher_port: int
+    kite_port: int
     operator_file: Path
     ended: list[Ended] = field(default_factory=list)
 
@@ -129,8 +130,9 @@ async def _workers(
     if request.programs.migrates:
         await _migrate(urls("ops").postgres)
     workers = list(request.programs.workers)
-    *probes, publisher_port = free_ports(
-        [*(0 for _ in workers), request.settings.local.publisher_port]
+    wished = request.settings.local
+    *probes, publisher_port, kite_port = free_ports(
+        [*(0 for _ in workers), wished.publisher_port, wished.kite_port]
     )
     running = Pipeline(
         supervisor=supervisor,
@@ -138,6 +140,7 @@ async def _workers(
         urls=urls,
         probes=dict(zip(workers, probes, strict=True)),
         publisher_port=publisher_port,
+        kite_port=kite_port,
         operator_file=state / "operator.env",
     )
     for name in workers:
@@ -164,7 +167,7 @@ def _worker(name: Worker, request: Request, running: Pipeline) -> Launch:
         environment={
             **env.inherited(request.environment),
             **env.plain(running.sandbox),
-            **env.ports(running.probes[name], running.publisher_port),
+            **env.ports(running.probes[name], running.publisher_port, running.kite_port),
             **env.subscribers(key, account, request.environment),
             **env.secret_files(secrets, name, running.urls(name), account),
         },

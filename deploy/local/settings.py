@@ -36,6 +36,15 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         int,
         Meta(ge=0, le=65535, description="port wished for the publisher; another if it is taken"),
     ] = 8765
+    kite_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="port wished for the publisher's door of Kite's dialect; "
+            "another if it is taken",
+        ),
+    ] = 8766
 
 
 class GivenRedis(RedisSettings, frozen=True, kw_only=True):

@@ -1,15 +1,7 @@
 """The official ticker works against the sandbox unmodified."""
 
-import json
-import queue
 import struct
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -17,10 +9,9 @@ from kiteconnect import KiteConnect, KiteTicker
 
 from deploy.sandbox.market import Market, MarketTerms
 from deploy.sandbox.packets import encode, frames
-from tests.support.sandbox import ROOT, SandboxInfo
+from tests.support.kite_ticker import Driver, python_ticker
+from tests.support.sandbox import SandboxInfo
 
-DRIVER = Path(__file__).with_name("ticker_driver.py")
-WAIT_S = 10.0
 INFY = 408065
 FULL_KEYS = {
     "tradable",
@@ -43,60 +34,11 @@ FULL_KEYS = {
 }
 
 
-class Driver:
-    """What the ticker's callbacks said, line by line."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, args=(process,), name="driver-lines")
-        self._reader.start()
-
-    def until(self, wanted: Callable[[dict], bool]) -> dict:
-        """Return the first line that is wanted; fail when none comes in time."""
-        deadline = time.monotonic() + WAIT_S
-        seen: list[str] = []
-        while (left_s := deadline - time.monotonic()) > 0:
-            try:
-                found = json.loads(self._lines.get(timeout=left_s))
-            except queue.Empty:
-                break
-            if wanted(found):
-                return found
-            seen.append(found["kind"])
-        raise AssertionError(f"never came; seen {seen[-20:]}")
-
-    def join(self) -> None:
-        self._reader.join()
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._lines.put(line)
-
-
-@contextmanager
-def ticker(sandbox: SandboxInfo, tokens: list[int], access_token: str = "") -> Iterator[Driver]:
+def ticker(
+    sandbox: SandboxInfo, tokens: list[int], access_token: str = ""
+) -> AbstractContextManager[Driver]:
     who = sandbox.account
-    command = [
-        sys.executable,
-        str(DRIVER),
-        sandbox.ws_url,
-        who.api_key,
-        access_token or who.access_token,
-        json.dumps(tokens),
-    ]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    driver = Driver(process)
-    try:
-        yield driver
-    finally:
-        process.kill()
-        process.wait()
-        driver.join()
-        assert process.stdout is not None
-        process.stdout.close()
+    return python_ticker(sandbox.ws_url, who.api_key, access_token or who.access_token, tokens)
 
 
 def of_token(line: dict, token: int, mode: str) -> bool:

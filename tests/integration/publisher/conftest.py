@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 import aiohttp
+import msgspec
+import numpy as np
 import pytest
 
 from deploy.local.redis import RedisServer
@@ -28,8 +30,11 @@ from shared.streams.settings import RedisSettings
 from shared.streams.writer import Append, StreamWriter
 from shared.wire import codec, topics
 from shared.wire.control import Control, Gap
-from shared.wire.orders import OrderEvent, State
+from shared.wire.orders import BrokerUpdate, OrderEvent, State
+from shared.wire.segments import segment
 from shared.wire.shards import ShardMap
+from shared.wire.ticks import RAW_HEADER_DTYPE
+from tests.support import kite_frames as kf
 from tests.support.eventually import eventually
 from tests.support.publisher_rows import batch, instruments
 
@@ -60,6 +65,18 @@ class Upstream:
     async def ticks(self, records, *, shard: int = 0, fence: int = 1) -> None:
         fields = batch(records, shard=shard, fence=fence)
         await self._ticks_writer.append([Append(topics.ENRICHED_TICKS, shard, fields)])
+
+    async def raw(self, *packets: bytes, shard: int = 0) -> None:
+        """Write one entry of Kite's own packets."""
+        header = np.zeros(1, RAW_HEADER_DTYPE)
+        header["packets"], header["shard"] = len(packets), shard
+        fields = {b"h": header.tobytes(), b"s": segment(1, kf.frame(packets))}
+        await self._ticks_writer.append([Append(topics.RAW_TICKS, shard, fields)])
+
+    async def update(self, row: str, *, source: str = "socket") -> None:
+        """Write what the broker says of an order."""
+        update = BrokerUpdate(source=source, received_at_us=1, row=msgspec.Raw(row.encode()))
+        await self._orders_writer.append([Append(topics.UPDATES, ACCOUNT, codec.encode(update))])
 
     async def broken(self, fields: dict[bytes, bytes]) -> None:
         await self._ticks_writer.append([Append(topics.ENRICHED_TICKS, 0, fields)])
@@ -155,6 +172,10 @@ class Publisher:
     def url(self) -> str:
         return f"ws://{self.worker.address}/v1/stream"
 
+    @property
+    def kite_url(self) -> str:
+        return f"ws://{self.worker.doors[1].address}"
+
     @asynccontextmanager
     async def subscriber(self, key: str | None = KEY, **options) -> AsyncIterator[Subscriber]:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -185,6 +206,7 @@ def start(ticks_redis: RedisServer, orders_redis: RedisServer) -> Start:
             publisher=PublisherSection(
                 **{
                     "port": 0,
+                    "kite_port": 0,
                     "keys": (
                         Secret(f"all:ticks+orders:*:{digest(KEY)}"),
                         Secret(f"ticks:ticks:{digest(TICKS_KEY)}"),
@@ -209,7 +231,7 @@ def start(ticks_redis: RedisServer, orders_redis: RedisServer) -> Start:
             stopping = asyncio.Event()
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker.run(stopping), name="publisher")
-                await eventually(lambda: worker.address)
+                await eventually(lambda: all(door.address for door in worker.doors))
                 yield Publisher(worker, stopping, probe)
                 stopping.set()
 

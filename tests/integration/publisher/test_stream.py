@@ -236,7 +236,7 @@ async def test_who_does_not_read_costs_bounded_memory_and_nobodys_time(start, up
                 for row in (await reader.hear_of("ticks"))["ticks"]
             ):
                 pass
-        for connection in publisher.worker._server._connections.values():
+        for connection in publisher.worker.doors[0]._connections.values():
             assert connection._ws._writer.transport.get_write_buffer_size() <= BUFFERED_BYTES_MAX
         assert not any(state.queue.bytes for state in hub._subscribers.values())
         sleeper.ws._reader._protocol.resume_reading()

@@ -64,7 +64,12 @@ def test_shell_text_is_read_back_by_a_shell() -> None:
 
 
 def test_ports_are_named_for_every_worker() -> None:
-    assert ports(1, 2) == {"TICKFLOW_PROBE__PORT": "1", "TICKFLOW_PUBLISHER__PORT": "2"}
+    assert ports(1, 2, 3) == {
+        "TICKFLOW_PROBE__PORT": "1",
+        "TICKFLOW_PUBLISHER__PORT": "2",
+        "TICKFLOW_PUBLISHER__KITE_ENABLED": "true",
+        "TICKFLOW_PUBLISHER__KITE_PORT": "3",
+    }
 
 
 def test_the_subscriber_s_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:

@@ -1,0 +1,190 @@
+"""The door of Kite's dialect: a WebSocket at `/`, authorised by its query as Zerodha's is."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import numpy as np
+from aiohttp import hdrs, web
+from numpy.typing import NDArray
+
+from publisher import kite_metrics as metrics
+from publisher.auth import Principal
+from publisher.kite_connection import DRAINING, KiteConnection
+from publisher.kite_session import KiteSession
+from publisher.settings import PublisherSection
+from shared.errors import LocalError
+from shared.kite.codec.shelf import Shelf
+from shared.runtime.logs import Log
+
+#: Who a pair of api_key and access_token is, None for nobody.
+Authorise = Callable[[str, str], Principal | None]
+
+_BAD_REQUEST: Final = 400
+_FORBIDDEN: Final = 403
+_TOO_MANY: Final = 429
+_UNAVAILABLE: Final = 503
+#: The words Zerodha says beside its refusals; its clients show them.
+_REASONS: Final = {_FORBIDDEN: "Forbidden", _TOO_MANY: "TooManyRequests"}
+_WRITER_BYTES_MAX: Final = 16 * 1024
+
+
+class KiteServer:
+    """Lets Kite's own clients in; what each is owed is its session's business."""
+
+    def __init__(self, authorise: Authorise, settings: PublisherSection, log: Log) -> None:
+        self._authorise = authorise
+        self._settings = settings
+        self._log = log
+        self._connections: set[KiteConnection] = set()
+        self._held: Counter[str] = Counter()
+        self._is_draining = False
+        self.shelf = Shelf(np.zeros(0, dtype=np.uint32))
+        self.address = ""
+
+    def note(self, rows: NDArray[np.int32]) -> None:
+        """Owe the packets of these rows of the shelf to whoever wants them."""
+        for connection in self._connections:
+            if connection.session.note(rows):
+                connection.wake()
+
+    def tell(self, account: str, text: bytes) -> int:
+        """Queue an order update for every client that may read the account; return how many."""
+        told = [each for each in self._connections if each.principal.may_read_orders(account)]
+        for connection in told:
+            connection.session.tell(text)
+            connection.wake()
+        return len(told)
+
+    def move_to(self, shelf: Shelf) -> None:
+        """Serve from another shelf, after other instruments were published."""
+        self.shelf = shelf
+        for connection in self._connections:
+            connection.session.move_to(shelf)
+            connection.wake()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[KiteServer]:
+        """Listen while the block runs; then close every connection, so its client goes elsewhere.
+
+        Raises:
+            LocalError: the address cannot be listened on.
+        """
+        application = web.Application()
+        application.add_routes([web.get("/", self._upgrade)])
+        # No access log: the key is in the URL, since Kite's dialect has it there.
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=self._settings.close_timeout_s,
+        )
+        await runner.setup()
+        try:
+            await self._listen(runner)
+            yield self
+        finally:
+            self._is_draining = True
+            for connection in tuple(self._connections):
+                connection.end(DRAINING)
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        host, port = self._settings.host, self._settings.kite_port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise LocalError(
+                f"publisher cannot listen on {host}:{port} for Kite's clients: "
+                f"{error.strerror or error}"
+            ) from error
+        bound_host, bound_port = runner.addresses[0][:2]
+        self.address = f"{bound_host}:{bound_port}"
+        self._log.info("kite_door.listening", address=self.address)
+
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        admitted = self._admit(request)
+        if isinstance(admitted, int):
+            metrics.REFUSED.labels(status=str(admitted)).inc()
+            return web.Response(status=admitted, reason=_REASONS.get(admitted))
+        self._held[admitted.name] += 1
+        try:
+            return await self._serve(request, admitted)
+        finally:
+            self._held[admitted.name] -= 1
+
+    def _admit(self, request: web.Request) -> Principal | int:
+        """Return who it is, or the status that Zerodha would refuse with."""
+        key, token = request.query.get("api_key", ""), request.query.get("access_token", "")
+        is_upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+        if not key or not token or not is_upgrade:
+            return _BAD_REQUEST
+        principal = self._authorise(key, token)
+        if principal is None or not principal.may_read_ticks:
+            return _FORBIDDEN
+        if self._is_draining:
+            return _UNAVAILABLE
+        is_full = len(self._connections) >= self._settings.connections_max
+        if is_full or self._held[principal.name] >= self._settings.connections_per_key_max:
+            return _TOO_MANY
+        return principal
+
+    async def _serve(self, request: web.Request, principal: Principal) -> web.StreamResponse:
+        settings = self._settings
+        ws = web.WebSocketResponse(
+            timeout=settings.close_timeout_s,
+            autoping=False,
+            compress=False,
+            max_msg_size=settings.request_bytes_max,
+            writer_limit=_WRITER_BYTES_MAX,
+        )
+        await ws.prepare(request)
+        _narrow(request, settings.send_buffer_bytes)
+        session = KiteSession(
+            self.shelf,
+            instruments_max=settings.kite_instruments_per_connection_max,
+            text_bytes_max=settings.queue_bytes_max,
+        )
+        connection = KiteConnection(
+            ws, session, principal, stall_timeout_s=settings.stall_timeout_s
+        )
+        self._connections.add(connection)
+        metrics.CONNECTIONS.set(len(self._connections))
+        self._log.info("kite_client.connected", principal=principal.name)
+        try:
+            ended = await connection.serve()
+        finally:
+            self._connections.discard(connection)
+            metrics.CONNECTIONS.set(len(self._connections))
+        metrics.ENDED.labels(reason=ended.reason).inc()
+        self._log.info("kite_client.left", principal=principal.name, reason=ended.reason)
+        await _part(request, ws, ended.close_code, within_s=settings.close_timeout_s)
+        return ws
+
+
+async def _part(
+    request: web.Request, ws: web.WebSocketResponse, code: int, *, within_s: float
+) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await ws.close(code=code)
+    except (TimeoutError, ConnectionError):
+        pass  # it is cut off next
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _narrow(request: web.Request, send_buffer_bytes: int) -> None:
+    """Keep buffers on the way small: what lies in them can no longer be replaced by newer."""
+    transport = request.transport
+    if transport is None:
+        return
+    transport.set_write_buffer_limits(high=_WRITER_BYTES_MAX)
+    connected = transport.get_extra_info("socket")
+    if connected is not None:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)

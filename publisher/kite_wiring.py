@@ -1,0 +1,67 @@
+"""Builds the door of Kite's dialect; imported only where it is wanted, since it loads numba."""
+
+from __future__ import annotations
+
+import hmac
+
+import numpy as np
+
+from publisher.auth import Keyring, Principal
+from publisher.feeds import Catalogue, Feed, Malformed
+from publisher.kite_feeds import KiteOrderFeed, KiteTickFeed
+from publisher.kite_server import Authorise, KiteServer
+from publisher.settings import PublisherSection
+from shared.kite.codec.shelf import Shelf, Wanted
+from shared.runtime.logs import Log
+from shared.streams.client import Connection
+from shared.wire.ticks import Mode
+
+
+def authorise_with(keyring: Keyring) -> Authorise:
+    """Return who a pair is: `api_key` the name of one of our keys, `access_token` the key."""
+
+    def authorise(api_key: str, access_token: str) -> Principal | None:
+        principal = keyring.find(access_token)
+        if principal is None:
+            return None
+        is_named = hmac.compare_digest(principal.name.encode(), api_key.encode("utf-8", "replace"))
+        return principal if is_named else None
+
+    return authorise
+
+
+def kite_door(keyring: Keyring, section: PublisherSection, log: Log) -> KiteServer:
+    """Return the door, its compiled code loaded, so that the first tick does not wait for it."""
+    shelf = Shelf(np.array([1], dtype=np.uint32))
+    list(shelf.take(b""))
+    wanted = Wanted(shelf)
+    wanted.want(np.zeros(1, dtype=np.int32), Mode.QUOTE)
+    wanted.cut(np.zeros(256, dtype=np.uint8))
+    return KiteServer(authorise_with(keyring), section, log)
+
+
+def kite_feeds(
+    door: KiteServer,
+    catalogue: Catalogue,
+    malformed: Malformed,
+    section: PublisherSection,
+    *,
+    ticks: Connection,
+    orders: Connection | None,
+) -> list[Feed]:
+    """Return what fills the door; order updates only where accounts are named."""
+    feeds: list[Feed] = [
+        KiteTickFeed(
+            ticks,
+            catalogue,
+            door,
+            malformed,
+            overlap_s=section.overlap_s,
+            block_ms=section.block_ms,
+        )
+    ]
+    if orders is not None:
+        feeds.append(
+            KiteOrderFeed(orders, section.accounts, door, malformed, block_ms=section.block_ms)
+        )
+    return feeds
