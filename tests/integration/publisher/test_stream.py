@@ -217,7 +217,7 @@ async def test_who_does_not_read_costs_bounded_memory_and_nobodys_time(start, up
     listed = listing([(token, "NFO", f"S{token}", "NIFTY", Kind.CALL) for token in many])
     await upstream.publish(listed)
     async with (
-        start(send_buffer_bytes=4096) as publisher,
+        start(send_buffer_bytes=4096, heartbeat_s=600, silence_timeout_s=600) as publisher,
         publisher.subscriber() as reader,
         publisher.subscriber() as sleeper,
     ):
