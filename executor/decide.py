@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from executor.changing import refuse_change
 from executor.guard import (
     CHANGES,
     Instrument,
@@ -28,6 +29,7 @@ from executor.risk import (
     refuse_price,
     refuse_session,
     refuse_size,
+    refuse_spent,
 )
 from shared.store.rows import CommandRow, Switches
 from shared.wire.orders import Cancel, Command, Modify, Place, Reason, State
@@ -37,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The account's own limits."""
 
     placements_per_day_max: int
+    #: Of those, how many are kept for placements that reduce.
+    placements_per_day_reserved: int = 0
     modifications_max: int
     target_wait_us: int
     positions_age_us: int = 90_000_000
@@ -128,7 +132,7 @@ def _decide_place(place: Place, facts: Facts) -> Decision:
         or _refuse_adding(place, facts)
         or refuse_place(place, facts.instrument)
         or _refuse_risk(place, facts)
-        or _refuse_day(facts.placements_today, facts.limits.placements_per_day_max)
+        or _refuse_day(place, facts)
         or facts.duplicate
     )
     if reason is not None:
@@ -150,8 +154,28 @@ def _refuse_risk(place: Place, facts: Facts) -> Reason | None:
         refuse_session(place, market, risk)
         or refuse_size(place, risk, facts.instrument)
         or refuse_price(place, risk, market)
-        or refuse_money(place, risk, facts.spent, market, facts.instrument)
+        or refuse_money(place, risk, market, facts.instrument)
     )
+
+
+def _refuse_day(place: Place, facts: Facts) -> Reason | None:
+    """Judge the day as a whole; what reduces may use the reserve, no limit of money holds it."""
+    is_exit = facts.exposure is not None and not refuse_unless_reducing(place, facts.exposure, "")
+    limits = facts.limits
+    kept = 0 if is_exit else limits.placements_per_day_reserved
+    refused = _refuse_count(facts.placements_today, limits.placements_per_day_max - kept)
+    return refused or (None if is_exit else _refuse_spent(place, facts))
+
+
+def _refuse_spent(place: Place, facts: Facts) -> Reason | None:
+    return refuse_spent(place, facts.limits.risk, facts.spent, facts.market, facts.instrument)
+
+
+def is_exposure_needed(facts: Facts) -> bool:
+    """Tell whether the decision depends on what is held of the instrument."""
+    if reducing_scope(facts.switches.trading):
+        return True
+    return isinstance(facts.command, Place) and _refuse_day(facts.command, facts) is not None
 
 
 def exposure_of(command: Command) -> str | None:
@@ -183,6 +207,14 @@ def _decide_modify(modify: Modify, facts: Facts) -> Decision:
         facts.order,
         modifications=facts.modifications,
         modifications_max=facts.limits.modifications_max,
+        instrument=facts.instrument,
+    )
+    refused = refused or refuse_change(
+        modify,
+        facts.order,
+        risk=facts.limits.risk,
+        spent=facts.spent,
+        market=facts.market,
         instrument=facts.instrument,
     )
     return Refuse(refused) if refused else target
@@ -253,7 +285,7 @@ def _refuse_naming(command: Modify | Cancel) -> Reason | None:
     )
 
 
-def _refuse_day(sent_today: int, most: int) -> Reason | None:
+def _refuse_count(sent_today: int, most: int) -> Reason | None:
     if sent_today < most:
         return None
     return Reason(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from msgspec.structs import replace
 
 from executor import reducer
-from executor.decide import Facts, Limits
-from executor.guard import reducing_scope
+from executor.decide import Facts, Limits, is_exposure_needed
 from executor.instruments import Instruments
 from executor.lifecycle import UNSENT
+from executor.metrics import PLACEMENTS_TODAY
 from executor.quotes import Quotes
 from executor.reducer import BrokerOrder
 from executor.reducing import Exposure
@@ -19,10 +20,17 @@ from executor.runaway import Runaway
 from executor.telling import parse_command
 from shared.market.calendar import Calendar
 from shared.resilience.windows import per_day
+from shared.runtime.logs import get_log
 from shared.store.change import Change
 from shared.store.journal import Journal
 from shared.store.rows import CommandRow, OrderRow, Switches
 from shared.wire.orders import Command, Modify, Place, Reason
+
+#: Share of the day's placements at which a warning is due.
+WARNED_PERCENT: Final = 80
+_NAMES_MAX: Final = 10_000
+
+log = get_log()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class Knowledge:
         self._day_of_count = -1
         self._sent_today = 0
         self._spent = Spent()
+        #: Instruments of modifies that wait for their turn.
+        self._names: dict[str, tuple[str, str]] = {}
 
     async def count_day(self, now_us: int) -> None:
         """Read the day's count from the journal when a day begins.
@@ -61,20 +71,31 @@ class Knowledge:
         if day != self._day_of_count:
             since_us = calendar.starts_ns(day) // 1000
             rows = await self._journal.placements_sent_since(since_us)
-            self._sent_today, self._spent = len(rows), Spent()
+            # Each attempt counts at the broker, whatever came of it.
+            self._sent_today = sum(row.attempts for row in rows)
+            self._spent = Spent()
             for row in rows:
                 self._spend(_place_of(row))
             self._day_of_count = day
+            PLACEMENTS_TODAY.set(self._sent_today)
 
     def note_sent(self, row: CommandRow) -> None:
         """Count a placement on its way out."""
         if row.kind == "place":
             place = _place_of(row)
-            self._sent_today += 1
+            self._count_one()
             self._spend(place)
             self._runaway.note_sent(
                 row.strategy_id, row.exposure or "", _content(place), row.sending_us or 0
             )
+
+    def _count_one(self) -> None:
+        self._sent_today += 1
+        PLACEMENTS_TODAY.set(self._sent_today)
+        most = self._limits.placements_per_day_max
+        # Once: at the very placement that crosses the line.
+        if self._sent_today == max(1, most * WARNED_PERCENT // 100):
+            log.warning("orders.day_nearly_spent", placements=self._sent_today, limit=most)
 
     def note_answer(self, command: Command, *, is_rejected: bool) -> Reason | None:
         """Count an answer to a placement; return why its strategy is to be held, if it is."""
@@ -83,10 +104,13 @@ class Knowledge:
         return self._runaway.note_answer(command.strategy_id, is_rejected=is_rejected)
 
     async def look(self, row: CommandRow) -> None:
-        """Read the last price that a placement is judged by."""
+        """Read the last price that a placement, or a modify that was gathered, is judged by."""
+        name = self._names.pop(row.command_id, None)
         if row.kind == "place":
             place = _place_of(row)
-            await self._quotes.look(place.exchange, place.tradingsymbol)
+            name = place.exchange, place.tradingsymbol
+        if name is not None:
+            await self._quotes.look(*name)
 
     def _spend(self, place: Place) -> None:
         name = place.exchange, place.tradingsymbol
@@ -101,7 +125,7 @@ class Knowledge:
         return self._of_placement(row, _place_of(row), now_us)
 
     def _of_placement(self, row: CommandRow, place: Place, now_us: int) -> Facts:
-        exchange, symbol, now_ns = place.exchange, place.tradingsymbol, now_us * 1000
+        exchange, symbol = place.exchange, place.tradingsymbol
         exposure, content = row.exposure or "", _content(place)
         return Facts(
             row=row,
@@ -110,10 +134,7 @@ class Knowledge:
             limits=self._limits,
             instrument=self._instruments.find(exchange, symbol),
             placements_today=self._sent_today,
-            market=Market(
-                last_price=self._quotes.find(exchange, symbol),
-                phase=self._calendar.presume(exchange, now_ns).phase,
-            ),
+            market=self._market(exchange, symbol, now_us),
             spent=self._spent,
             runaway=self._runaway.judge(row.strategy_id, exposure, now_us),
             duplicate=self._runaway.find_alike(row.strategy_id, content, now_us),
@@ -142,19 +163,39 @@ class Knowledge:
             placement=placement,
             order=order,
             modifications=known.modifications if known is not None else 0,
-            instrument=self._instruments.find(order.exchange, order.tradingsymbol)
-            if order is not None
-            else None,
             switches=switches,
             later=later,
         )
-        return facts if order is None else await self._with_exposure(change, facts, order)
+        if order is None or row.kind == "cancel":
+            return facts
+        return await self._with_exposure(change, self._with_market(facts, order), order)
+
+    def _with_market(self, facts: Facts, order: BrokerOrder) -> Facts:
+        """Add what the order to be modified is judged by, its price where somebody looked."""
+        name = order.exchange, order.tradingsymbol
+        if facts.row.kind == "modify":
+            self._names[facts.row.command_id] = name
+            if len(self._names) > _NAMES_MAX:
+                self._names.pop(next(iter(self._names)))
+        return replace(
+            facts,
+            instrument=self._instruments.find(*name),
+            spent=self._spent,
+            market=self._market(*name, facts.now_us),
+        )
+
+    def _market(self, exchange: str, symbol: str, now_us: int) -> Market:
+        return Market(
+            last_price=self._quotes.find(exchange, symbol),
+            phase=self._calendar.presume(exchange, now_us * 1000).phase,
+            is_looked_at=self._quotes.has_looked(exchange, symbol),
+        )
 
     async def _with_exposure(
         self, change: Change, facts: Facts, what: Place | BrokerOrder
     ) -> Facts:
         """Add what is held of the instrument, where that decides; nothing where it is not known."""
-        if not reducing_scope(facts.switches.trading):
+        if not is_exposure_needed(facts):
             return facts
         portfolio, now_us = change.portfolio, facts.now_us
         instrument = what.exchange, what.tradingsymbol, what.product

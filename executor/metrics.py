@@ -54,6 +54,9 @@ TO_WIRE: Final = Histogram(
 ANSWER: Final = Histogram(
     "tickflow_executor_answer_seconds", "From the request to its answer.", buckets=_WAIT_BUCKETS_S
 )
+PLACEMENTS_TODAY: Final = Gauge(
+    "tickflow_executor_placements_today_orders", "Placements sent today, of those the day allows."
+)
 TRADES: Final = Counter(
     "tickflow_executor_trades_synced_total", "Fills of the account taken into the journal."
 )

@@ -55,6 +55,10 @@ class Quotes:
         if len(self._prices) > PRICES_MAX:
             self._prices.pop(next(iter(self._prices)))
 
+    def has_looked(self, exchange: str, tradingsymbol: str) -> bool:
+        """Tell whether the price was ever looked for."""
+        return (exchange, tradingsymbol) in self._prices
+
     def find(self, exchange: str, tradingsymbol: str) -> Decimal | None:
         """Return the price last read, None where there is none."""
         known = self._prices.get((exchange, tradingsymbol))

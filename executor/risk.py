@@ -3,14 +3,54 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from executor.guard import Instrument
 from shared.market.calendar_rows import Phase
 from shared.wire.decimals import PAISE_PER_RUPEE
-from shared.wire.orders import Place, Reason
+from shared.wire.orders import Reason
+
+
+class Judged(Protocol):
+    """What of an order is judged here: a placement, or an order as a modify would leave it."""
+
+    @property
+    def exchange(self) -> str:
+        """Return the exchange."""
+        ...
+
+    @property
+    def variety(self) -> str:
+        """Return the variety."""
+        ...
+
+    @property
+    def transaction_type(self) -> str:
+        """Return BUY or SELL."""
+        ...
+
+    @property
+    def order_type(self) -> str:
+        """Return how its price is meant."""
+        ...
+
+    @property
+    def quantity(self) -> int:
+        """Return units, or lots on MCX."""
+        ...
+
+    @property
+    def price(self) -> Decimal | None:
+        """Return rupees."""
+        ...
+
+    @property
+    def trigger_price(self) -> Decimal | None:
+        """Return rupees."""
+        ...
+
 
 _PRICED: Final = ("LIMIT", "SL")
 _PERCENT: Final = 100
@@ -37,13 +77,19 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the market: its last price in rupees, its phase; None is not known."""
+    """What is known of the market: its last price in rupees, its phase; None is not known.
+
+    Where nobody has looked for a price yet, no price is judged.
+    """
 
     last_price: Decimal | None = None
     phase: Phase | None = None
+    is_looked_at: bool = True
 
 
-def notional_of(place: Place, last_price: Decimal | None, instrument: Instrument | None) -> Decimal:
+def notional_of(
+    place: Judged, last_price: Decimal | None, instrument: Instrument | None
+) -> Decimal:
     """Return what a placement is worth in rupees, 0 where nobody can say."""
     price = place.price if place.order_type in _PRICED else None
     price = price or place.trigger_price or last_price or Decimal(0)
@@ -51,7 +97,7 @@ def notional_of(place: Place, last_price: Decimal | None, instrument: Instrument
     return price * place.quantity * units
 
 
-def refuse_session(place: Place, market: Market, risk: Risk) -> Reason | None:
+def refuse_session(place: Judged, market: Market, risk: Risk) -> Reason | None:
     """Return why the hour is wrong; after-market orders have hours of their own."""
     is_judged = risk.is_session_needed and place.variety != "amo"
     if not is_judged or market.phase is not Phase.CLOSED:
@@ -65,7 +111,7 @@ def refuse_session(place: Place, market: Market, risk: Risk) -> Reason | None:
     )
 
 
-def refuse_size(place: Place, risk: Risk, instrument: Instrument | None) -> Reason | None:
+def refuse_size(place: Judged, risk: Risk, instrument: Instrument | None) -> Reason | None:
     """Return why one order is of too many units."""
     if 0 < risk.order_quantity_max < place.quantity:
         return _above("order_quantity", "quantity", place.quantity, risk.order_quantity_max)
@@ -78,12 +124,21 @@ def refuse_size(place: Place, risk: Risk, instrument: Instrument | None) -> Reas
 
 
 def refuse_money(
-    place: Place, risk: Risk, spent: Spent, market: Market, instrument: Instrument | None
+    place: Judged, risk: Risk, market: Market, instrument: Instrument | None
 ) -> Reason | None:
-    """Return which limit of money or of the day the placement would break."""
+    """Return why one order is worth too much."""
+    notional = notional_of(place, market.last_price, instrument)
+    if 0 < risk.order_notional_max < notional:
+        return _above("order_notional", "quantity", notional, risk.order_notional_max)
+    return None
+
+
+def refuse_spent(
+    place: Judged, risk: Risk, spent: Spent, market: Market, instrument: Instrument | None
+) -> Reason | None:
+    """Return which limit of the day the order would break; an exit is not asked this."""
     notional = notional_of(place, market.last_price, instrument)
     for code, measured, most in (
-        ("order_notional", notional, risk.order_notional_max),
         ("day_quantity", spent.quantity + place.quantity, risk.day_quantity_max),
         ("day_turnover", spent.turnover + notional, risk.day_turnover_max),
     ):
@@ -92,12 +147,14 @@ def refuse_money(
     return None
 
 
-def refuse_price(place: Place, risk: Risk, market: Market) -> Reason | None:
+def refuse_price(place: Judged, risk: Risk, market: Market) -> Reason | None:
     """Return why the price is too far on the losing side of the last one.
 
     A price that is far on the other side rests in the book, which costs nothing.
     """
     last = market.last_price
+    if not market.is_looked_at:
+        return None
     if not last:
         return _UNPRICED if risk.is_price_needed else None
     if not risk.price_band_percent or place.price is None or place.order_type not in _PRICED:

@@ -68,7 +68,10 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 40
     placements_per_day_max: Annotated[
         int, Meta(ge=1, le=5000, description="placements sent in a day in India; Kite: 5000")
-    ] = 4900
+    ] = 5000
+    placements_per_day_reserved: Annotated[
+        int, Meta(ge=0, le=4999, description="of those, kept for placements that reduce")
+    ] = 100
     modifications_max: Annotated[
         int, Meta(ge=1, le=24, description="modifies of one order; Kite: 25, the last for is_exit")
     ] = 24
@@ -183,6 +186,10 @@ def check(settings: ExecutorSettings) -> None:
     if behaviour.cancels_per_second_reserved >= behaviour.orders_per_second_max:
         raise SettingsError(
             "executor.cancels_per_second_reserved must be below executor.orders_per_second_max"
+        )
+    if behaviour.placements_per_day_reserved >= behaviour.placements_per_day_max:
+        raise SettingsError(
+            "executor.placements_per_day_reserved must be below executor.placements_per_day_max"
         )
     if behaviour.positions_s >= behaviour.positions_age_s_max:
         raise SettingsError("executor.positions_s must be below executor.positions_age_s_max")

@@ -274,6 +274,7 @@ def _limits(settings: ExecutorSettings) -> Limits:
     return Limits(
         risk=_risk(settings),
         placements_per_day_max=behaviour.placements_per_day_max,
+        placements_per_day_reserved=behaviour.placements_per_day_reserved,
         modifications_max=behaviour.modifications_max,
         target_wait_us=round(behaviour.target_wait_s * 1e6),
         positions_age_us=round(behaviour.positions_age_s_max * 1e6),

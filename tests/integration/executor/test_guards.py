@@ -80,3 +80,25 @@ async def test_days_turnover_survives_a_restart(room):
             events = await room.until_state(command_id, "OPEN", "REFUSED")
             assert events[-1].state == expected
     assert events[-1].reason.code == "day_turnover_limit"
+
+
+async def test_modify_that_makes_the_order_too_large_is_refused_one_that_shrinks_it_passes(room):
+    async with room.executor(order_quantity_max=5):
+        await room.ready()
+        placed = await room.send(**limit_order(quantity=3))
+        await room.until_state(placed, "OPEN")
+        large = await room.send(kind="modify", target_command_id=placed, quantity=6)
+        events = await room.until_state(large, "REFUSED")
+        assert (events[-1].reason.code, events[-1].reason.measured) == ("order_quantity_limit", "6")
+        small = await room.send(kind="modify", target_command_id=placed, quantity=2)
+        await room.until_state(small, "ACCEPTED")
+
+
+async def test_days_count_survives_a_restart_and_keeps_its_reserve(room):
+    for expected in ("OPEN", "REFUSED"):
+        async with room.executor(placements_per_day_max=3, placements_per_day_reserved=2):
+            await room.ready()
+            command_id = await room.send(**limit_order())
+            events = await room.until_state(command_id, "OPEN", "REFUSED")
+            assert events[-1].state == expected
+    assert (events[-1].reason.code, events[-1].reason.limit) == ("day_limit", "1")

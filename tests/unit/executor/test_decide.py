@@ -1,11 +1,25 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from executor.decide import EndBoth, Expire, Refuse, Send, Supersede, Wait, decide, exposure_of
+from executor.decide import (
+    EndBoth,
+    Expire,
+    Refuse,
+    Send,
+    Supersede,
+    Wait,
+    decide,
+    exposure_of,
+    is_exposure_needed,
+)
+from executor.reducing import Exposure
+from executor.risk import Risk
 from shared.store.rows import Switches
 from shared.wire.orders import State
 from tests.unit.executor.builders import (
+    LIMITS,
     NOW_US,
     a_cancel,
     a_modify,
@@ -201,3 +215,45 @@ def test_cancel_of_the_second_leg_of_a_cover_order_names_the_first():
     order = an_order(order_id="8", variety="co", parent_order_id="7")
     decision = decide(facts_of(a_cancel(target_command_id=None, order_id="8"), order=order))
     assert decision == Send(order_id="8", variety="co", parent_order_id="7")
+
+
+@pytest.mark.parametrize(
+    ("sent", "side", "verdict"),
+    [
+        (4899, "BUY", Send),
+        (4900, "BUY", Refuse),
+        (4999, "BUY", Refuse),
+        (4900, "SELL", Send),
+        (4999, "SELL", Send),
+        (5000, "SELL", Refuse),
+    ],
+)
+def test_days_last_hundred_placements_are_kept_for_exits(sent, side, verdict):
+    limits = replace(LIMITS, placements_per_day_max=5000, placements_per_day_reserved=100)
+    facts = facts_of(
+        a_place(transaction_type=side),
+        limits=limits,
+        placements_today=sent,
+        exposure=Exposure(position=1),
+    )
+    assert isinstance(decide(facts), verdict)
+
+
+def test_limit_of_the_days_turnover_does_not_hold_an_exit():
+    limits = replace(LIMITS, risk=Risk(day_turnover_max=10))
+    for exposure, verdict in ((Exposure(position=1), Send), (None, Refuse)):
+        facts = facts_of(a_place(transaction_type="SELL"), limits=limits, exposure=exposure)
+        assert isinstance(decide(facts), verdict)
+
+
+@pytest.mark.parametrize(
+    ("facts", "needed"),
+    [
+        ({}, False),
+        ({"placements_today": 100}, True),
+        ({"switches": Switches(trading=(("REDUCING", "global"),))}, True),
+        ({"switches": Switches(trading=(("HALTED", "global"),))}, False),
+    ],
+)
+def test_holdings_are_read_only_where_they_decide(facts, needed):
+    assert is_exposure_needed(facts_of(a_place(), **facts)) is needed
