@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 PY := .venv/bin/python
 BIN := .venv/bin
 
-.PHONY: help venv run test check check-types check-tests bench soak lock golden docs clean
+.PHONY: help venv run test check check-types check-tests bench soak chaos lock golden docs clean
 
 help: ## these words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ bench: venv ## what docs/performance.md reports, measured here
 
 soak: venv ## ingest under random faults, MINUTES=10 long; SEED=<number> chooses them
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+
+chaos: venv ## the executor under crashes and faults: RUNS=2000 in process, KILLS=200 by kill -9; SEED=<number>
+	@$(PY) -m tests.chaos --runs $(or $(RUNS),2000) --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
 lock: venv ## write deploy/requirements.lock again from the .in files
 	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \

@@ -79,6 +79,7 @@ class Rig:
         self.directory = directory
         self.pool: Pool
         self.redis: Redis
+        self._database = DATABASE
         self._servers: dict[str, Any] = {}
         self._stacks: dict[str, AsyncExitStack] = {}
 
@@ -86,6 +87,12 @@ class Rig:
         for name in ("orders", "ticks", "postgres"):
             await self._start(name)
         await asyncio.to_thread(self._servers["postgres"].create_database, DATABASE)
+        await self._connect()
+
+    async def borrow(self, *, orders: Any, ticks: Any, postgres: Any, database: str) -> None:
+        """Use servers that somebody else runs, in place of `start`; none can be restarted."""
+        self._servers = {"orders": orders, "ticks": ticks, "postgres": postgres}
+        self._database = database
         await self._connect()
 
     async def stop(self) -> None:
@@ -116,7 +123,7 @@ class Rig:
 
     @property
     def postgres_url(self) -> Secret:
-        return self._servers["postgres"].url_of(DATABASE)
+        return self._servers["postgres"].url_of(self._database)
 
     def settings(self, broker: Broker, account: SandboxAccount) -> ExecutorSettings:
         """Return an executor's settings; its name is unique however often sandboxes change."""
