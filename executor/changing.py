@@ -33,6 +33,9 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     price: Decimal | None
     trigger_price: Decimal | None
+    #: What was cut up before is modified piece by piece.
+    autoslice: bool = False
+    iceberg_quantity: int | None = None
 
 
 def changed(modify: Modify, order: BrokerOrder) -> Changed:

@@ -47,6 +47,16 @@ class Judged(Protocol):
         ...
 
     @property
+    def autoslice(self) -> bool:
+        """Tell whether the broker cuts it up."""
+        ...
+
+    @property
+    def iceberg_quantity(self) -> int | None:
+        """Return the size of its pieces, if it is sent in such."""
+        ...
+
+    @property
     def trigger_price(self) -> Decimal | None:
         """Return rupees."""
         ...
