@@ -41,6 +41,7 @@ class Arrivals:
         self._epoch = clock.now_ns() // 1_000_000_000
         self._oddities = Throttle(1.0, clock=clock)
         self._drop_cause: GapCause = "intake_full"
+        self._packets_untold = 0
         ticks.on_losses(self._tell)
 
     def prepared(self, market: Market, version: int, *, buffers: int) -> Intake:
@@ -62,7 +63,7 @@ class Arrivals:
         if len(frame) <= HEARTBEAT_BYTES_MAX or intake is None:
             return True
         offered = intake.offer(frame, received_at_ns, socket)
-        metrics.PACKETS.inc(offered.packets)
+        self._packets_untold += offered.packets
         if offered.unknown or offered.damage:
             self._note_oddity(offered)
         if offered.dropped:
@@ -83,6 +84,11 @@ class Arrivals:
             log.warning("kite.complained", socket=socket, text=said.text)
         elif isinstance(said, notices.Notice):
             log.info("kite.noticed", socket=socket, text=said.text)
+
+    def tally(self) -> None:
+        """Tell the metrics how many packets came since this was called last."""
+        metrics.PACKETS.inc(self._packets_untold)
+        self._packets_untold = 0
 
     def tell_drops(self) -> None:
         """Tell, before it all ends, what gave way to newer packets until now."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,7 @@ ENTRY_BYTES_MAX = 1024 * 1024
 TAKE_BYTES_MAX = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(NamedTuple):
     """What became of one frame; `damage` names why it was refused, "" if it was not.
 
     `dropped` packets gave way to newer ones of their instruments.
@@ -39,10 +39,16 @@ class Offered:
 
 @dataclass(slots=True)
 class Load:
-    """One buffer per shard with the socket its frames came from."""
+    """One buffer per shard with the socket its frames came from, -1 while it is empty."""
 
     sinks: Sinks
     socket: int = -1
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes in it."""
+        # Of a handful of shards a list is summed faster than an array.
+        return sum(self.sinks.fill.tolist())
 
     def note(self, socket: int) -> None:
         """Remember the socket, or that there were several."""
@@ -74,9 +80,9 @@ class Intake:
     ) -> None:
         """`before` is what took the frames until now: the sequences go on where it ends."""
         self._router = router
-        self._account = account.encode()
-        self._version = version
-        self._epoch = epoch
+        self._header = np.zeros(1, dtype=RAW_HEADER_DTYPE)
+        self._header["account"], self._header["epoch"] = account.encode(), epoch
+        self._header["instruments_version"] = version
         # Shared, not copied: what waits in the one before is numbered when it is written.
         self.sequences: list[int] = before.sequences if before else [0] * router.shards
         self._free: deque[Load] = deque(
@@ -91,12 +97,12 @@ class Intake:
     @property
     def waiting(self) -> bool:
         """Say whether there is anything to write."""
-        return bool(self._full) or self._overflow.is_used or bool(self._open.sinks.fill.any())
+        return self._open.socket != -1 or bool(self._full) or self._overflow.is_used
 
     @property
     def waiting_bytes(self) -> int:
         """Return the bytes that wait to be written."""
-        buffered = sum(int(load.sinks.fill.sum()) for load in (*self._full, self._open))
+        buffered = sum(load.size_bytes for load in (*self._full, self._open))
         return buffered + self._overflow.waiting_bytes
 
     def offer(self, frame: bytes, received_at_ns: int, socket: int) -> Offered:
@@ -113,7 +119,7 @@ class Intake:
             return Offered(damage=FRAME_REASONS[routed.reason])
         if routed.code == DOES_NOT_FIT:  # larger than any buffer
             return self._keep(frame, received_at_ns)
-        if routed.packets:
+        if routed.packets > routed.unknown:
             self._open.note(socket)
         return Offered(packets=routed.packets, unknown=routed.unknown)
 
@@ -123,12 +129,12 @@ class Intake:
         Give them back once they are written.
         """
         self._pour()
-        if self._open.sinks.fill.any() and self._free:
+        if self._open.socket != -1 and self._free:
             self._rotate()
         taken: list[Load] = []
         taken_bytes = 0
         while self._full:
-            taken_bytes += int(self._full[0].sinks.fill.sum())
+            taken_bytes += self._full[0].size_bytes
             if taken and taken_bytes > TAKE_BYTES_MAX:
                 break
             taken.append(self._full.popleft())
@@ -152,16 +158,16 @@ class Intake:
 
     def entries(self, loads: list[Load]) -> Iterator[RawEntry]:
         """Yield the entries of taken buffers, each with the next sequence number of its shard."""
+        header = self._header
         for load in loads:
-            for shard in np.flatnonzero(load.sinks.fill).tolist():
-                header = np.zeros(1, dtype=RAW_HEADER_DTYPE)
-                header["account"], header["socket"] = self._account, load.socket
-                header["sequence"], header["epoch"] = self.sequences[shard], self._epoch
-                packets = int(load.sinks.packets[shard])
-                header["packets"], header["shard"] = packets, shard
-                header["instruments_version"] = self._version
-                self.sequences[shard] += 1
-                yield RawEntry(shard, header.tobytes(), load.sinks.segments(shard), packets)
+            counts = load.sinks.packets.tolist()
+            for shard, size in enumerate(load.sinks.fill.tolist()):
+                if size:
+                    header["sequence"], header["shard"] = self.sequences[shard], shard
+                    header["packets"], header["socket"] = counts[shard], load.socket
+                    self.sequences[shard] += 1
+                    segments = load.sinks.segments(shard)
+                    yield RawEntry(shard, header.tobytes(), segments, counts[shard])
 
     def _rotate(self) -> None:
         self._full.append(self._open)
@@ -176,7 +182,9 @@ class Intake:
     def _pour(self) -> None:
         """Move what was kept into the buffers there are."""
         while self._overflow.is_used:
-            self._open.note(SOCKET_SEVERAL)
-            if self._overflow.pour(self._open.sinks) or not self._free:
+            is_done = self._overflow.pour(self._open.sinks)
+            if self._open.size_bytes:
+                self._open.note(SOCKET_SEVERAL)
+            if is_done or not self._free:
                 return
             self._rotate()

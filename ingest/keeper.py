@@ -120,12 +120,16 @@ class Keeper:
         self._resting: asyncio.Timeout | None = None
         self._changed = asyncio.Event()
         self._coverage = Coverage(tools.account, index, tools.tell_gap)
+        self._take = tools.intake.frame
         self._market_clock = tools.market_clock()
         self._last_frame_ns = 0
         # Attempts in a row that did not become a steady connection.
         self._failures = 0
         self._was_steady = False
+        # Counted here, told now and then: a locked counter costs as much as the routing.
         self._frames = metrics.FRAMES.labels(self._label)
+        self._frames_untold = 0
+        self._ticked_ns = 0
 
     @property
     def held(self) -> Tokens:
@@ -155,13 +159,13 @@ class Keeper:
     def on_frame(self, frame: bytes, received_at_ns: int) -> None:
         """Pass a frame on; the first good one with packets after a loss ends the gap."""
         before_ns, self._last_frame_ns = self._last_frame_ns or received_at_ns, received_at_ns
-        if len(frame) > HEARTBEAT_BYTES_MAX:
-            self._frames.inc()
-            self._market_clock.ticked(received_at_ns)
-        if not self._tools.intake.frame(self._number, frame, received_at_ns):
+        if not self._take(self._number, frame, received_at_ns):
             self._coverage.lose(before_ns, self.held, "damaged_frame")
         elif len(frame) > HEARTBEAT_BYTES_MAX and self._coverage.lost:
             self._coverage.regain(received_at_ns)
+        if len(frame) > HEARTBEAT_BYTES_MAX:
+            self._frames_untold += 1
+            self._ticked_ns = received_at_ns
 
     def on_text(self, text: bytes, received_at_ns: int) -> None:
         """Pass a text on."""
@@ -230,6 +234,7 @@ class Keeper:
                 if self._was_steady:
                     self._failures = 0
                 self._held = {}
+                self._tell_frames()
                 metrics.CONNECTED.labels(self._label).set(0)
 
     def _subscribe(self, socket: KiteSocket) -> None:
@@ -262,11 +267,19 @@ class Keeper:
             if age_s > patience.silence_s_max and not stalled:
                 socket.drop()
                 return Silent(age_s)
+            self._tell_frames()
             still = self._market_clock.still(self.live, clock.now_ns())
             if still is not None and not stalled:
                 return still
             looked_s = now_s
         return socket.ended.result() if socket.ended.done() else Closed(1000, ours=True)
+
+    def _tell_frames(self) -> None:
+        """Tell the market's clock and the metrics of the frames since the last look."""
+        if self._frames_untold:
+            self._market_clock.ticked(self._ticked_ns)
+            self._frames.inc(self._frames_untold)
+            self._frames_untold = 0
 
     def _down(self, state: str, reason: str, cause: GapCause) -> None:
         self.state = state

@@ -97,7 +97,7 @@ class TickOutlet:
 
     async def _write(self, intake: Intake, loads: list[Load], closed: asyncio.Event) -> None:
         entries = list(intake.entries(loads))
-        self._writing_bytes = sum(len(entry.segments) for entry in entries)
+        self._writing_bytes = sum([len(entry.segments) for entry in entries])
         appends = [
             Append(RAW_TICKS, entry.shard, {b"h": entry.header, b"s": entry.segments})
             for entry in entries

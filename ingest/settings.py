@@ -130,7 +130,7 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     write_gap_ms: Annotated[
         float,
         Meta(ge=0, le=100, description="least time between two writes of ticks; frames join"),
-    ] = 2.0
+    ] = 3.0
     buffers: Annotated[
         int, Meta(ge=3, le=1024, description="MiB per shard that may wait for Redis")
     ] = 32

@@ -99,6 +99,7 @@ class IngestWorker:
                     supervise(sockets, task, name=name, stopping=stopping)
             self._parts.reconciler.end()
             await self._give_up_leases()
+            self._parts.arrivals.tally()
             self._parts.arrivals.tell_drops()
             closed.set()
             for outlet in self._parts.outlets.values():
@@ -177,6 +178,7 @@ class IngestWorker:
         wake = self._parts.pool.wake
         while not stopping.is_set():
             wake.clear()
+            self._parts.arrivals.tally()
             self._parts.spokesman.choose()
             if self._market is not None:
                 self._hold(self._market)

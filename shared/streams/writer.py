@@ -13,6 +13,7 @@ from shared.errors import StreamError
 from shared.streams import ids
 from shared.streams.client import Word, call, reason_of, translate
 from shared.streams.ids import EntryId
+from shared.streams.line import Line
 from shared.streams.retention import RetentionWindow
 from shared.wire.topics import Topic
 
@@ -38,7 +39,10 @@ class Append:
     @property
     def size_bytes(self) -> int:
         """Return the bytes of the fields' values."""
-        return sum(memoryview(value).nbytes for value in self.fields.values())
+        return sum(
+            value.nbytes if isinstance(value, memoryview) else len(value)
+            for value in self.fields.values()
+        )
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class StreamWriter:
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
+        self._line = Line(redis)
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._newest_ms = 0
@@ -83,7 +88,7 @@ class StreamWriter:
             raise StreamError(
                 f"{len(refused)} of {len(appends)} entries refused, first: {reason_of(refused[0])}"
             ) from refused[0]
-        return [ids.parse(answer) for answer in answers]
+        return answers
 
     async def _look_at(self, append: Append) -> _Kept:
         """Count what an earlier writer left.
@@ -99,34 +104,38 @@ class StreamWriter:
 
     async def _send(self, appends: Sequence[Append]) -> list[Any]:
         """Return an id or an error per append."""
-        pipeline = self._redis.pipeline(transaction=False)
+        commands: list[list[Word]] = []
         positions = []
         for append in appends:
             floor_ms = self._floor_ms(append.stream)
-            positions.append(len(pipeline))
-            pipeline.execute_command(*_xadd(append, floor_ms))
+            positions.append(len(commands))
+            commands.append(_xadd(append, floor_ms))
             if append.topic.entries_max and floor_ms:
                 # XADD trims by one bound only; such streams are small and slow.
-                pipeline.execute_command("XTRIM", append.stream, "MINID", "~", floor_ms)
+                commands.append(["XTRIM", append.stream, "MINID", "~", floor_ms])
         with translate(f"XADD of {len(appends)} entries, first to {appends[0].stream}"):
-            all_answers = await pipeline.execute(raise_on_error=False)
-        answers = [all_answers[position] for position in positions]
-        for append, answer in zip(appends, answers, strict=True):
-            if not isinstance(answer, Exception):
-                self._count(append, ids.parse(answer))
-        return answers
+            all_answers = await self._line.exchange(commands)
+        return [
+            self._counted(append, all_answers[position])
+            for append, position in zip(appends, positions, strict=True)
+        ]
 
     def _floor_ms(self, stream: str) -> int:
         now_ms = self._monotonic_ms() + self._server_ahead_ms
         # A floor ahead of the server would trim the entry that brings it.
         return min(self._kept[stream].window.floor_ms(now_ms), self._newest_ms)
 
-    def _count(self, append: Append, entry_id: EntryId) -> None:
+    def _counted(self, append: Append, answer: Any) -> Any:
+        """Return the id that `answer` is, its entry counted; an error as it is."""
+        if isinstance(answer, Exception):
+            return answer
+        entry_id = ids.parse(answer)
         self._newest_ms = entry_id.ms
         self._server_ahead_ms = entry_id.ms - self._monotonic_ms()
         kept = self._kept[append.stream]
         kept.window.add(entry_id.ms, append.size_bytes * (kept.earlier + 1))
         kept.earlier = 0
+        return entry_id
 
     def _monotonic_ms(self) -> int:
         return round(self._clock.monotonic_s() * 1000)

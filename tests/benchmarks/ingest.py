@@ -112,6 +112,7 @@ def measure(made: Line, rate: int, size: int, seconds: float) -> Run:
     began_s = time.monotonic()
     made.feed.say(f"{rate} {size} {seconds}")
     sent = made.feed.hear()
+    took_s = time.monotonic() - began_s
     wanted = before["tickflow_ingest_packets_total"] + sent["sent"]
     figures = _figures(made)
     while figures["tickflow_ingest_packets_total"] < wanted:
@@ -119,7 +120,6 @@ def measure(made: Line, rate: int, size: int, seconds: float) -> Run:
             break
         time.sleep(0.2)
         figures = _figures(made)
-    took_s = time.monotonic() - began_s
     left_out = figures.get("tickflow_ingest_left_out_total", 0.0) - before.get(
         "tickflow_ingest_left_out_total", 0.0
     )

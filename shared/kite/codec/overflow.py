@@ -150,7 +150,7 @@ class Losses(NamedTuple):
 class Overflow:
     """One packet's room per instrument of a router; memory is fixed, and touched on first use."""
 
-    __slots__ = ("_begun", "_router", "_slab", "_span", "is_used")
+    __slots__ = ("_begun", "_router", "_slab", "_span", "is_used", "lost_any")
 
     def __init__(self, router: Router) -> None:
         rows = router.tokens.size
@@ -163,8 +163,9 @@ class Overflow:
         )
         self._span = np.array([_NEVER, 0], dtype=np.int64)
         self._begun = np.zeros((2, router.shards), dtype=np.int64)
-        #: Whether a packet waits in here.
+        #: Whether a packet waits in here; whether one was lost that nobody was told of.
         self.is_used = False
+        self.lost_any = False
 
     @property
     def waiting_bytes(self) -> int:
@@ -188,6 +189,7 @@ class Overflow:
             *keep_packets(buffer, received_at_ns, router.scratch, table, self._slab, self._span)
         )
         self.is_used = self.is_used or kept.packets > kept.unknown
+        self.lost_any = self.lost_any or kept.lost > 0
         return kept
 
     def pour(self, sinks: Sinks) -> bool:
@@ -207,12 +209,13 @@ class Overflow:
 
     def take_losses(self) -> Losses | None:
         """Return what was lost since the last time, if anything was."""
+        if not self.lost_any:
+            return None
         lost = self._slab[3]
         rows = np.flatnonzero(lost)
-        if not rows.size:
-            return None
         tokens = tuple(int(token) for token in np.sort(self._router.tokens[rows]))
         losses = Losses(int(lost.sum()), tokens, int(self._span[0]), int(self._span[1]))
         lost[:] = 0
         self._span[:] = _NEVER, 0
+        self.lost_any = False
         return losses
