@@ -9,10 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from executor.query_settings import QuerySettings
+from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.settings import AccountSettings
 from shared.errors import SettingsError
 from shared.kite.settings import KiteSettings
 from shared.runtime.settings import LogSettings, ProbeSettings
+from shared.secret import Secret
 from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
 
@@ -155,10 +157,22 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 1.0
 
 
+class ExecutorAccount(AccountSettings, frozen=True, kw_only=True):
+    """The account that is traded for; what opens it may as well be in a file or in PostgreSQL."""
+
+    api_key: Annotated[
+        str, Meta(max_length=64, description="Kite Connect api_key; empty: of another source")
+    ] = ""
+    access_token: Annotated[
+        Secret, Meta(description="the day's session token; empty: as other sources tell it")
+    ] = Secret("")
+
+
 class ExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything the executor process reads."""
 
-    account: AccountSettings
+    account: ExecutorAccount
+    accounts: AccountsSettings = AccountsSettings()
     kite: KiteSettings
     redis: RedisSettings
     postgres: PostgresSettings

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from executor.account import HeldAccount
 from executor.backlog import Backlog
 from executor.broker import Broker, KiteBroker
 from executor.circuit import Circuit
@@ -39,10 +40,10 @@ from executor.steady import Patience
 from executor.syncing import Syncing
 from executor.updates import Updates
 from executor.worker import ExecutorWorker, Parts
+from shared.accounts.book import AccountBook, Around, sources_of
 from shared.kite.orders import KiteOrders
 from shared.kite.portfolio import KitePortfolio
 from shared.kite.reads import KiteReads
-from shared.kite.rest import open_rest
 from shared.kite.session import KiteSessions
 from shared.market.calendar import packaged_calendar
 from shared.resilience.breaker import Breaker, BreakerPolicy
@@ -70,6 +71,7 @@ class Outside:
     """Everything an executor talks to."""
 
     pool: Pool
+    account: HeldAccount
     broker: Broker
     limiter: RateLimiter
     commands: GroupReader
@@ -94,7 +96,6 @@ async def build(
     """
     check(settings)
     outside = await _enter(settings, resources)
-    await migrate(outside.pool)
     gate = Gate()
     for bar in Bar:
         resources.probe.register(bar.value, partial(gate.check, bar))
@@ -104,13 +105,13 @@ async def build(
 
 async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
     account, redis = settings.account, settings.redis
-    rest = await resources.enter(
-        open_rest(settings.kite, account.api_key, lambda: account.access_token)
-    )
     pool = await resources.enter(open_pool(settings.postgres))
+    await migrate(pool)
     name = f"executor-{account.id}"
     ticks = await resources.enter(connect(redis.ticks_url, name=name, settings=redis))
     orders = await resources.enter(connect(redis.orders_url, name=name, settings=redis))
+    held = await _account(settings, pool, ticks, resources)
+    rest = await held.enter_rest(settings.kite, resources)
     resources.probe.register("postgres", pool.ping)
     resources.probe.register("redis_orders", partial(ping, orders))
     read = partial(
@@ -127,6 +128,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
     )
     return Outside(
         pool=pool,
+        account=held,
         broker=KiteBroker(
             KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest), rest.access_token
         ),
@@ -136,7 +138,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
         trim=partial(_trim, orders, (COMMANDS.name(account.id), QUERIES.name(account.id))),
-        queries=await _queries(settings, resources, orders),
+        queries=await _queries(settings, resources, orders, held),
         instruments=instruments,
         quotes=Quotes(
             instruments=instruments,
@@ -147,14 +149,29 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
     )
 
 
+async def _account(
+    settings: ExecutorSettings, pool: Pool, ticks: Connection, resources: Resources
+) -> HeldAccount:
+    """Return the account as every source tells it now; whoever logs in later is heard."""
+    book = AccountBook(
+        sources_of(settings.accounts, settings.account, pool, resources.clock),
+        poll_s=settings.accounts.poll_s,
+        around=Around(
+            clock=resources.clock, log=resources.log, random=resources.random, ticks=ticks
+        ),
+    )
+    await book.refresh()
+    held = HeldAccount(book, book.account(settings.account.id), resources.clock)
+    resources.probe.register("account", held.check)
+    return held
+
+
 async def _queries(
-    settings: ExecutorSettings, resources: Resources, orders: Connection
+    settings: ExecutorSettings, resources: Resources, orders: Connection, held: HeldAccount
 ) -> Callable[..., Queries]:
     """Enter what reads for others use; its HTTP connections are its own, orders never wait."""
     account, chosen = settings.account, settings.queries
-    rest = await resources.enter(
-        open_rest(settings.kite, account.api_key, lambda: account.access_token)
-    )
+    rest = await held.enter_rest(settings.kite, resources)
     limiter = RateLimiter(orders, read_windows(chosen.other_per_second_max))
     turns = Turns(limiter, account.id, resources.clock, chosen.other_per_second_max)
     return partial(
@@ -223,6 +240,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
     work, backlog = asyncio.Event(), Backlog()
     return Parts(
         desk=desk,
+        account=outside.account,
         backlog=backlog,
         seating=Seating(pool=outside.pool, desk=desk, owner=_owner(), behaviour=behaviour),
         intake=Intake(reader=outside.commands, desk=desk, backlog=backlog, work=work),

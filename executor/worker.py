@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from executor.account import HeldAccount
 from executor.backlog import Backlog
 from executor.desk import Desk
 from executor.dispatch import Dispatcher
@@ -38,6 +39,7 @@ class Parts:
     """What an executor is made of."""
 
     desk: Desk
+    account: HeldAccount
     backlog: Backlog
     seating: Seating
     intake: Intake
@@ -71,6 +73,9 @@ class ExecutorWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._relay(stopping), name="relay of stopping")
             group.create_task(parts.seating.run(released), name="seat")
+            # With another token the book is looked at again, which ends what a dead one began.
+            logins = parts.account.run(parts.desk.look_soon, stopping)
+            supervise(group, logins, name="account", stopping=stopping)
             try:
                 if await self._begin(stopping):
                     await self._work(stopping)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, Final, Protocol, cast
 
 import picows
@@ -41,6 +42,7 @@ class KiteSocket(picows.WSListener):
     def __init__(self, settings: KiteSettings, listener: SocketListener, clock: Clock) -> None:
         self._settings = settings
         self._listener = listener
+        self._reporting = _Reporting(self)
         self._clock = clock
         self._transport: picows.WSTransport | None = None
         self._beat_handle: asyncio.TimerHandle | None = None
@@ -130,13 +132,11 @@ class KiteSocket(picows.WSListener):
 
     def _pass_on(self, payload: bytes, *, is_text: bool) -> None:
         received_at_ns = self._clock.now_ns()
-        try:
+        with self._reporting:
             if is_text:
                 self._listener.on_text(payload, received_at_ns)
             else:
                 self._listener.on_frame(payload, received_at_ns)
-        except Exception as error:  # noqa: BLE001  # for whoever awaits `ended`: the vendor would swallow it
-            self.fail(error)
 
     def _join(self, frame: picows.WSFrame, payload: bytes) -> None:
         """Collect the parts of a fragmented message, within the limit of a whole one."""
@@ -212,6 +212,29 @@ class Callback(Protocol):
 
 
 _TEXT: Final = picows.WSMsgType.TEXT
+
+
+class _Reporting:
+    """Carries the listener's exception to whoever awaits `ended`: the vendor would swallow it."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, socket: KiteSocket) -> None:
+        self._socket = socket
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._socket.fail(error)
+        return True
 
 
 def _breakage(transport: picows.WSTransport) -> str:

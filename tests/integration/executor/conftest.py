@@ -13,9 +13,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from executor.crash import never
-from executor.settings import BehaviourSettings, ExecutorSettings
+from executor.settings import BehaviourSettings, ExecutorAccount, ExecutorSettings
 from executor.wiring import build
-from shared.accounts.settings import AccountSettings
 from shared.clock import SystemClock
 from shared.kite.settings import KiteSettings
 from shared.runtime.logs import get_log
@@ -184,7 +183,7 @@ async def postgres_url(executor_database):
 async def room(sandbox, postgres_url, orders_redis, ticks_redis):
     account = sandbox.account
     settings = ExecutorSettings(
-        account=AccountSettings(
+        account=ExecutorAccount(
             id=account.id, api_key=account.api_key, access_token=Secret(account.access_token)
         ),
         kite=KiteSettings(rest_url=sandbox.rest_url, ws_url=sandbox.ws_url),

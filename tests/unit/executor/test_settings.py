@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from executor.settings import BehaviourSettings, ExecutorSettings, check
-from shared.accounts.settings import AccountSettings
+from executor.settings import BehaviourSettings, ExecutorAccount, ExecutorSettings, check
 from shared.errors import SettingsError
 from shared.kite.settings import KiteSettings
 from shared.secret import Secret
@@ -13,7 +12,7 @@ from shared.streams.settings import RedisSettings
 
 def settings(rest_url="https://api.kite.trade", **behaviour):
     return ExecutorSettings(
-        account=AccountSettings(id="AB1234", api_key="k", access_token=Secret("t")),
+        account=ExecutorAccount(id="AB1234", api_key="k", access_token=Secret("t")),
         kite=KiteSettings(rest_url=rest_url),
         redis=RedisSettings(ticks_url=Secret("a"), orders_url=Secret("b")),
         postgres=PostgresSettings(url=Secret("c")),
