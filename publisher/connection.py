@@ -1,23 +1,24 @@
-"""One subscriber's WebSocket, from its first message to its farewell."""
+"""One subscriber's WebSocket, from its welcome to its farewell."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
-from publisher import metrics, protocol
-from publisher.desk import Desk, Session
-from publisher.messages import Auth, Fault
-from publisher.protocol import Farewell
+from publisher import farewells, frames, metrics
+from publisher.desk import Desk
+from publisher.farewells import Farewell
+from publisher.session import Session
 from publisher.settings import PublisherSection
+from publisher.taking import Taken
 from shared.clock import Clock
-from shared.errors import MessageError
 
 _CLOSED = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
+_TEXT, _BINARY, _PING = int(WSMsgType.TEXT), int(WSMsgType.BINARY), int(WSMsgType.PING)
+_PING_FRAME = frames.header(_PING, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +29,7 @@ class Surroundings:
     settings: PublisherSection
     clock: Clock
     random: random.Random
-
-
-async def authenticate(
-    ws: web.WebSocketResponse, around: Surroundings
-) -> Session | Farewell | None:
-    """Wait for the key as the first message; return the session it opens, or why there is none.
-
-    None where the client left before it said anything.
-    """
-    try:
-        async with asyncio.timeout(around.settings.auth_timeout_s):
-            message = await ws.receive()
-            while message.type in {WSMsgType.PING, WSMsgType.PONG}:
-                message = await ws.receive()
-    except TimeoutError:
-        return protocol.AUTH_TIMEOUT
-    if message.type in _CLOSED:
-        return None
-    if message.type is not WSMsgType.TEXT:
-        return protocol.MALFORMED
-    try:
-        request = protocol.parse(message.data)
-    except MessageError:
-        # Said without the parser's own words, which may quote a key.
-        return protocol.MALFORMED
-    return around.desk.enter(request.key) if isinstance(request, Auth) else protocol.UNAUTHENTICATED
+    tally: metrics.Tally = field(default_factory=metrics.Tally)
 
 
 async def part(ws: web.WebSocketResponse, farewell: Farewell, around: Surroundings) -> None:
@@ -67,33 +43,35 @@ async def part(ws: web.WebSocketResponse, farewell: Farewell, around: Surroundin
         return  # the caller cuts the transport
 
 
-def refusal(farewell: Farewell) -> bytes:
-    """Return the error message that precedes the farewell to somebody without a session."""
-    return protocol.encode(Fault(code=farewell.name, message=farewell.meaning))
-
-
 class Connection:
     """Moves messages between a WebSocket and its session; decides nothing about them.
 
-    It pulls from the hub whenever the socket takes more, so what is not read is conflated there.
+    While the socket takes what is written, `deliver` writes without a task of its own. Once it does
+    not, one task waits for it; what is not read meanwhile is conflated, or counted, in the hub.
     """
 
     def __init__(
-        self, ws: web.WebSocketResponse, session: Session, around: Surroundings, *, is_text: bool
+        self,
+        request: web.Request,
+        ws: web.WebSocketResponse,
+        session: Session,
+        around: Surroundings,
     ) -> None:
+        assert request.transport is not None
         self.session = session
         self._ws = ws
+        self._transport = request.transport
+        self._protocol = request.protocol
         self._hub = around.desk.hub
         self._settings = around.settings
         self._clock = around.clock
-        self._opcode = WSMsgType.TEXT if is_text else WSMsgType.BINARY
-        self._work = asyncio.Event()
-        self._verdict: asyncio.Future[Farewell | None] = asyncio.get_running_loop().create_future()
+        self._tally = around.tally
+        self._loop = asyncio.get_running_loop()
+        self._verdict: asyncio.Future[Farewell | None] = self._loop.create_future()
+        self._group: asyncio.TaskGroup | None = None
+        self._is_blocked = False
+        self._due: asyncio.TimerHandle | None = None
         self._heard_s = around.clock.monotonic_s()
-
-    def wake(self) -> None:
-        """Have the hub asked again."""
-        self._work.set()
 
     def end(self, farewell: Farewell | None) -> None:
         """End the connection, once; None where the client has left by itself."""
@@ -103,20 +81,90 @@ class Connection:
     async def serve(self) -> Farewell | None:
         """Serve until one side ends it; return the farewell still to be said, if any."""
         self.session.welcome(self._clock.now_ns())
-        self.wake()
-        name = f"{self.session.principal.name}#{self.session.subscriber}"
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._receive(), name=f"receive {name}"),
-                group.create_task(self._send(), name=f"send {name}"),
-                group.create_task(self._pulse(), name=f"pulse {name}"),
-            ]
-            farewell = await self._verdict
-            for task in tasks:
-                task.cancel()
-        if farewell is not None and farewell is not protocol.SLOW:
-            await self._write(self._hub.last_words(self.session.subscriber))
+        self._pulsing = self._loop.call_later(self._settings.heartbeat_s, self._pulse)
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                name = f"{self.session.principal.name}#{self.session.subscriber}"
+                receiving = self._group.create_task(self._receive(), name=f"receive {name}")
+                self.deliver()
+                farewell = await self._verdict
+                receiving.cancel()
+        finally:
+            self._pulsing.cancel()
+            self._wait(None)
+        if farewell is not None and farewell is not farewells.SLOW:
+            self._say_last_words()
         return farewell
+
+    def deliver(self) -> None:
+        """Write what the hub owes for as long as the socket takes it."""
+        if self._is_blocked or self._verdict.done():
+            return
+        while not self._protocol.writing_paused:
+            taken = self._take()
+            if taken.is_let_go:
+                return
+            for message in taken.messages:
+                self._write(message, is_text=taken.is_text)
+            if taken.wait_s != 0.0:
+                self._wait(taken.wait_s)
+                return
+        self._block()
+
+    def _take(self) -> Taken:
+        taken = self._hub.take(self.session.subscriber, self._clock.monotonic_s())
+        if taken.is_let_go:
+            self.end(farewells.SLOW)
+        elif taken.messages:
+            self._tally.ticks += taken.ticks
+            self._tally.messages += len(taken.messages)
+            self._tally.bytes += sum(map(len, taken.messages))
+        return taken
+
+    def _write(self, message: bytes, *, is_text: bool) -> None:
+        if self._transport.is_closing():
+            self.end(None)
+            return
+        header = frames.header(_TEXT if is_text else _BINARY, len(message))
+        self._transport.writelines((header, message))
+
+    def _wait(self, wait_s: float | None) -> None:
+        if self._due is not None:
+            self._due.cancel()
+        self._due = None if wait_s is None else self._loop.call_later(wait_s, self.deliver)
+
+    def _block(self) -> None:
+        assert self._group is not None
+        self._is_blocked = True
+        self._group.create_task(self._unblock(), name=f"unblock #{self.session.subscriber}")
+
+    async def _unblock(self) -> None:
+        """Wait until what was written has gone, then go on."""
+        if await self._drained():
+            self._is_blocked = False
+            self.deliver()
+
+    async def _drained(self) -> bool:
+        """Wait; False where the client is gone or does not read."""
+        try:
+            async with asyncio.timeout(self._settings.stall_timeout_s):
+                # A frame sent this way is awaited until the buffer is low again; an answer to it
+                # shows besides that the client lives.
+                await self._ws.ping()
+        except TimeoutError:
+            self.end(farewells.SLOW)
+            return False
+        except ConnectionError:
+            self.end(None)
+            return False
+        return True
+
+    def _say_last_words(self) -> None:
+        if self._protocol.writing_paused:
+            return
+        taken = self._hub.last_words(self.session.subscriber)
+        for message in taken.messages:
+            self._write(message, is_text=taken.is_text)
 
     async def _receive(self) -> None:
         while True:
@@ -127,69 +175,27 @@ class Connection:
                 return
             if message.type is WSMsgType.PING:
                 await self._ws.pong(message.data)
-            elif message.type is WSMsgType.TEXT:
+            elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 self._answer(message.data)
-            elif message.type is WSMsgType.BINARY:
-                self.end(protocol.MALFORMED)
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, message: str | bytes) -> None:
         farewell = self.session.answer(
-            text, now_ns=self._clock.now_ns(), now_s=self._clock.monotonic_s()
+            message, now_ns=self._clock.now_ns(), now_s=self._clock.monotonic_s()
         )
-        self.wake()
         if farewell is not None:
             self.end(farewell)
+            return
+        self.deliver()
 
-    async def _send(self) -> None:
-        while True:
-            self._work.clear()
-            taken = self._hub.take(self.session.subscriber, self._clock.monotonic_s())
-            if taken.is_let_go:
-                self.end(protocol.SLOW)
-                return
-            if taken.messages and not await self._write(taken.messages):
-                return
-            if taken.ticks:
-                metrics.DELIVERIES.inc(taken.ticks)
-            if taken.wait_s is None:
-                await self._work.wait()
-            elif taken.wait_s > 0:
-                await self._wait(taken.wait_s)
-
-    async def _wait(self, limit_s: float) -> None:
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._work.wait()
-        except TimeoutError:
-            return  # what was not due yet is due now
-
-    async def _write(self, messages: Sequence[bytes]) -> bool:
-        """Write the messages; False where the client is gone or does not read."""
-        try:
-            for message in messages:
-                async with asyncio.timeout(self._settings.stall_timeout_s):
-                    await self._ws.send_frame(message, self._opcode)
-        except TimeoutError:
-            self.end(protocol.SLOW)
-            return False
-        except ConnectionError:
-            self.end(None)
-            return False
-        metrics.MESSAGES.inc(len(messages))
-        metrics.SENT.inc(sum(map(len, messages)))
-        return True
-
-    async def _pulse(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.heartbeat_s)
-            silent_s = self._clock.monotonic_s() - self._heard_s
-            if silent_s > self._settings.silence_timeout_s:
-                self.end(protocol.SILENT)
-                return
-            self.session.heartbeat(self._clock.now_ns())
-            self.wake()
-            try:
-                await self._ws.ping()
-            except ConnectionError:
-                self.end(None)
-                return
+    def _pulse(self) -> None:
+        if self._verdict.done():
+            return
+        silent_s = self._clock.monotonic_s() - self._heard_s
+        if silent_s > self._settings.silence_timeout_s:
+            self.end(farewells.SILENT)
+            return
+        self._pulsing = self._loop.call_later(self._settings.heartbeat_s, self._pulse)
+        self.session.heartbeat(self._clock.now_ns())
+        if not self._transport.is_closing():
+            self._transport.write(_PING_FRAME)
+        self.deliver()

@@ -1,10 +1,10 @@
-"""Records as JSON objects, one encoder per mode."""
+"""Records as JSON objects or msgpack arrays, one encoder per mode."""
 
 from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -27,12 +27,11 @@ _STRUCT_CODES = {"<u8": "Q", "<u4": "I", "<u2": "H", "|u1": "B", "<f8": "d"}
 _OFFSETS: Any = TICK_DTYPE.fields
 
 
-class JsonEncoder:
-    """Encodes some fields of a record, named as in the layout.
+class _Rows:
+    """Reads some fields of records, named as in the layout, without making a numpy scalar.
 
-    Ahead of them stand `sequence`, `tradingsymbol`, `received_at_us` (the layout's
-    `received_at_ns`, which a JSON reader could not hold). NaN becomes null. A row is read with one
-    `struct` unpacking: no numpy scalar is made.
+    Ahead of them stands `received_at_us` (the layout's `received_at_ns`, which a JSON reader could
+    not hold). Then come fields that are no singles, then the singles, each in the layout's order.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -42,36 +41,15 @@ class JsonEncoder:
         self._unpack = struct.Struct(_format(plain)).iter_unpack
         self._pick = operator.itemgetter(*_positions(plain)[1:])
         self._singles = [field.name for field in chosen if field.kind == _SINGLE]
-        self._row: Any = msgspec.defstruct(
-            "Row",
-            [
-                (name, Any)
-                for name in (
-                    *("sequence", "tradingsymbol", "received_at_us"),
-                    *(field.name for field in plain[1:]),
-                    *self._singles,
-                )
-            ],
-            gc=False,
-        )
-        self._encode = msgspec.json.Encoder().encode
+        self.names = (*(field.name for field in plain[1:]), *self._singles)
 
     def __call__(
-        self, records: NDArray[np.void], sequences: Sequences, symbols: Sequence[str]
-    ) -> list[bytes]:
-        """Return one JSON object per record, in their order."""
-        row, pick, encode = self._row, self._pick, self._encode
-        columns = zip(
-            self._unpack(records.tobytes()),
-            sequences.tolist(),
-            symbols,
-            self._short_singles(records),
-            strict=True,
-        )
-        return [
-            encode(row(sequence, symbol, plain[0] // _NS_PER_US, *pick(plain), *singles))
-            for plain, sequence, symbol, singles in columns
-        ]
+        self, records: NDArray[np.void]
+    ) -> Iterator[tuple[int, tuple[Any, ...], Sequence[float]]]:
+        """Give for each record its stamp in microseconds, its values, its singles."""
+        pick = self._pick
+        columns = zip(self._unpack(records.tobytes()), self._short_singles(records), strict=True)
+        return ((plain[0] // _NS_PER_US, pick(plain), singles) for plain, singles in columns)
 
     def _short_singles(self, records: NDArray[np.void]) -> Sequence[Sequence[float]]:
         if not self._singles:
@@ -81,6 +59,53 @@ class JsonEncoder:
             wide[:, column] = records[name]
         shortened: list[list[float]] = shorten(wide).tolist()
         return shortened
+
+
+class JsonEncoder:
+    """Encodes some fields of a record as one JSON object; NaN becomes null."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._rows = _Rows(names)
+        members = ("sequence", "tradingsymbol", "received_at_us", *self._rows.names)
+        self._row: Any = msgspec.defstruct("Row", [(name, Any) for name in members], gc=False)
+        self._encode = msgspec.json.Encoder().encode
+
+    def __call__(
+        self, records: NDArray[np.void], sequences: Sequences, symbols: Sequence[str]
+    ) -> list[bytes]:
+        """Return one JSON object per record, in their order."""
+        row, encode = self._row, self._encode
+        numbered = zip(self._rows(records), sequences.tolist(), symbols, strict=True)
+        return [
+            encode(row(sequence, symbol, stamp, *plain, *singles))
+            for (stamp, plain, singles), sequence, symbol in numbered
+        ]
+
+
+class MsgpackEncoder:
+    """Encodes some fields of a record as one msgpack array, NaN staying NaN.
+
+    Its first element is the number of the mode, which says what the others are: `columns`.
+    """
+
+    def __init__(self, names: Sequence[str], mode: int) -> None:
+        self._rows = _Rows(names)
+        self._mode = mode
+        self.columns = (
+            "mode_number", "sequence", "tradingsymbol", "received_at_us", *self._rows.names,
+        )  # fmt: skip
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def __call__(
+        self, records: NDArray[np.void], sequences: Sequences, symbols: Sequence[str]
+    ) -> list[bytes]:
+        """Return one array per record, in their order."""
+        mode, encode = self._mode, self._encode
+        numbered = zip(self._rows(records), sequences.tolist(), symbols, strict=True)
+        return [
+            encode((mode, sequence, symbol, stamp, *plain, *singles))
+            for (stamp, plain, singles), sequence, symbol in numbered
+        ]
 
 
 def shorten(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,9 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from publisher import metrics, protocol
+from publisher import metrics
 from publisher.batches import Fences, decode_batch
 from publisher.desk import Desk
+from publisher.flow import Source
 from publisher.messages import GapNotice, Order
 from publisher.universe import Universe
 from shared.clock import Clock
@@ -185,13 +186,13 @@ class TickFeed:
         if not self._fences.admit(batch.shard, batch.fence):
             metrics.RECORDS_LEFT_OUT.labels(reason="fenced").inc(len(batch.records))
             return
-        self._apply(batch.records)
+        self._apply(batch.records, Source(str(batch.shard), str(entry.id)))
         if len(batch.records):
             newest_ns = int(batch.records["received_at_ns"].max())
             metrics.RECORD_AGE.observe(max(0, self._clock.now_ns() - newest_ns) / 1e9)
 
-    def _apply(self, records: published.Records) -> None:
-        moved = self._hub.apply(records)
+    def _apply(self, records: published.Records, source: Source | None = None) -> None:
+        moved = self._hub.apply(records, source)
         self._wake(moved.wake)
         metrics.RECORDS.inc(len(moved.applied.slots))
         metrics.PAIRS.inc(moved.pairs)
@@ -239,7 +240,7 @@ class OrderFeed:
                 self._tell(Order(id=str(entry.id), account=account, event=event))
 
     def _tell(self, order: Order) -> None:
-        self._wake(self._desk.hub.order(order.account, protocol.encode(order)))
+        self._wake(self._desk.hub.tell(f"orders:{order.account}", order.id, order))
         metrics.ORDER_EVENTS.inc()
 
 
@@ -278,7 +279,7 @@ class HintFeed:
     def _tell(self, gap: Gap) -> None:
         metrics.GAPS.inc()
         tokens = np.array([t for t in gap.instrument_tokens if 0 < t < 2**32], np.uint32)
-        self._wake(self._hub.gap(tokens, protocol.encode(GapNotice(gap=gap))))
+        self._wake(self._hub.gap(tokens, GapNotice(gap=gap)))
 
     async def _heed(self, hint: Control) -> None:
         if hint.kind in {"instruments_changed", "shards_changed"}:

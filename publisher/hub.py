@@ -1,24 +1,26 @@
-"""Who gets what when: every decision of the fan-out, as values."""
+"""Who wants what: every decision of the fan-out that concerns more than one subscriber."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from publisher import interest
+from publisher.backlog import Backlog
+from publisher.dialects import Dialect
+from publisher.flow import Flow, Source
 from publisher.interest import Interest
-from publisher.latest import NO_SLOT, Applied, Latest, Slots, Tokens
-from publisher.payloads import Payloads
-from publisher.protocol import Dialect
-from publisher.subscriber import Queue, SnapshotJob, Wants
+from publisher.latest import NO_SLOT, Applied, Latest, Slots, Tokens, pick
+from publisher.pouring import Batch, Pourer
+from publisher.subscriber import Ledger, Queue, Skipping, SnapshotJob
+from publisher.taking import Taken, Taker
 from publisher.universe import Universe
 
-#: Rows looked at for one message; it ends earlier where `message_bytes_max` does.
-ROWS_PER_MESSAGE_MAX = 256
 #: Snapshots one subscriber may have under way; each is a list of slots.
 SNAPSHOTS_MAX = 16
 
@@ -31,19 +33,8 @@ class HubLimits:
     instruments_max: int
     queue_bytes_max: int
     message_bytes_max: int
-
-
-class Taken(NamedTuple):
-    """What to send now, then what to do.
-
-    `wait_s` None: wait to be woken; 0: ask again at once; else ask again after so many seconds.
-    `is_let_go`: end the connection, it did not read what may not be left out.
-    """
-
-    messages: Sequence[bytes] = ()
-    ticks: int = 0
-    wait_s: float | None = None
-    is_let_go: bool = False
+    #: Unread ticks of one subscriber that wants every one of them.
+    flow_bytes_max: int = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +44,6 @@ class Moved:
     wake: Sequence[int]
     applied: Applied
     pairs: int
-
-
-@dataclass(slots=True)
-class _Subscriber:
-    dialect: int
-    queue: Queue
-    wants: Wants = field(default_factory=Wants)
-    snapshots: list[SnapshotJob] = field(default_factory=list)
-    accounts: set[str] = field(default_factory=set)
-    has_gaps: bool = False
-    min_interval_s: float = 0.0
-    due_s: float = 0.0
-    is_let_go: bool = False
 
 
 class Hub:
@@ -81,8 +59,15 @@ class Hub:
         self._latest = Latest(limits.instruments_max)
         self._interest = Interest(limits.subscribers_max)
         self._interest.make_room(self._latest.capacity)
-        self._payloads = [Payloads(self._latest, dialect.encoders) for dialect in dialects]
-        self._subscribers: dict[int, _Subscriber] = {}
+        self._channels: dict[str, Backlog] = {}
+        self._taker = Taker(self._latest, dialects, self._channels, limits.message_bytes_max)
+        self._payloads = self._taker.payloads
+        self._pourer = Pourer(self._latest, self._payloads)
+        self._ledgers: dict[int, Ledger] = {}
+        #: Who follows each channel.
+        self._followers: dict[str, set[int]] = {}
+        #: Bits of subscribers that want every tick.
+        self._flowing = self._interest.nobody()
         self._free = list(range(limits.subscribers_max - 1, -1, -1))
         #: Bits of subscribers that have been woken since they last had nothing left.
         self._woken = self._interest.nobody()
@@ -95,7 +80,7 @@ class Hub:
     @property
     def subscribers(self) -> int:
         """Return how many subscribers there are."""
-        return len(self._subscribers)
+        return len(self._ledgers)
 
     @property
     def instruments(self) -> int:
@@ -117,56 +102,114 @@ class Hub:
         if not self._free:
             return None
         subscriber = self._free.pop()
-        self._subscribers[subscriber] = _Subscriber(dialect, Queue(self._limits.queue_bytes_max))
+        self._ledgers[subscriber] = Ledger(dialect, Queue(self._limits.queue_bytes_max))
         interest.clear(self._woken, subscriber)
+        interest.clear(self._flowing, subscriber)
         return subscriber
+
+    def dialect_of(self, subscriber: int) -> Dialect:
+        """Return how a subscriber is written to."""
+        return self._dialects[self._ledgers[subscriber].dialect]
 
     def close(self, subscriber: int) -> None:
         """Forget a subscriber with all that was meant for it."""
-        slots = self._subscribers[subscriber].wants.slots
-        self._release(subscriber, slots)
-        del self._subscribers[subscriber]
+        ledger = self._ledgers[subscriber]
+        self._release(subscriber, ledger.wants.slots)
+        for channel in tuple(ledger.readers):
+            self.unfollow(subscriber, channel)
+        del self._ledgers[subscriber]
+        interest.clear(self._flowing, subscriber)
         self._free.append(subscriber)
 
-    def apply(self, records: NDArray[np.void]) -> Moved:
-        """Take a batch of TICK_DTYPE; say whom it concerns."""
+    def apply(self, records: NDArray[np.void], source: Source | None = None) -> Moved:
+        """Take a batch of TICK_DTYPE, the one of that entry; say whom it concerns."""
         applied = self._latest.apply(records)
         self._interest.make_room(self._latest.capacity)
-        concerned = self._interest.of(applied.slots)
+        if source is not None:
+            self._taker.at[source.shard] = source.entry_id
+        bits = self._interest.rows(applied.slots)
+        concerned: interest.Words = np.bitwise_or.reduce(bits, axis=0)
+        if (concerned & self._flowing).any():
+            self._pour(bits & self._flowing, applied, records, source)
         new = concerned & ~self._woken
         self._woken |= concerned
-        return Moved(interest.members(new), applied, self._interest.pairs(applied.slots))
+        return Moved(interest.members(new), applied, int(np.bitwise_count(bits).sum()))
 
-    def order(self, account: str, message: bytes) -> list[int]:
-        """Queue an account's event for everybody who follows it; return whom to wake."""
-        return self._post_all(
-            [each for each, state in self._subscribers.items() if account in state.accounts],
-            message,
+    @property
+    def at(self) -> dict[str, str]:
+        """Return how far the streams have come, by shard."""
+        return dict(self._taker.at)
+
+    def add_channel(
+        self, name: str, *, entries_max: int, bytes_max: int, restarts: bool = False
+    ) -> Backlog:
+        """Have a channel that subscribers can follow; see Backlog for its bounds."""
+        channel = Backlog(
+            self._dialects, entries_max=entries_max, bytes_max=bytes_max, restarts=restarts
         )
+        self._channels[name] = channel
+        self._followers[name] = set()
+        return channel
 
-    def gap(self, tokens: Tokens, message: bytes) -> list[int]:
+    def channel(self, name: str) -> Backlog | None:
+        """Return a channel, or None where there is none of this name."""
+        return self._channels.get(name)
+
+    def tell(
+        self, name: str, entry_id: str, message: Any, *, is_restart: bool = False
+    ) -> list[int]:
+        """Append a message to a channel; return whom to wake."""
+        self._channels[name].append(entry_id, message, is_restart=is_restart)
+        followers = sorted(self._followers[name])
+        for subscriber in followers:
+            self._ledgers[subscriber].behind.add(name)
+        return followers
+
+    def follow(self, subscriber: int, name: str, reader: int | None = None) -> None:
+        """Give a subscriber a channel's messages from this one on; None: from its start."""
+        channel, ledger = self._channels[name], self._ledgers[subscriber]
+        ledger.readers[name] = channel.start if reader is None else reader
+        if ledger.readers[name] < channel.next:
+            ledger.behind.add(name)
+        self._followers[name].add(subscriber)
+
+    def unfollow(self, subscriber: int, name: str) -> None:
+        """Give a subscriber no more of a channel."""
+        ledger = self._ledgers[subscriber]
+        ledger.readers.pop(name, None)
+        ledger.behind.discard(name)
+        self._followers[name].discard(subscriber)
+
+    def gap(self, tokens: Tokens, message: Any) -> list[int]:
         """Queue a gap for everybody who wants gaps of one of these; no tokens means all."""
         slots = self._latest.slots_of(tokens)
         concerned = set(interest.members(self._interest.of(slots[slots != NO_SLOT])))
-        return self._post_all(
-            [
-                each
-                for each, state in self._subscribers.items()
-                if state.has_gaps and (not len(tokens) or each in concerned)
-            ],
-            message,
-        )
+        told = [
+            each
+            for each, ledger in self._ledgers.items()
+            if ledger.has_gaps and (not len(tokens) or each in concerned)
+        ]
+        bodies: dict[int, bytes] = {}
+        for subscriber in told:
+            dialect = self._ledgers[subscriber].dialect
+            if dialect not in bodies:
+                bodies[dialect] = self._dialects[dialect].reply(message)
+            self.post(subscriber, bodies[dialect])
+        return told
 
     def post(self, subscriber: int, message: bytes) -> None:
         """Queue a message for one subscriber; one that does not fit means it is let go."""
-        state = self._subscribers[subscriber]
-        if not state.is_let_go and not state.queue.push(message):
-            state.is_let_go = True
-            state.queue.clear()
+        ledger = self._ledgers[subscriber]
+        if not ledger.is_let_go and not ledger.queue.push(message):
+            ledger.let_go()
+
+    def say(self, subscriber: int, reply: Any) -> None:
+        """Queue a reply for one subscriber, in its dialect."""
+        self.post(subscriber, self._dialects[self._ledgers[subscriber].dialect].reply(reply))
 
     def room(self, subscriber: int, tokens: Tokens, instruments_max: int) -> NDArray[np.bool_]:
         """Tell which of these distinct tokens fit a quota; those wanted already always do."""
-        wants = self._subscribers[subscriber].wants
+        wants = self._ledgers[subscriber].wants
         slots = self._admit(tokens)
         is_new = ~wants.has(slots)
         fits = ~is_new | (np.cumsum(is_new) <= instruments_max - len(wants))
@@ -175,136 +218,126 @@ class Hub:
 
     def want(self, subscriber: int, tokens: Tokens, mode: int, *, has_snapshot: bool) -> None:
         """Add instruments to a subscriber, all in this mode; each must have passed `room`."""
-        state = self._subscribers[subscriber]
+        ledger = self._ledgers[subscriber]
         slots = self._admit(tokens)
-        state.wants.add(slots, mode, self._latest.sequences, is_snapshot=has_snapshot)
+        with _owed_again(ledger, self._latest):
+            ledger.wants.add(slots, mode, self._latest.sequences, is_snapshot=has_snapshot)
         self._interest.add(subscriber, slots)
 
-    def snapshot(self, subscriber: int, tokens: Tokens) -> None:
-        """Begin a snapshot of wanted instruments; `is_busy` must have said that it may."""
+    def snapshot(self, subscriber: int, tokens: Tokens, *, above: int = 0) -> None:
+        """Begin a snapshot of wanted instruments; `is_busy` must have said that it may.
+
+        Only what moved after the sequence `above` is in it.
+        """
         slots = self._latest.slots_of(tokens)
-        held = slots[self._latest.sequences[slots] > 0]
-        self._subscribers[subscriber].snapshots.append(SnapshotJob(self.sequence, held))
+        held = slots[self._latest.sequences[slots] > above]
+        self._ledgers[subscriber].snapshots.append(SnapshotJob(self.sequence, held))
 
     def is_busy(self, subscriber: int) -> bool:
         """Tell whether a subscriber has as many snapshots under way as it may."""
-        return len(self._subscribers[subscriber].snapshots) >= SNAPSHOTS_MAX
+        return len(self._ledgers[subscriber].snapshots) >= SNAPSHOTS_MAX
 
     def unwant(self, subscriber: int, tokens: Tokens) -> NDArray[np.bool_]:
         """Take instruments from a subscriber; tell which it had."""
-        wants = self._subscribers[subscriber].wants
+        ledger = self._ledgers[subscriber]
         slots = self._latest.slots_of(tokens)
-        had = wants.has(slots)
-        wants.remove(slots[had])
+        had = ledger.wants.has(slots)
+        with _owed_again(ledger, self._latest):
+            ledger.wants.remove(slots[had])
+        if ledger.flow is not None:
+            ledger.flow.remove(slots[had])
         self._release(subscriber, slots[had])
         return had
 
     def wanted(self, subscriber: int) -> int:
         """Return how many instruments a subscriber wants."""
-        return len(self._subscribers[subscriber].wants)
-
-    def follow(self, subscriber: int, accounts: Sequence[str]) -> None:
-        """Have these accounts' events queued for a subscriber from now on."""
-        self._subscribers[subscriber].accounts.update(accounts)
-
-    def unfollow(self, subscriber: int, accounts: Sequence[str]) -> None:
-        """Have these accounts' events no longer queued for a subscriber."""
-        self._subscribers[subscriber].accounts.difference_update(accounts)
+        return len(self._ledgers[subscriber].wants)
 
     def hear_gaps(self, subscriber: int, *, wanted: bool) -> None:
         """Have gaps queued for a subscriber, or no longer."""
-        self._subscribers[subscriber].has_gaps = wanted
+        self._ledgers[subscriber].has_gaps = wanted
 
-    def pace(self, subscriber: int, min_interval_s: float) -> None:
-        """Leave at least so long between two rounds of ticks."""
-        state = self._subscribers[subscriber]
-        state.min_interval_s = min_interval_s
-        state.due_s = 0.0
+    def pace(self, subscriber: int, min_interval_s: float, bytes_per_s: float = 0.0) -> None:
+        """Leave at least so long between two rounds of ticks; 0 bytes a second: any number."""
+        ledger = self._ledgers[subscriber]
+        ledger.min_interval_s = min_interval_s
+        ledger.bytes_per_s = bytes_per_s
+        ledger.due_s = 0.0
 
-    def last_words(self, subscriber: int) -> Sequence[bytes]:
+    def conflate(self, subscriber: int) -> None:
+        """Give a subscriber the newest of each instrument from now on."""
+        ledger = self._ledgers[subscriber]
+        if ledger.flow is None:
+            return
+        if ledger.skipping is None:
+            ledger.wants.settle(self._latest.sequences, ledger.flow.drop()[0])
+        ledger.flow = ledger.skipping = None
+        interest.clear(self._flowing, subscriber)
+
+    def flow(self, subscriber: int, *, is_strict: bool, bytes_max: int | None = None) -> None:
+        """Give a subscriber every tick from now on, once it has what it is owed."""
+        ledger = self._ledgers[subscriber]
+        ledger.is_strict = is_strict
+        bytes_max = min(bytes_max or self._limits.flow_bytes_max, self._limits.flow_bytes_max)
+        if ledger.flow is not None:
+            ledger.flow.bytes_max = bytes_max
+            return
+        ledger.flow = Flow(bytes_max)
+        interest.mark(self._flowing, subscriber)
+        owed = len(ledger.wants.owed(self._latest.sequences))
+        ledger.skipping = Skipping(left_out=owed) if owed else None
+
+    def is_caught_up(self, subscriber: int) -> bool:
+        """Tell whether everything that a subscriber wants up to now has been handed out."""
+        ledger = self._ledgers[subscriber]
+        return not ledger.snapshots and ledger.skipping is None and not ledger.flow
+
+    def last_words(self, subscriber: int) -> Taken:
         """Return what is queued and fits one round: all that is sent before a farewell."""
-        return self._subscribers[subscriber].queue.pop(self._limits.message_bytes_max)
+        ledger = self._ledgers[subscriber]
+        queued = ledger.queue.pop(self._limits.message_bytes_max)
+        return Taken(queued, is_text=self._dialects[ledger.dialect].is_text)
 
     def take(self, subscriber: int, now_s: float) -> Taken:
         """Return what to write now: queued messages, else a snapshot's next part, else ticks."""
-        state = self._subscribers[subscriber]
-        if state.is_let_go:
-            return Taken(is_let_go=True)
-        if len(state.queue):
-            return Taken(state.queue.pop(self._limits.message_bytes_max), wait_s=0.0)
-        if state.snapshots:
-            return self._take_snapshot(state)
-        if now_s < state.due_s:
-            return Taken(wait_s=state.due_s - now_s)
-        return self._take_ticks(subscriber, state, now_s)
-
-    def _take_snapshot(self, state: _Subscriber) -> Taken:
-        job, wants = state.snapshots[0], state.wants
-        slots = job.slots[job.position : job.position + ROWS_PER_MESSAGE_MAX]
-        # What moved since is owed as a tick already, what was given up is not sent at all.
-        is_due = (self._latest.sequences[slots] <= job.snapshot_id) & wants.has(slots)
-        due = np.flatnonzero(is_due)
-        payloads = self._fitting(state, np.searchsorted(wants.slots, slots[due]))
-        is_cut = len(payloads) < len(due)
-        job.position += int(due[len(payloads)]) if is_cut else len(slots)
-        if job.is_done:
-            state.snapshots.pop(0)
-        dialect = self._dialects[state.dialect]
-        message = dialect.snapshot(job.snapshot_id, payloads, job.is_done)
-        return Taken([message], ticks=len(payloads), wait_s=0.0)
-
-    def _take_ticks(self, subscriber: int, state: _Subscriber, now_s: float) -> Taken:
-        wants = state.wants
-        owed = wants.owed(self._latest.sequences)
-        if not len(owed):
+        taken = self._taker.take(self._ledgers[subscriber], now_s)
+        if taken.wait_s is None and not taken.is_let_go:
+            # Nothing is owed any more: the next record wakes.
             interest.clear(self._woken, subscriber)
-            return Taken()
-        places = owed[:ROWS_PER_MESSAGE_MAX]
-        payloads = self._fitting(state, places)
-        sent = places[: len(payloads)]
-        wants.sent[sent] = self._latest.sequences[wants.slots[sent]]
-        message = self._dialects[state.dialect].ticks(payloads)
-        if len(sent) < len(owed):
-            return Taken([message], ticks=len(payloads), wait_s=0.0)
-        # Nothing is owed any more: the next record wakes, then the interval is waited for.
-        interest.clear(self._woken, subscriber)
-        state.due_s = now_s + state.min_interval_s
-        return Taken([message], ticks=len(payloads))
-
-    def _fitting(self, state: _Subscriber, places: Slots) -> list[bytes]:
-        """Return payloads of the first wants at these places: one, then more while they fit."""
-        payloads = self._encoded(state, places)
-        bytes_max = self._limits.message_bytes_max
-        if sum(map(len, payloads)) <= bytes_max:
-            return payloads
-        total = np.cumsum([len(payload) for payload in payloads])
-        return payloads[: max(1, int(np.searchsorted(total, bytes_max, side="right")))]
-
-    def _encoded(self, state: _Subscriber, places: Slots) -> list[bytes]:
-        wants, payloads = state.wants, self._payloads[state.dialect]
-        slots = wants.slots[places]
-        if wants.only_mode is not None:
-            return payloads.of(wants.only_mode, slots)
-        modes = wants.modes[places]
-        by_place: list[bytes] = [b""] * len(places)
-        for mode in np.unique(modes).tolist():
-            ours = np.flatnonzero(modes == mode)
-            for place, payload in zip(ours.tolist(), payloads.of(mode, slots[ours]), strict=True):
-                by_place[place] = payload
-        return by_place
+        return taken
 
     def _admit(self, tokens: Tokens) -> Slots:
         slots = self._latest.admit(tokens)
         self._interest.make_room(self._latest.capacity)
         return slots
 
-    def _post_all(self, subscribers: list[int], message: bytes) -> list[int]:
-        for subscriber in subscribers:
-            self.post(subscriber, message)
-        return subscribers
+    def _pour(
+        self,
+        bits: interest.Words,
+        applied: Applied,
+        records: NDArray[np.void],
+        source: Source | None,
+    ) -> None:
+        rows = np.arange(len(records)) if applied.rows is None else applied.rows
+        first = self.sequence - len(rows) + 1
+        sequences = np.arange(first, self.sequence + 1, dtype=np.uint64)
+        taken = records if applied.rows is None else pick(records, rows)
+        batch = Batch(source, rows, applied.slots, sequences, taken)
+        self._pourer.pour(bits, batch, self._ledgers)
 
     def _release(self, subscriber: int, slots: Slots) -> None:
         self._interest.remove(subscriber, slots)
         unwanted = self._interest.unwanted(slots)
         for payloads in self._payloads:
             payloads.forget(unwanted)
+
+
+@contextmanager
+def _owed_again(ledger: Ledger, latest: Latest) -> Iterator[None]:
+    """Keep the count of what was left out true while what is wanted changes."""
+    if ledger.skipping is None:
+        yield
+        return
+    before = len(ledger.wants.owed(latest.sequences))
+    yield
+    ledger.skipping.carried += len(ledger.wants.owed(latest.sequences)) - before

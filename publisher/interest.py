@@ -42,6 +42,10 @@ class Interest:
         """Note that the subscriber no longer wants these instruments."""
         self._bits[slots, subscriber // _BITS] &= ~_bit(subscriber)
 
+    def rows(self, slots: Slots) -> Words:
+        """Return the rows of these slots, one below the other."""
+        return self._bits[slots]
+
     def of(self, slots: Slots) -> Words:
         """Return the bits of everybody who wants at least one of these instruments."""
         everybody: Words = np.bitwise_or.reduce(self._bits[slots], axis=0)
@@ -54,6 +58,20 @@ class Interest:
     def unwanted(self, slots: Slots) -> Slots:
         """Return those of these slots that nobody wants."""
         return slots[~self._bits[slots].any(axis=1)]
+
+
+def pairs(rows: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return every set bit as (subscriber, row), by subscriber, each one's rows in their order."""
+    used = np.flatnonzero(rows.any(axis=0))
+    narrow = np.ascontiguousarray(rows[:, used]).astype("<u8").view(np.uint8)
+    bits = np.unpackbits(narrow, axis=1, bitorder="little")
+    columns, places = np.nonzero(np.ascontiguousarray(bits.T))
+    return used[columns // _BITS] * _BITS + columns % _BITS, places
+
+
+def mark(words: Words, subscriber: int) -> None:
+    """Set the subscriber's bit in place."""
+    words[subscriber // _BITS] |= _bit(subscriber)
 
 
 def clear(words: Words, subscriber: int) -> None:

@@ -24,9 +24,13 @@ _CELL = np.dtype((np.void, TICK_DTYPE.itemsize))
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a batch: the slots that moved, with repeats; rows left out by cause."""
+    """What became of a batch: the slots that moved, with repeats; rows left out by cause.
+
+    `rows` says which of the batch were taken, one for each of `slots`; None: all of them.
+    """
 
     slots: Slots
+    rows: Slots | None = None
     late: int = 0
     over: int = 0
 
@@ -80,16 +84,18 @@ class Latest:
         has_room = slots != NO_SLOT
         late = has_room & self._late(slots, received_at_ns)
         taken = has_room & ~late
+        rows = None
         if not taken.all():
-            slots, records = slots[taken], records[taken]
-            received_at_ns = received_at_ns[taken]
+            rows = np.flatnonzero(taken)
+            slots, records = slots[rows], pick(records, rows)
+            received_at_ns = received_at_ns[rows]
         first = self.sequence + 1
         self.sequence += len(slots)
         # Of repeated slots numpy keeps the last one assigned: the newest of the batch.
         self._cells[slots] = np.ascontiguousarray(records).view(_CELL)
         self._received_at_ns[slots] = received_at_ns
         self.sequences[slots] = np.arange(first, self.sequence + 1, dtype=np.uint64)
-        return Applied(slots=slots, late=int(late.sum()), over=int((~has_room).sum()))
+        return Applied(slots, rows, late=int(late.sum()), over=int((~has_room).sum()))
 
     def records(self, slots: Slots) -> NDArray[np.void]:
         """Return a copy of these slots' newest records."""
@@ -117,6 +123,11 @@ class Latest:
         self.sequences = _longer(self.sequences, capacity)
         self.tokens = _longer(self.tokens, capacity)
         self._capacity = capacity
+
+
+def pick(records: NDArray[np.void], rows: Slots) -> NDArray[np.void]:
+    """Return a copy of these rows of TICK_DTYPE."""
+    return np.ascontiguousarray(records).view(_CELL)[rows].view(TICK_DTYPE)
 
 
 def _longer(column: NDArray[Any], length: int) -> NDArray[Any]:

@@ -1,76 +1,15 @@
-"""What a client says, what it hears, as types."""
+"""What a client hears, as types."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from publisher.modes import ModeName
+from publisher.requests import Policy
 from shared.wire.control import Gap
 from shared.wire.orders import OrderEvent
-
-ModeName = Literal["ltp", "quote", "full", "greeks"]
-MODES: tuple[ModeName, ...] = ("ltp", "quote", "full", "greeks")
-
-NAMES_MAX = 10_000
-MIN_INTERVAL_MS_MAX = 60_000
-
-Token = Annotated[int, Meta(ge=1, le=2**32 - 1)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Account = Annotated[str, Meta(pattern=r"\A[A-Z0-9]{2,16}\Z")]
-
-
-class TickNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Instruments by any of their names; an underlying means all that is listed on it."""
-
-    tokens: Annotated[tuple[Token, ...], Meta(max_length=NAMES_MAX)] = ()
-    symbols: Annotated[tuple[Name, ...], Meta(max_length=NAMES_MAX)] = ()
-    underlyings: Annotated[tuple[Name, ...], Meta(max_length=NAMES_MAX)] = ()
-    mode: ModeName = "full"
-
-
-class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How ticks are thinned for the whole connection."""
-
-    mode: Literal["conflate"] = "conflate"
-    min_interval_ms: Annotated[int, Meta(ge=0, le=MIN_INTERVAL_MS_MAX)] = 0
-
-
-class _Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"):
-    pass
-
-
-class Auth(_Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="auth"):
-    """Say who is there."""
-
-    key: Annotated[str, Meta(max_length=4096)]
-
-
-class Subscribe(_Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="subscribe"):
-    """Ask for more; an instrument already subscribed to takes the new mode."""
-
-    ticks: TickNames | None = None
-    orders: Annotated[tuple[Account, ...], Meta(max_length=100)] = ()
-    gaps: bool | None = None
-    policy: Policy | None = None
-    snapshot: bool = True
-
-
-class Unsubscribe(
-    _Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unsubscribe"
-):
-    """Ask for less; the mode is of no account."""
-
-    ticks: TickNames | None = None
-    orders: Annotated[tuple[Account, ...], Meta(max_length=100)] = ()
-    gaps: bool | None = None
-
-
-class Ping(_Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ping"):
-    """Ask for a heartbeat at once."""
-
-
-Request = Auth | Subscribe | Unsubscribe | Ping
 
 
 class Refusal(Struct, frozen=True):
@@ -167,6 +106,13 @@ class GapNotice(_Reply, frozen=True, kw_only=True, tag="gap"):
     gap: Gap
 
 
+class Skipped(_Reply, frozen=True, kw_only=True, tag="skipped"):
+    """So many ticks were left out, unread for too long; the newest of `instruments` follow."""
+
+    ticks: int
+    instruments: int
+
+
 class Fault(_Reply, frozen=True, kw_only=True, tag="error"):
     """A request was not carried out; the connection ends if a close follows."""
 
@@ -175,5 +121,13 @@ class Fault(_Reply, frozen=True, kw_only=True, tag="error"):
 
 
 Reply = (
-    Welcome | Subscribed | Unsubscribed | UnderlyingChanged | Heartbeat | Order | GapNotice | Fault
+    Welcome
+    | Subscribed
+    | Unsubscribed
+    | UnderlyingChanged
+    | Heartbeat
+    | Order
+    | GapNotice
+    | Skipped
+    | Fault
 )

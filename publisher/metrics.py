@@ -46,3 +46,19 @@ GAPS = Counter("tickflow_publisher_gaps_total", "Gaps taken.")
 UPSTREAM_LOST = Counter(
     "tickflow_publisher_upstream_lost_total", "Reads of a stream that failed.", ["feed"]
 )
+
+
+class Tally:
+    """Counts of the sending path, kept as plain numbers and handed over once a second."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.messages = 0
+        self.bytes = 0
+
+    def hand_over(self) -> None:
+        """Add what was counted since the last time to the counters."""
+        DELIVERIES.inc(self.ticks)
+        MESSAGES.inc(self.messages)
+        SENT.inc(self.bytes)
+        self.ticks = self.messages = self.bytes = 0

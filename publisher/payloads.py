@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from publisher.encoding import Encode
-from publisher.latest import Latest, Slots
+from publisher.latest import Latest, Sequences, Slots
 from publisher.universe import Universe
 
 
@@ -36,25 +36,48 @@ class Payloads:
         column.make_room(self._latest.capacity)
         is_stale = column.sequences[slots] != self._latest.sequences[slots]
         if is_stale.any():
-            self._encode(column, slots[is_stale])
+            self._encode(mode, slots[is_stale])
         payloads = column.payloads
         return [payloads[slot] for slot in slots.tolist()]
+
+    def each(
+        self, mode: int, slots: Slots, records: NDArray[np.void], sequences: Sequences
+    ) -> list[bytes]:
+        """Return a payload of each of these records, which come in their order.
+
+        The last one of a slot is its newest, so whoever wants only that gets the same bytes.
+        """
+        column = self._columns[mode]
+        column.make_room(self._latest.capacity)
+        payloads = self.old(mode, slots, records, sequences)
+        for slot, payload in zip(slots.tolist(), payloads, strict=True):
+            column.payloads[slot] = payload
+        # Of repeated slots numpy keeps the last one assigned, as the loop does.
+        column.sequences[slots] = sequences
+        return payloads
+
+    def old(
+        self, mode: int, slots: Slots, records: NDArray[np.void], sequences: Sequences
+    ) -> list[bytes]:
+        """Return a payload of each of these records, none of which need be the newest."""
+        self._learn_symbols()
+        symbols = [self._symbols[slot] for slot in slots.tolist()]
+        payloads = self._columns[mode].encode(records, sequences, symbols)
+        self.encoded += len(payloads)
+        return payloads
 
     def forget(self, slots: Slots) -> None:
         """Drop what nobody wants any more."""
         for column in self._columns:
             column.forget(slots[slots < len(column.sequences)])
 
-    def _encode(self, column: _Column, slots: Slots) -> None:
-        self._learn_symbols()
+    def _encode(self, mode: int, slots: Slots) -> None:
+        column = self._columns[mode]
         sequences = self._latest.sequences[slots]
-        places = slots.tolist()
-        symbols = [self._symbols[slot] for slot in places]
-        payloads = column.encode(self._latest.records(slots), sequences, symbols)
-        for slot, payload in zip(places, payloads, strict=True):
+        payloads = self.old(mode, slots, self._latest.records(slots), sequences)
+        for slot, payload in zip(slots.tolist(), payloads, strict=True):
             column.payloads[slot] = payload
         column.sequences[slots] = sequences
-        self.encoded += len(payloads)
 
     def _learn_symbols(self) -> None:
         known, seen = len(self._symbols), len(self._latest)

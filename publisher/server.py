@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import WSMsgType, hdrs, web
 
-from publisher import metrics, protocol
-from publisher.connection import Connection, Surroundings, authenticate, part, refusal
-from publisher.desk import Session
-from publisher.protocol import JSON, Farewell
+from publisher import farewells, metrics
+from publisher.connection import Connection, Surroundings, part
+from publisher.delivering import Rounds
+from publisher.dialects import DIALECTS, Dialect
+from publisher.door import SUBPROTOCOL, admit_by_message, asked_dialect, refusal
+from publisher.farewells import Farewell
+from publisher.session import Session
 from shared.errors import LocalError
 from shared.runtime.logs import Log
+from shared.runtime.supervise import pause
 
 STREAM_PATH = "/v1/stream"
 _SCHEME = "bearer"
+#: Seconds between two updates of what was delivered.
+TALLY_S = 1.0
 #: Bytes that may wait inside the process before a writer is held back.
 _WRITER_BYTES_MAX = 16 * 1024
 
@@ -29,16 +36,19 @@ class Server:
         self._settings = around.settings
         self._log = log
         self._connections: dict[int, Connection] = {}
+        self.rounds = Rounds(self._serve_one)
         self._unauthenticated = 0
         self._is_draining = False
         self.address = ""
 
     def wake(self, subscribers: Iterable[int]) -> None:
-        """Have these subscribers ask the hub again."""
-        for subscriber in subscribers:
-            connection = self._connections.get(subscriber)
-            if connection is not None:
-                connection.wake()
+        """Have these subscribers served soon."""
+        self.rounds.wake(subscribers)
+
+    def _serve_one(self, subscriber: int) -> None:
+        connection = self._connections.get(subscriber)
+        if connection is not None:
+            connection.deliver()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
@@ -58,14 +68,24 @@ class Server:
             shutdown_timeout=self._settings.close_timeout_s,
         )
         await runner.setup()
-        try:
-            await self._listen(runner)
-            yield self
-        finally:
-            self._is_draining = True
-            for connection in tuple(self._connections.values()):
-                connection.end(protocol.DRAINING)
-            await runner.cleanup()
+        ended = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.rounds.run(ended), name="deliver")
+            group.create_task(self._measure(ended), name="count deliveries")
+            try:
+                await self._listen(runner)
+                yield self
+            finally:
+                self._is_draining = True
+                for connection in tuple(self._connections.values()):
+                    connection.end(farewells.DRAINING)
+                await runner.cleanup()
+                ended.set()
+                self.rounds.stop()
+
+    async def _measure(self, ended: asyncio.Event) -> None:
+        while not await pause(ended, TALLY_S):
+            self._around.tally.hand_over()
 
     async def _listen(self, runner: web.AppRunner) -> None:
         host, port = self._settings.host, self._settings.port
@@ -83,16 +103,21 @@ class Server:
         refused = self._refused_at_the_door(request)
         if refused is not None:
             return refused
+        dialect = asked_dialect(request.headers)
+        if dialect is None:
+            return web.json_response({"error": "no such format: json, msgpack, raw"}, status=406)
         header = request.headers.get(hdrs.AUTHORIZATION)
         if header is None:
-            return await self._admit_by_message(request)
+            return await self._admit_by_message(request, dialect)
         scheme, _, key = header.partition(" ")
-        session = self._around.desk.enter(key.strip() if scheme.lower() == _SCHEME else "")
+        session = self._around.desk.enter(
+            key.strip() if scheme.lower() == _SCHEME else "", DIALECTS.index(dialect)
+        )
         if isinstance(session, Farewell):
             metrics.REFUSED.labels(reason=session.name).inc()
-            return _refusal(401 if session is protocol.UNAUTHENTICATED else 429, session)
+            return _refusal(401 if session is farewells.UNAUTHENTICATED else 429, session)
         try:
-            ws = self._socket()
+            ws = self._socket(dialect)
             await ws.prepare(request)
             return await self._serve(request, ws, session)
         finally:
@@ -106,18 +131,18 @@ class Server:
                 status=400,
             )
         if self._is_draining:
-            return _refusal(503, protocol.DRAINING)
+            return _refusal(503, farewells.DRAINING)
         return None
 
-    async def _admit_by_message(self, request: web.Request) -> web.StreamResponse:
+    async def _admit_by_message(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
         if self._unauthenticated >= self._settings.unauthenticated_max:
             metrics.REFUSED.labels(reason="unauthenticated").inc()
-            return _refusal(503, protocol.CONNECTIONS)
-        ws = self._socket()
+            return _refusal(503, farewells.CONNECTIONS)
+        ws = self._socket(dialect)
         self._unauthenticated += 1
         try:
             await ws.prepare(request)
-            session = await authenticate(ws, self._around)
+            session = await admit_by_message(ws, self._around, dialect)
         finally:
             self._unauthenticated -= 1
         if session is None:
@@ -135,7 +160,7 @@ class Server:
         self, request: web.Request, ws: web.WebSocketResponse, session: Session
     ) -> web.StreamResponse:
         _narrow(request, self._settings.send_buffer_bytes)
-        connection = Connection(ws, session, self._around, is_text=JSON.is_text)
+        connection = Connection(request, ws, session, self._around)
         self._connections[session.subscriber] = connection
         metrics.CONNECTIONS.set(len(self._connections))
         log = self._log.bind(subscriber=session.subscriber, principal=session.principal.name)
@@ -157,13 +182,15 @@ class Server:
             request.transport.abort()
         return ws
 
-    def _socket(self) -> web.WebSocketResponse:
+    def _socket(self, dialect: Dialect) -> web.WebSocketResponse:
         return web.WebSocketResponse(
+            protocols=(SUBPROTOCOL + dialect.name,),
             timeout=self._settings.close_timeout_s,
             autoping=False,
             compress=False,
             max_msg_size=self._settings.request_bytes_max,
-            writer_limit=_WRITER_BYTES_MAX,
+            # One byte: a blocked connection waits after each message until it has gone.
+            writer_limit=1,
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from publisher.flow import Flow
 from publisher.latest import Sequences, Slots
 
 ModeIndexes = NDArray[np.int8]
@@ -67,6 +68,15 @@ class Wants:
         sent = np.concatenate([self.sent, sequences[fresh]])
         self._replace(everything[order], modes[order], sent[order])
 
+    def modes_of(self, slots: Slots) -> ModeIndexes:
+        """Return the modes of slots that are all wanted."""
+        return self.modes[np.searchsorted(self.slots, slots)]
+
+    def settle(self, sequences: Sequences, lost: Slots) -> None:
+        """Take everything as sent but these slots, whose newest is owed."""
+        self.sent = sequences[self.slots]
+        self.sent[np.isin(self.slots, lost)] = 0
+
     def remove(self, slots: Slots) -> None:
         """No longer want these."""
         kept = ~np.isin(self.slots, slots)
@@ -118,3 +128,44 @@ class Queue:
         """Forget everything."""
         self._messages.clear()
         self.bytes = 0
+
+
+@dataclass(slots=True)
+class Skipping:
+    """A subscriber that did not keep up: conflated until it has caught up.
+
+    `left_out`: ticks not told since the last notice, those still owed included; `carried`: owed
+    instruments that notice has spoken for already.
+    """
+
+    left_out: int = 0
+    carried: int = 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Everything the hub knows of one subscriber."""
+
+    dialect: int
+    queue: Queue
+    wants: Wants = field(default_factory=Wants)
+    snapshots: list[SnapshotJob] = field(default_factory=list)
+    #: Every tick in its turn; None under the policy `conflate`.
+    flow: Flow | None = None
+    is_strict: bool = False
+    skipping: Skipping | None = None
+    #: Channels followed, each with the next message to be given; those that have one.
+    readers: dict[str, int] = field(default_factory=dict)
+    behind: set[str] = field(default_factory=set)
+    has_gaps: bool = False
+    min_interval_s: float = 0.0
+    bytes_per_s: float = 0.0
+    due_s: float = 0.0
+    is_let_go: bool = False
+
+    def let_go(self) -> None:
+        """Give up on it, with what it was owed."""
+        self.is_let_go = True
+        self.queue.clear()
+        if self.flow is not None:
+            self.flow.drop()

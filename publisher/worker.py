@@ -12,9 +12,9 @@ from publisher import metrics
 from publisher.auth import Keyring, read_keyring
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
+from publisher.dialects import DIALECTS
 from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, OrderFeed, Outlet, TickFeed
 from publisher.hub import Hub, HubLimits
-from publisher.protocol import JSON
 from publisher.server import Server
 from publisher.settings import PublisherSection, PublisherSettings
 from shared.errors import StreamError
@@ -198,7 +198,7 @@ def _desk(section: PublisherSection, keyring: Keyring, *, epoch: str) -> Desk:
             queue_bytes_max=section.queue_bytes_max,
             message_bytes_max=section.message_bytes_max,
         ),
-        [JSON],
+        DIALECTS,
     )
     limits = DeskLimits(
         connections_per_key_max=section.connections_per_key_max,

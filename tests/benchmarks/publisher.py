@@ -18,9 +18,9 @@ import uvloop
 from publisher.auth import digest, read_keyring
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
+from publisher.dialects import JSON
 from publisher.hub import Hub, HubLimits
-from publisher.messages import MODES
-from publisher.protocol import JSON
+from publisher.modes import MODES
 from publisher.server import Server
 from publisher.settings import PublisherSection
 from publisher.universe import Universe

@@ -238,7 +238,7 @@ async def test_who_does_not_read_costs_bounded_memory_and_nobodys_time(start, up
                 pass
         for connection in publisher.worker.doors[0]._connections.values():
             assert connection._ws._writer.transport.get_write_buffer_size() <= BUFFERED_BYTES_MAX
-        assert not any(state.queue.bytes for state in hub._subscribers.values())
+        assert not any(ledger.queue.bytes for ledger in hub._ledgers.values())
         sleeper.ws._reader._protocol.resume_reading()
         newest = {}
         while newest.get(many[-1]) != 59.0 or len(newest) < len(many):

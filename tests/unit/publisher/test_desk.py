@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from publisher import protocol
+from publisher import farewells
 from publisher.auth import digest, read_keyring
-from publisher.desk import Desk, DeskLimits, Session
+from publisher.desk import Desk, DeskLimits
+from publisher.dialects import JSON
 from publisher.hub import Hub, HubLimits
-from publisher.protocol import JSON
+from publisher.session import Session
 from publisher.universe import Universe
 from shared.wire.instruments import Kind
 from tests.support.publisher_rows import CALL, INFY, NIFTY, PUT, instruments, listing, rows
@@ -58,13 +59,13 @@ def ask(desk: Desk, session: Session, now_s: float = 0.0, **request) -> list[dic
 
 
 def test_a_wrong_key_gets_nothing(desk: Desk) -> None:
-    assert desk.enter("w" * 40) is protocol.UNAUTHENTICATED
+    assert desk.enter("w" * 40) is farewells.UNAUTHENTICATED
 
 
 def test_a_key_has_so_many_connections(desk: Desk) -> None:
     first = enter(desk)
     enter(desk)
-    assert desk.enter(KEY) is protocol.KEY_CONNECTIONS
+    assert desk.enter(KEY) is farewells.KEY_CONNECTIONS
     desk.leave(first)
     enter(desk)
 
@@ -72,7 +73,7 @@ def test_a_key_has_so_many_connections(desk: Desk) -> None:
 def test_the_publisher_has_so_many_connections(desk: Desk) -> None:
     for key in (KEY, KEY, TICKS_KEY, TICKS_KEY):
         enter(desk, key)
-    assert desk.enter(ORDERS_KEY) is protocol.CONNECTIONS
+    assert desk.enter(ORDERS_KEY) is farewells.CONNECTIONS
 
 
 def test_welcome_says_what_is_in_force(desk: Desk) -> None:
@@ -109,7 +110,7 @@ def test_a_subscribe_is_answered_then_a_snapshot_follows(desk: Desk) -> None:
             "mode": "ltp",
             "orders": {"SB0001": -1},
             "gaps": True,
-            "policy": {"mode": "conflate", "min_interval_ms": 200},
+            "policy": {"mode": "conflate", "min_interval_ms": 200, "budget_bytes": None},
             "instruments": 2,
         },
         "refused": [],
@@ -191,7 +192,7 @@ def test_unsubscribing_says_what_is_left(desk: Desk) -> None:
 
 def test_malformed_messages_are_told_why_then_end_the_connection(desk: Desk) -> None:
     session = enter(desk)
-    assert session.answer("{", now_ns=0, now_s=0.0) is protocol.MALFORMED
+    assert session.answer("{", now_ns=0, now_s=0.0) is farewells.MALFORMED
     (fault,) = hear(desk, session)
     assert (fault["op"], fault["code"]) == ("error", "malformed")
 
@@ -200,7 +201,7 @@ def test_so_many_requests_a_minute_are_enough(desk: Desk) -> None:
     session = enter(desk)
     for _ in range(LIMITS.requests_per_minute_max):
         assert ask(desk, session, op="ping")[0]["op"] == "heartbeat"
-    assert session.answer('{"op":"ping"}', now_ns=0, now_s=59.0) is protocol.REQUESTS
+    assert session.answer('{"op":"ping"}', now_ns=0, now_s=59.0) is farewells.REQUESTS
     assert ask(desk, session, op="ping", now_s=60.0)
 
 

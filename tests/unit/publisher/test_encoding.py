@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from publisher.dialects import JSON
 from publisher.encoding import shorten
-from publisher.messages import MODES
-from publisher.protocol import JSON, MODE_FIELDS
+from publisher.modes import MODE_FIELDS, MODES
 from shared.wire.ticks import TICK, TICK_DTYPE
 from tests.support.publisher_rows import full_row, rows
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from publisher.dialects import JSON
 from publisher.hub import SNAPSHOTS_MAX, Hub, HubLimits
-from publisher.messages import MODES
-from publisher.protocol import JSON
+from publisher.modes import MODES
 from tests.support.publisher_rows import rows
 
 LIMITS = HubLimits(
@@ -165,28 +165,46 @@ def test_each_subscriber_has_its_own_mode() -> None:
     assert "bid_price" in drain(hub, one)[-1]["ticks"][0]
 
 
+def channel_of(hub: Hub, name: str, **bounds) -> None:
+    hub.add_channel(name, **{"entries_max": 10, "bytes_max": 10_000, **bounds})
+
+
 def test_who_does_not_read_what_may_not_be_left_out_is_let_go() -> None:
     hub = hub_of()
+    channel_of(hub, "orders:SB0001")
     one, two = hub.open(), hub.open()
-    hub.follow(one, ["SB0001"])
-    hub.follow(two, ["SB0001"])
-    for _ in range(50):
-        assert hub.order("SB0001", b"x" * 100) == [one, two]
-        drain_raw = hub.take(two, 0.0)
-        assert drain_raw.messages == [b"x" * 100]
+    hub.follow(one, "orders:SB0001")
+    hub.follow(two, "orders:SB0001")
+    for number in range(50):
+        assert hub.tell("orders:SB0001", f"{number}-0", {"n": number}) == [one, two]
+        assert drain(hub, two) == [{"n": number}]
     assert hub.take(one, 0.0).is_let_go
     assert not hub.take(two, 0.0).is_let_go
+
+
+def test_answers_that_are_not_read_end_the_connection() -> None:
+    hub = hub_of()
+    one = hub.open()
+    for _ in range(50):
+        hub.post(one, b"x" * 100)
+    assert hub.take(one, 0.0).is_let_go
 
 
 def test_order_events_reach_only_those_who_follow_the_account() -> None:
     hub = hub_of()
     one, two = hub.open(), hub.open()
-    hub.follow(one, ["SB0001"])
-    hub.follow(two, ["SB0002"])
-    assert hub.order("SB0001", b'{"n":1}') == [one]
-    hub.unfollow(one, ["SB0001"])
-    assert hub.order("SB0001", b'{"n":2}') == []
-    assert drain(hub, one) == [{"n": 1}]
+    for account in ("SB0001", "SB0002"):
+        channel_of(hub, account)
+    hub.follow(one, "SB0001")
+    hub.follow(two, "SB0002")
+    assert hub.tell("SB0001", "1-0", {"n": 1}) == [one]
+    hub.unfollow(one, "SB0001")
+    assert hub.tell("SB0001", "2-0", {"n": 2}) == []
+    assert drain(hub, one) == []
+    hub.follow(one, "SB0001", hub.channel("SB0001").after("0-7"))
+    assert drain(hub, one) == []
+    hub.follow(one, "SB0001", hub.channel("SB0001").after("1-0"))
+    assert drain(hub, one) == [{"n": 2}]
 
 
 def test_a_gap_is_told_to_those_who_want_one_of_its_instruments() -> None:
@@ -197,10 +215,10 @@ def test_a_gap_is_told_to_those_who_want_one_of_its_instruments() -> None:
     want(hub, one, 1)
     want(hub, two, 2)
     want(hub, three, 1)
-    assert hub.gap(tokens(1, 999), b"{}") == [one]
-    assert hub.gap(tokens(), b"{}") == [one, two]
+    assert hub.gap(tokens(1, 999), {}) == [one]
+    assert hub.gap(tokens(), {}) == [one, two]
     hub.hear_gaps(one, wanted=False)
-    assert hub.gap(tokens(1), b"{}") == []
+    assert hub.gap(tokens(1), {}) == []
 
 
 def test_a_quota_counts_instruments_not_requests() -> None:
@@ -239,4 +257,4 @@ def test_last_words_are_what_was_queued() -> None:
     hub = hub_of()
     one = hub.open()
     hub.post(one, b"1")
-    assert hub.last_words(one) == [b"1"]
+    assert hub.last_words(one).messages == [b"1"]

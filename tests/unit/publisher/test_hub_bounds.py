@@ -1,20 +1,24 @@
-"""Whatever happens: bounds hold, order is kept, the last value arrives."""
+"""Whatever happens: bounds hold, order is kept, the last value arrives, the rest is counted."""
 
 import json
 
 import numpy as np
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from publisher.dialects import JSON
 from publisher.hub import Hub, HubLimits
-from publisher.protocol import JSON
 from tests.support.publisher_rows import rows
 
 SUBSCRIBERS = 3
 ENVELOPE_BYTES_MAX = 100
 LIMITS = HubLimits(
-    subscribers_max=SUBSCRIBERS, instruments_max=50, queue_bytes_max=1000, message_bytes_max=2500
+    subscribers_max=SUBSCRIBERS,
+    instruments_max=50,
+    queue_bytes_max=1000,
+    message_bytes_max=2500,
+    flow_bytes_max=6000,
 )
 
 indexes = st.integers(0, SUBSCRIBERS - 1)
@@ -34,6 +38,10 @@ class Client:
         self.owed_after: dict[int, int] = {}
         self.posted: list[bytes] = []
         self.is_let_go = False
+        self.policy = "conflate"
+        #: Sequences due since every tick is wanted, by instrument; None where that is not known.
+        self.due: dict[int, list[int]] | None = None
+        self.skipped = self.told = 0
 
     def read(self, message: bytes) -> None:
         if self.posted and message == self.posted[0]:
@@ -42,6 +50,10 @@ class Client:
         assert not self.posted, "a queued message was overtaken"
         assert len(message) <= LIMITS.message_bytes_max + ENVELOPE_BYTES_MAX
         decoded = json.loads(message)
+        if decoded["op"] == "skipped":
+            assert self.policy != "strict" or self.due is None
+            self.skipped += decoded["ticks"]
+            return
         for row in decoded["ticks"]:
             self._see(row, decoded.get("snapshot_id"))
 
@@ -51,6 +63,9 @@ class Client:
         before = self.seen.get(token, (0, 0.0))[0]
         if snapshot_id is None:
             assert sequence > before
+            self.told += 1
+            if self.due is not None and self.policy == "strict":
+                assert self.due[token].pop(0) == sequence, "a tick is missing"
         else:
             assert before <= sequence <= snapshot_id
         self.seen[token] = (sequence, row["last_price"])
@@ -67,8 +82,14 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(pairs=st.lists(st.tuples(st.integers(1, 12), prices), min_size=1, max_size=8))
     def apply(self, pairs: list) -> None:
+        first = self.hub.sequence + 1
         self.hub.apply(rows(*pairs))
         self.newest.update(pairs)
+        for client in self.clients:
+            if client.due is not None:
+                for sequence, (token, _) in enumerate(pairs, start=first):
+                    if token in client.owed_after:
+                        client.due.setdefault(token, []).append(sequence)
 
     @rule(index=indexes, tokens=numbers, mode=st.integers(0, 3), snapshot=st.booleans())
     def want(self, index: int, tokens: np.ndarray, mode: int, snapshot: bool) -> None:
@@ -91,6 +112,18 @@ class HubMachine(RuleBasedStateMachine):
         assert [token in client.owed_after for token in tokens.tolist()] == had.tolist()
         for token in tokens.tolist():
             client.owed_after.pop(token, None)
+            if client.due is not None:
+                client.due.pop(token, None)
+
+    @rule(index=indexes, policy=st.sampled_from(["conflate", "skip", "strict"]))
+    def choose(self, index: int, policy: str) -> None:
+        client = self.clients[index]
+        client.policy = policy
+        client.due = None
+        if policy == "conflate":
+            self.hub.conflate(client.subscriber)
+        else:
+            self.hub.flow(client.subscriber, is_strict=policy == "strict")
 
     @rule(index=indexes, length=st.integers(1, 400))
     def post(self, index: int, length: int) -> None:
@@ -116,13 +149,25 @@ class HubMachine(RuleBasedStateMachine):
             slot = self.hub._latest.slots_of(np.array([token], np.uint32))
             if int(self.hub._latest.sequences[slot][0]) > client.owed_after[token]:
                 assert client.seen[token][1] == self.newest[token]
+        if client.due is not None:
+            assert not any(client.due.values()) or client.policy == "skip"
+        # From here on every tick has to be told, where the policy is one that tells every tick.
+        client.due = None if client.policy == "conflate" else {}
 
     @invariant()
     def bounds_hold(self) -> None:
         for client in self.clients:
-            state = self.hub._subscribers[client.subscriber]
-            assert state.queue.bytes <= LIMITS.queue_bytes_max
-            assert len(state.wants) == len(client.owed_after)
+            ledger = self.hub._ledgers[client.subscriber]
+            assert ledger.queue.bytes <= LIMITS.queue_bytes_max
+            assert len(ledger.wants) == len(client.owed_after)
+            if ledger.flow is not None:
+                held = [
+                    payload
+                    for chunk in ledger.flow._chunks
+                    for payload in chunk.payloads[chunk.begun :]
+                ]
+                assert ledger.flow.bytes == sum(map(len, held)) <= LIMITS.flow_bytes_max
+                assert len(ledger.flow) == len(held)
 
     def _take(self, client: Client) -> bool:
         taken = self.hub.take(client.subscriber, 0.0)
@@ -134,3 +179,35 @@ class HubMachine(RuleBasedStateMachine):
 
 TestHub = HubMachine.TestCase
 TestHub.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.integers(1, 5), prices), min_size=1, max_size=12), max_size=25
+    ),
+    takes=st.lists(st.integers(0, 2), min_size=25, max_size=25),
+)
+@settings(max_examples=60, deadline=None)
+def test_under_skip_every_tick_is_told_or_counted(batches: list, takes: list) -> None:
+    hub = Hub(LIMITS, [JSON])
+    client = Client(hub.open())
+    client.policy = "skip"
+    everything = np.arange(1, 6, dtype=np.uint32)
+    client.owed_after = dict.fromkeys(everything.tolist(), 0)
+    assert hub.room(client.subscriber, everything, 5).all()
+    hub.want(client.subscriber, everything, 2, has_snapshot=False)
+    hub.flow(client.subscriber, is_strict=False)
+
+    def take() -> bool:
+        messages = hub.take(client.subscriber, 0.0).messages
+        for message in messages:
+            client.read(message)
+        return bool(messages)
+
+    for pairs, times in zip(batches, takes, strict=False):
+        hub.apply(rows(*pairs))
+        for _ in range(times):
+            take()
+    while take():
+        pass
+    assert client.told + client.skipped == sum(map(len, batches))

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher import protocol
-from publisher.messages import MODES, Auth, Ping, Subscribe, Unsubscribe
-from publisher.protocol import FAREWELLS, MODE_FIELDS, Retry
+from publisher.dialects import JSON
+from publisher.farewells import DRAINING, FAREWELLS, UNAUTHENTICATED, Retry
+from publisher.modes import MODE_FIELDS, MODES
+from publisher.requests import Auth, Ping, Subscribe, Unsubscribe
 from shared.errors import MessageError
 
 
@@ -46,7 +48,8 @@ def test_each_op_is_its_own_request(text: str, kind: type) -> None:
         '{"op":"subscribe","ticks":{"tokens":[4294967296]}}',
         '{"op":"subscribe","ticks":{"tokens":[1.5]}}',
         '{"op":"subscribe","ticks":{"mode":"all"}}',
-        '{"op":"subscribe","policy":{"mode":"strict"}}',
+        '{"op":"subscribe","policy":{"mode":"fast"}}',
+        '{"op":"subscribe","policy":{"budget_bytes":1}}',
         '{"op":"subscribe","policy":{"min_interval_ms":-1}}',
         '{"op":"subscribe","orders":["../x"]}',
         "[" * 100_000,
@@ -82,7 +85,7 @@ json_values = st.recursive(
 )
 def test_any_json_is_a_request_or_a_message_error(fields: dict, op: str) -> None:
     try:
-        protocol.parse(msgspec.json.encode({"op": op, **fields}))
+        protocol.parse(msgspec.json.encode({"op": op, **fields}).decode())
     except MessageError:
         return
 
@@ -96,8 +99,8 @@ def test_close_codes_say_whether_to_come_back() -> None:
 
 
 def test_a_reason_names_the_wait_only_where_there_is_one() -> None:
-    assert protocol.DRAINING.reason(1500) == b"draining retry=after after_ms=1500"
-    assert protocol.UNAUTHENTICATED.reason(1500) == b"unauthenticated retry=no"
+    assert DRAINING.reason(1500) == b"draining retry=after after_ms=1500"
+    assert UNAUTHENTICATED.reason(1500) == b"unauthenticated retry=no"
 
 
 def test_every_mode_is_described() -> None:
@@ -106,11 +109,11 @@ def test_every_mode_is_described() -> None:
 
 
 def test_envelopes_hold_payloads_as_they_are() -> None:
-    assert json.loads(protocol.JSON.ticks([b'{"a":1}', b'{"a":2}'])) == {
+    assert json.loads(JSON.ticks([b'{"a":1}', b'{"a":2}'], None)) == {
         "op": "ticks",
         "ticks": [{"a": 1}, {"a": 2}],
     }
-    assert json.loads(protocol.JSON.snapshot(7, [], True)) == {  # noqa: FBT003  # the envelope takes what it is given
+    assert json.loads(JSON.snapshot(7, [], True)) == {  # noqa: FBT003  # the envelope takes what it is given
         "op": "snapshot",
         "snapshot_id": 7,
         "last": True,

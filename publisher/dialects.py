@@ -1,0 +1,147 @@
+"""How messages are written for each kind of client: JSON, msgpack, raw records."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from publisher.encoding import Encode, JsonEncoder, MsgpackEncoder
+from publisher.latest import Sequences
+from publisher.modes import MODE_FIELDS, MODES, FormatName
+from shared.wire.ticks import TICK_DTYPE
+
+#: How far a subscriber's ticks have come: by shard the entry's id, `/n` after it where only the
+#: first n records of that entry are through.
+At = Mapping[str, str]
+
+#: One row of a binary message of the raw format: our sequence, then the record as it is.
+RAW_ROW_DTYPE: np.dtype[np.void] = np.dtype(
+    {
+        "names": ["sequence", "record"],
+        "formats": ["<u8", TICK_DTYPE],
+        "offsets": [0, 8],
+        "itemsize": 8 + TICK_DTYPE.itemsize,
+    }
+)
+#: Kind, version, two zero bytes, rows, snapshot id; then the rows, then `at` as JSON, if any.
+RAW_HEADER = struct.Struct("<BBHIQ")
+RAW_VERSION = 1
+RAW_TICKS, RAW_SNAPSHOT, RAW_SNAPSHOT_LAST = 1, 2, 3
+
+_JSON = msgspec.json.Encoder()
+_MSGPACK = msgspec.msgpack.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How ticks and replies are written for one kind of client.
+
+    A row encoder per mode, in the order of MODES; an envelope for ticks, given its payloads and
+    how far they come; one for a part of a snapshot, given its id, its payloads, whether it is
+    the last part; replies.
+    """
+
+    name: FormatName
+    is_text: bool
+    are_ticks_text: bool
+    encoders: tuple[Encode, ...]
+    ticks: Callable[[Sequence[bytes], At | None], bytes]
+    snapshot: Callable[[int, Sequence[bytes], bool], bytes]
+    reply: Callable[[Any], bytes]
+    #: The one mode there is, None where every mode has its own fields.
+    only_mode: int | None = None
+
+
+def _json_ticks(payloads: Sequence[bytes], at: At | None) -> bytes:
+    rows = b",".join(payloads)
+    if at is None:
+        return b'{"op":"ticks","ticks":[%b]}' % rows
+    return b'{"op":"ticks","ticks":[%b],"at":%b}' % (rows, _JSON.encode(at))
+
+
+def _json_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) -> bytes:
+    return b'{"op":"snapshot","snapshot_id":%d,"last":%b,"ticks":[%b]}' % (
+        snapshot_id,
+        b"true" if is_last else b"false",
+        b",".join(payloads),
+    )
+
+
+def _array(payloads: Sequence[bytes]) -> bytes:
+    """Return a msgpack array of values that are encoded already."""
+    return b"\xdd" + len(payloads).to_bytes(4, "big") + b"".join(payloads)
+
+
+_OP_TICKS = b"\xa2op\xa5ticks\xa5ticks"
+_OP_SNAPSHOT = b"\x84\xa2op\xa8snapshot\xabsnapshot_id"
+
+
+def _msgpack_ticks(payloads: Sequence[bytes], at: At | None) -> bytes:
+    if at is None:
+        return b"\x82" + _OP_TICKS + _array(payloads)
+    return b"\x83" + _OP_TICKS + _array(payloads) + b"\xa2at" + _MSGPACK.encode(at)
+
+
+def _msgpack_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) -> bytes:
+    last = b"\xa4last\xc3" if is_last else b"\xa4last\xc2"
+    number = b"\xcf" + snapshot_id.to_bytes(8, "big")
+    return _OP_SNAPSHOT + number + last + b"\xa5ticks" + _array(payloads)
+
+
+def _raw_rows(
+    records: NDArray[np.void], sequences: Sequences, _symbols: Sequence[str]
+) -> list[bytes]:
+    rows = np.zeros(len(records), RAW_ROW_DTYPE)
+    rows["sequence"] = sequences
+    rows["record"] = records
+    body, size = rows.tobytes(), RAW_ROW_DTYPE.itemsize
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+def _raw_ticks(payloads: Sequence[bytes], at: At | None) -> bytes:
+    header = RAW_HEADER.pack(RAW_TICKS, RAW_VERSION, 0, len(payloads), 0)
+    return b"".join((header, *payloads, _JSON.encode(at) if at is not None else b""))
+
+
+def _raw_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) -> bytes:
+    kind = RAW_SNAPSHOT_LAST if is_last else RAW_SNAPSHOT
+    header = RAW_HEADER.pack(kind, RAW_VERSION, 0, len(payloads), snapshot_id)
+    return b"".join((header, *payloads))
+
+
+JSON = Dialect(
+    name="json",
+    is_text=True,
+    are_ticks_text=True,
+    encoders=tuple(JsonEncoder(MODE_FIELDS[mode]) for mode in MODES),
+    ticks=_json_ticks,
+    snapshot=_json_snapshot,
+    reply=_JSON.encode,
+)
+MSGPACK = Dialect(
+    name="msgpack",
+    is_text=False,
+    are_ticks_text=False,
+    encoders=tuple(MsgpackEncoder(MODE_FIELDS[mode], MODES.index(mode)) for mode in MODES),
+    ticks=_msgpack_ticks,
+    snapshot=_msgpack_snapshot,
+    reply=_MSGPACK.encode,
+)
+RAW = Dialect(
+    name="raw",
+    is_text=True,
+    are_ticks_text=False,
+    encoders=(_raw_rows,) * len(MODES),
+    ticks=_raw_ticks,
+    snapshot=_raw_snapshot,
+    reply=_JSON.encode,
+    only_mode=MODES.index("full"),
+)
+#: In the order of their numbers in the hub.
+DIALECTS: tuple[Dialect, ...] = (JSON, MSGPACK, RAW)
