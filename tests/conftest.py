@@ -1,5 +1,8 @@
 """What every test may ask for."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["tests.support.servers", "tests.support.skips"]
@@ -7,3 +10,17 @@ pytest_plugins = ["tests.support.servers", "tests.support.skips"]
 # How long an example takes says nothing about whether it holds: the first one may compile.
 settings.register_profile("tickflow", deadline=None)
 settings.load_profile("tickflow")
+
+#: Folders of tests from the fastest to the slowest; what breaks a rule is told first.
+_ORDER = ("unit", "architecture", "contract", "integration", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the fast tests first, each folder in its own order."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0]
+        return _ORDER.index(folder) if folder in _ORDER else len(_ORDER)
+
+    items.sort(key=rank)

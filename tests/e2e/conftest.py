@@ -9,7 +9,7 @@ import pytest
 from tests.support.pipeline import RunningPipeline, running_pipeline
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pipeline() -> Iterator[RunningPipeline]:
     """Run the whole pipeline for this folder's tests."""
     with running_pipeline() as running:

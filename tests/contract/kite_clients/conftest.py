@@ -8,7 +8,7 @@ from kiteconnect import KiteConnect
 from tests.support.sandbox import SandboxInfo, sandbox_process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sandbox() -> Iterator[SandboxInfo]:
     with sandbox_process(
         seed=11, extra_args=["--strikes", "4", "--step-ms", "100", "--limits", "off"]
