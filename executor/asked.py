@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from typing import Final
 
 from executor.backlog import priority_of
 from executor.decide import exposure_of
@@ -13,10 +11,7 @@ from shared.store.change import Change
 from shared.store.rows import CommandRow, Encoding, NewCommand
 from shared.wire.codec import JSON_FIELD, encode
 from shared.wire.fingerprint import fingerprint
-from shared.wire.orders import Command, Place
-
-COMMAND_ID_CHARACTERS_MAX: Final = 64
-_HASH_DIGITS: Final = 16
+from shared.wire.orders import Command
 
 
 def new_command(
@@ -37,23 +32,11 @@ def new_command(
         priority=priority_of(kind),
         strategy_id=command.strategy_id,
         exposure=exposure_of(command),
-        target_command_id=None if isinstance(command, Place) else command.target_command_id,
-        order_id=None if isinstance(command, Place) else command.order_id,
+        target_command_id=getattr(command, "target_command_id", None),
+        order_id=getattr(command, "order_id", None),
         valid_until_us=command.valid_until_us,
         parent_command_id=parent_command_id,
     )
-
-
-def derived_id(command_id: str, name: str) -> str:
-    """Return the command_id of what is made for a command: the same at every attempt.
-
-    It is the command's own with `.` and a name; one that would be too long is shortened by a hash.
-    """
-    room = COMMAND_ID_CHARACTERS_MAX - len(name) - 1
-    if len(command_id) > room:
-        digest = hashlib.sha256(command_id.encode()).hexdigest()[:_HASH_DIGITS]
-        command_id = f"{command_id[: room - _HASH_DIGITS - 1]}-{digest}"
-    return f"{command_id}.{name}"
 
 
 async def spawn(change: Change, commands: Sequence[NewCommand]) -> list[CommandRow]:

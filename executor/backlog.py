@@ -8,9 +8,11 @@ work is not handed out twice.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import Final
 
+from executor.families import KINDS
 from shared.store.rows import CommandRow
 
 PRIORITY_CANCEL: Final = 0
@@ -88,11 +90,20 @@ class Backlog:
         self._busy.discard(_lane(row))
         self._queue(row)
 
-    def wake(self) -> None:
-        """Put what is parked back into the queue."""
+    def wake(self, *, with_families: bool = False) -> None:
+        """Put what is parked back into the queue; families have causes of their own."""
         for command_id, place in self._places.items():
-            if place is _Place.PARKED:
-                self._queue(self._rows[command_id])
+            row = self._rows[command_id]
+            if place is _Place.PARKED and (with_families or not _is_of_family(row)):
+                self._queue(row)
+
+    def wake_families(self, command_ids: Collection[str]) -> None:
+        """Put back the parked parents of these command_ids, and whatever was made for them."""
+        for command_id, place in self._places.items():
+            row = self._rows[command_id]
+            named = command_ids if place is _Place.PARKED else ()
+            if command_id in named or row.parent_command_id in named:
+                self._queue(row)
 
     def _queue(self, row: CommandRow) -> None:
         self._rows[row.command_id] = row
@@ -103,6 +114,10 @@ class Backlog:
         self._places[row.command_id] = _Place.AT_WORK
         self._busy.add(_lane(row))
         return row
+
+
+def _is_of_family(row: CommandRow) -> bool:
+    return row.parent_command_id is not None or row.kind in KINDS
 
 
 def _lane(row: CommandRow) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from shared.errors import (
+    IllegalTransition,
     KiteError,
     KiteOutcomeUnknown,
     KiteRejected,
@@ -21,6 +22,7 @@ from shared.kite.session import KiteSessions
 from shared.kite.sliced import Placed, SliceError
 from shared.kite.translate import refusal_code
 from shared.secret import Secret
+from shared.wire.families import Basket, Exit
 from shared.wire.orders import Cancel, Command, Modify, Place
 
 _Row = TypeVar("_Row")
@@ -233,3 +235,5 @@ async def _call(broker: Broker, request: Request) -> Taken:
             return Taken(await broker.modify(order_id, variety, modify))
         case Cancel():
             return Taken(await broker.cancel(order_id, variety, request.parent_order_id))
+        case Exit() | Basket():
+            raise IllegalTransition("a family never goes to the broker itself")

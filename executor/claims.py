@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
+from executor.families import KINDS
 from executor.lifecycle import Step
 from executor.metrics import REPEATED
 from executor.moves import move
@@ -44,7 +45,7 @@ async def claim(change: Change, given: Sequence[NewCommand]) -> list[CommandRow]
 
 
 async def _end_buried(change: Change, claimed: dict[str, CommandRow]) -> set[str]:
-    placements = [row.command_id for row in claimed.values() if row.kind == "place"]
+    placements = [row.command_id for row in claimed.values() if row.kind in ("place", *KINDS)]
     buried = await change.buried(placements) if placements else {}
     cancels = await change.commands(list(buried.values())) if buried else {}
     for command_id, cancel_id in buried.items():

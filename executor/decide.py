@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from executor.changing import refuse_change
+from executor.families import Turn, cancels_of
 from executor.guard import (
     CHANGES,
     Instrument,
@@ -31,7 +32,9 @@ from executor.risk import (
     refuse_size,
     refuse_spent,
 )
+from executor.spreading import spread_basket, spread_exit
 from shared.store.rows import CommandRow, Switches
+from shared.wire.families import Basket, Exit
 from shared.wire.orders import Cancel, Command, Modify, Place, Reason, State
 
 
@@ -67,6 +70,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: Reason | None = None
     #: Where trading is REDUCING: what is held of the instrument; None is not known.
     exposure: Exposure | None = None
+    #: The placement was made to close a position: it goes only if it still does nothing else.
+    is_exit: bool = False
+    #: A leg's turn in its basket; a family's other members, or a cut placement's orders.
+    turn: Turn = Turn()
+    members: tuple[CommandRow, ...] = ()
+    orders: tuple[BrokerOrder, ...] = ()
+    instruments: tuple[Instrument | None, ...] = ()
     #: Modifies of the same order that were claimed after this one and have not left either.
     later: tuple[Modify, ...] = ()
 
@@ -96,6 +106,18 @@ class Supersede(msgspec.Struct, frozen=True):
     by_command_id: str
 
 
+class EndUnsent(msgspec.Struct, frozen=True):
+    """It is not sent, through no fault of its own."""
+
+    reason: Reason
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """It is carried out by these commands."""
+
+    commands: tuple[Command, ...]
+
+
 class EndBoth(msgspec.Struct, frozen=True):
     """The placement has not left: neither it nor its cancel is sent."""
 
@@ -109,7 +131,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 #: What keeps a command here.
-Stay = Refuse | Expire | EndBoth | Supersede | Wait
+Stay = Refuse | Expire | EndUnsent | EndBoth | Spread | Supersede | Wait
 Decision = Send | Stay
 
 
@@ -124,9 +146,26 @@ def decide(facts: Facts) -> Decision:
             return _decide_modify(modify, facts)
         case Cancel() as cancel:
             return _decide_cancel(cancel, facts)
+        case Exit() as leaving:
+            return _decide_spread(facts, spread_exit(leaving, facts.exposure))
+        case Basket() as basket:
+            return _decide_spread(facts, spread_basket(basket, facts.instruments))
+
+
+def _decide_spread(facts: Facts, found: Place | list[Place] | Reason) -> Decision:
+    halted = refuse_trading(facts.switches.trading)
+    if halted is not None:
+        return Refuse(halted)
+    if isinstance(found, Reason):
+        return Refuse(found)
+    return Spread((found,) if isinstance(found, Place) else tuple(found))
 
 
 def _decide_place(place: Place, facts: Facts) -> Decision:
+    if facts.turn.reason is not None:
+        return EndUnsent(facts.turn.reason)
+    if facts.turn.waits:
+        return Wait()
     reason = (
         refuse_trading(facts.switches.trading)
         or _refuse_adding(place, facts)
@@ -145,7 +184,12 @@ def _decide_place(place: Place, facts: Facts) -> Decision:
 
 def _refuse_adding(place: Place, facts: Facts) -> Reason | None:
     scope = reducing_scope(facts.switches.trading)
-    return refuse_unless_reducing(place, facts.exposure, scope) if scope else None
+    if scope:
+        return refuse_unless_reducing(place, facts.exposure, scope)
+    if not facts.is_exit:
+        return None
+    reason = refuse_unless_reducing(place, facts.exposure, "exit")
+    return reason and msgspec.structs.replace(reason, code="exit_exceeds_position")
 
 
 def _refuse_risk(place: Place, facts: Facts) -> Reason | None:
@@ -173,7 +217,7 @@ def _refuse_spent(place: Place, facts: Facts) -> Reason | None:
 
 def is_exposure_needed(facts: Facts) -> bool:
     """Tell whether the decision depends on what is held of the instrument."""
-    if reducing_scope(facts.switches.trading):
+    if facts.is_exit or reducing_scope(facts.switches.trading):
         return True
     return isinstance(facts.command, Place) and _refuse_day(facts.command, facts) is not None
 
@@ -237,6 +281,9 @@ def _decide_cancel(cancel: Cancel, facts: Facts) -> Decision:
         return Refuse(_UNREAD_PLACEMENT) if is_over else Wait(bury=True)
     if facts.placement is not None and facts.placement.state in UNSENT:
         return EndBoth(facts.placement)
+    if facts.members or len(facts.orders) > 1:
+        cancels = cancels_of(cancel, facts.members, facts.orders)
+        return Spread(tuple(cancels)) if cancels else Refuse(_ended("ended"))
     return _target(facts, cancel)
 
 

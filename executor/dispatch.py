@@ -52,12 +52,14 @@ class Dispatcher:
                 await self._work.wait()
         except TimeoutError:
             if not stopping.is_set():
-                self._backlog.wake()
+                self._backlog.wake(with_families=True)
 
     def _hand_out(self, group: asyncio.TaskGroup) -> None:
         for spawned in self._desk.journal.take_spawned():
             if spawned.state in UNSENT:
                 self._backlog.add(spawned)
+        if touched := self._desk.journal.take_touched():
+            self._backlog.wake_families(touched)
         now_us = self._desk.clock.now_ns() // 1000
         while (row := self._backlog.take_expired(now_us)) is not None:
             self._start(group, row, is_expired=True)

@@ -11,8 +11,21 @@ from msgspec.structs import replace
 from executor.broker import Outcome, Request, send
 from executor.claims import CANCELLED_UNSENT
 from executor.crash import CrashPoint
-from executor.decide import EndBoth, Expire, Facts, Refuse, Send, Stay, Supersede, Wait, decide
+from executor.decide import (
+    EndBoth,
+    EndUnsent,
+    Expire,
+    Facts,
+    Refuse,
+    Send,
+    Spread,
+    Stay,
+    Supersede,
+    Wait,
+    decide,
+)
 from executor.desk import Desk, Verdict
+from executor.following import follow, is_parent, spread
 from executor.lifecycle import UNSENT, Step, advance
 from executor.metrics import ANSWER, REFUSED, SENT, TO_WIRE
 from executor.moves import hold_strategy, move
@@ -44,7 +57,8 @@ class Handler:
             StreamError: Redis is away; nothing was sent.
             LeaseLost: another executor holds the account; nothing was sent.
         """
-        is_doubtful = row.kind != "place" or row.command_id in self._held
+        is_part = row.parent_command_id is not None
+        is_doubtful = row.kind != "place" or is_part or row.command_id in self._held
         if is_doubtful and (verdict := await self.consider(row)) is not None:
             return verdict
         if not await self._desk.pace.turn(row):
@@ -72,7 +86,8 @@ class Handler:
         async with self._change(row) as change:
             facts = await self._facts(change, row)
             if facts is None:
-                return Verdict.DONE
+                current = (await change.commands([row.command_id]))[row.command_id]
+                return await follow(change, current) if is_parent(current) else Verdict.DONE
             decision = decide(facts)
             if isinstance(decision, Send):
                 return None
@@ -111,7 +126,8 @@ class Handler:
 
         None means that nothing was written, so that the longer way is to say why.
         """
-        if row.kind != "place" or row.state is not State.RECEIVED or self._is_known(row):
+        is_new = row.kind == "place" and row.state is State.RECEIVED
+        if not is_new or row.parent_command_id is not None or self._is_known(row):
             return None
         facts = self._desk.knowledge.presume(row, self._now_us())
         decision = decide(facts)
@@ -212,6 +228,10 @@ async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
         case EndBoth(placement):
             await move(change, placement, Step.END_UNSENT, reason=CANCELLED_UNSENT)
             await move(change, facts.row, Step.END_UNSENT)
+        case EndUnsent(reason):
+            await move(change, facts.row, Step.END_UNSENT, reason=reason)
+        case Spread(commands):
+            return await spread(change, facts.row, commands)
         case Supersede(by_command_id):
             await move(change, facts.row, Step.END_UNSENT, reason=_superseded(by_command_id))
         case Wait(bury):

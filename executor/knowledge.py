@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from executor import reducer
 from executor.decide import Facts, Limits, is_exposure_needed
+from executor.families import KINDS, turn_of
 from executor.instruments import Instruments
 from executor.lifecycle import UNSENT
 from executor.metrics import PLACEMENTS_TODAY
@@ -17,6 +18,7 @@ from executor.reducer import BrokerOrder
 from executor.reducing import Exposure
 from executor.risk import Market, Spent, notional_of
 from executor.runaway import Runaway
+from executor.slices import is_cut
 from executor.telling import parse_command
 from shared.market.calendar import Calendar
 from shared.resilience.windows import per_day
@@ -24,6 +26,7 @@ from shared.runtime.logs import get_log
 from shared.store.change import Change
 from shared.store.journal import Journal
 from shared.store.rows import CommandRow, OrderRow, Switches
+from shared.wire.families import Basket, Exit
 from shared.wire.orders import Command, Modify, Place, Reason
 
 #: Share of the day's placements at which a warning is due.
@@ -150,7 +153,11 @@ class Knowledge:
         if isinstance(command, Place):
             facts = self._of_placement(row, command, change.at_us)
             facts = replace(facts, switches=await change.switches(row))
+            if row.parent_command_id is not None:
+                facts = await self._as_part(change, facts, row.parent_command_id)
             return await self._with_exposure(change, facts, command)
+        if isinstance(command, Exit | Basket):
+            return await self._of_family(change, row, command)
         placement, known = await _target(change, row)
         order = reducer.load(known.seen) if known is not None else None
         switches = await change.switches(row) if row.kind != "cancel" else Switches()
@@ -166,6 +173,8 @@ class Knowledge:
             switches=switches,
             later=later,
         )
+        if row.kind == "cancel" and placement is not None and placement.state not in UNSENT:
+            return await _with_parts(change, facts, placement)
         if order is None or row.kind == "cancel":
             return facts
         return await self._with_exposure(change, self._with_market(facts, order), order)
@@ -197,23 +206,63 @@ class Knowledge:
         """Add what is held of the instrument, where that decides; nothing where it is not known."""
         if not is_exposure_needed(facts):
             return facts
-        portfolio, now_us = change.portfolio, facts.now_us
         instrument = what.exchange, what.tradingsymbol, what.product
+        own = what.order_id if isinstance(what, BrokerOrder) else ""
+        side = what.transaction_type
+        return replace(facts, exposure=await self._exposure(change, instrument, side, own))
+
+    async def _exposure(
+        self, change: Change, instrument: tuple[str, str, str], side: str | None, own: str = ""
+    ) -> Exposure | None:
+        """Return what is held, what may leave it by orders of `side`, or of the exit's side."""
+        portfolio, now_us = change.portfolio, change.at_us
         held = await portfolio.held(*instrument)
         if held is None or now_us - held.looked_us > self._limits.positions_age_us:
-            return facts
+            return None
         calendar = per_day(1)
         since_us = calendar.starts_ns(calendar.index(now_us * 1000)) // 1000
         if held.looked_us < since_us:
-            return facts  # it was another day's
-        side = what.transaction_type
+            return None  # it was another day's
+        side = side or ("SELL" if held.quantity > 0 else "BUY")
+        exchange, symbol, product = instrument
         seen = await portfolio.on_the_way(instrument, side, since_us=since_us)
-        exposure = f"{side} {what.exchange}:{what.tradingsymbol}"
+        exposure = f"{side} {exchange}:{symbol}"
         unseen = await portfolio.unseen_placements(exposure, since_us=since_us)
         sent = (_place_of(row) for row in unseen)
-        lost = sum(place.quantity for place in sent if place.product == what.product)
-        own = seen.get(what.order_id, 0) if isinstance(what, BrokerOrder) else 0
-        found = Exposure(position=held.quantity, on_the_way=sum(seen.values()) + lost, own=own)
+        lost = sum(place.quantity for place in sent if place.product == product)
+        on_the_way = sum(seen.values()) + lost
+        return Exposure(position=held.quantity, on_the_way=on_the_way, own=seen.get(own, 0))
+
+    async def _as_part(self, change: Change, facts: Facts, parent_id: str) -> Facts:
+        """Add what a placement's basket, or the exit that it is for, makes of it."""
+        parent = (await change.commands([parent_id]))[parent_id]
+        command = parse_command(parent)
+        if not isinstance(command, Basket):
+            return replace(facts, is_exit=parent.kind == "exit")
+        members = await change.children_of(parent_id)
+        return replace(facts, turn=turn_of(command, facts.row.command_id, members))
+
+    async def _of_family(self, change: Change, row: CommandRow, command: Exit | Basket) -> Facts:
+        facts = Facts(
+            row=row,
+            command=command,
+            now_us=change.at_us,
+            limits=self._limits,
+            switches=await change.switches(row),
+        )
+        if isinstance(command, Basket):
+            legs = ((leg.exchange, leg.tradingsymbol) for leg in command.legs)
+            return replace(facts, instruments=tuple(self._instruments.find(*leg) for leg in legs))
+        instrument = command.exchange, command.tradingsymbol, command.product
+        found = await self._exposure(change, instrument, None)
+        if found is not None:
+            side = "SELL" if found.position > 0 else "BUY"
+            waiting = await change.unsent_placements(
+                f"{side} {command.exchange}:{command.tradingsymbol}"
+            )
+            places = (_place_of(each) for each in waiting)
+            unsent = sum(each.quantity for each in places if each.product == command.product)
+            found = replace(found, on_the_way=found.on_the_way + unsent)
         return replace(facts, exposure=found)
 
 
@@ -240,6 +289,18 @@ def _content(place: Place) -> str:
             ),
         )
     )
+
+
+async def _with_parts(change: Change, facts: Facts, placement: CommandRow) -> Facts:
+    """Add what a cancel of several orders has to cancel."""
+    if placement.kind in KINDS:
+        members = await change.children_of(placement.command_id)
+        return replace(facts, members=tuple(members.values()))
+    command = parse_command(placement)
+    if not isinstance(command, Place) or not is_cut(command):
+        return facts
+    rows = await change.orders_of(placement.command_id)
+    return replace(facts, orders=tuple(reducer.load(each.seen) for each in rows))
 
 
 async def _later(

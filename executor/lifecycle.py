@@ -11,6 +11,8 @@
    when its order is, REJECTED when the order ended otherwise first.
 7. A placement that the broker cuts up mirrors all its orders together; it is PARTIALLY_ACCEPTED
    while they are for less than was asked. The rest is never sent again.
+8. A family (basket, exit, a cancel of several orders) is ACCEPTED once its parts are claimed; it
+   ends when they have, PARTIALLY_ACCEPTED where only some of them are COMPLETE.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class Step(StrEnum):
     REFUSE = "refuse"
     EXPIRE = "expire"
     END_UNSENT = "end_unsent"
+    SPREAD = "spread"
     SEND = "send"
     ACCEPT = "accept"
     ACCEPT_PART = "accept_part"
@@ -37,6 +40,10 @@ class Step(StrEnum):
     LOSE = "lose"
     REISSUE = "reissue"
     GIVE_UP = "give_up"
+    PARTS_COMPLETE = "parts_complete"
+    PARTS_MIXED = "parts_mixed"
+    PARTS_CANCELLED = "parts_cancelled"
+    PARTS_REFUSED = "parts_refused"
     SEEN_ENTERING = "seen_entering"
     SEEN_PART = "seen_part"
     SEEN_OPEN = "seen_open"
@@ -117,6 +124,7 @@ _MODIFY: Final[Moves] = {
 _CANCEL: Final[Moves] = {
     **_BEFORE_SENDING,
     **_ENDED_UNSENT,
+    **{(state, _T.SPREAD): _S.ACCEPTED for state in _UNSENT},
     **_ANSWERED,
     (_S.UNKNOWN, _T.REISSUE): _S.ADMITTED,
     (_S.ACCEPTED, _T.GIVE_UP): _S.MANUAL,
@@ -131,7 +139,30 @@ _CANCEL: Final[Moves] = {
     },
     **{(state, step): state for state in (_S.CANCELLED, _S.REJECTED) for step in _ANSWERS},
 }
-MOVES: Final[Mapping[str, Moves]] = {"place": _PLACE, "modify": _MODIFY, "cancel": _CANCEL}
+_FAMILY: Final[Moves] = {
+    **{
+        (state, step): after
+        for state in _UNSENT
+        for step, after in (
+            (_T.REFUSE, _S.REFUSED),
+            (_T.EXPIRE, _S.EXPIRED),
+            (_T.END_UNSENT, _S.CANCELLED),
+            (_T.SPREAD, _S.ACCEPTED),
+        )
+    },
+    (_S.ACCEPTED, _T.PARTS_COMPLETE): _S.COMPLETE,
+    (_S.ACCEPTED, _T.PARTS_MIXED): _S.PARTIALLY_ACCEPTED,
+    (_S.ACCEPTED, _T.PARTS_CANCELLED): _S.CANCELLED,
+    (_S.ACCEPTED, _T.PARTS_REFUSED): _S.REJECTED,
+    (_S.ACCEPTED, _T.GIVE_UP): _S.MANUAL,
+}
+MOVES: Final[Mapping[str, Moves]] = {
+    "place": _PLACE,
+    "modify": _MODIFY,
+    "cancel": _CANCEL,
+    "exit": _FAMILY,
+    "basket": _FAMILY,
+}
 
 _REST: Final = frozenset(
     {_S.REFUSED, _S.MANUAL, _S.COMPLETE, _S.REJECTED, _S.CANCELLED, _S.EXPIRED, _S.CONFLICT}
@@ -141,6 +172,8 @@ AT_REST: Final[Mapping[str, frozenset[State]]] = {
     "place": _REST,
     "modify": _REST | {_S.ACCEPTED},
     "cancel": _REST,
+    "exit": _REST | {_S.PARTIALLY_ACCEPTED},
+    "basket": _REST | {_S.PARTIALLY_ACCEPTED},
 }
 #: States in which nothing has left for the broker yet.
 UNSENT: Final = frozenset(_UNSENT)

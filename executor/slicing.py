@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from executor import reducer
-from executor.asked import derived_id, new_command, spawn
+from executor.asked import new_command, spawn
 from executor.broker import Taken
+from executor.derived import derived_id
 from executor.lifecycle import Step
 from executor.metrics import ALERTS
 from executor.moves import move

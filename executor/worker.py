@@ -11,6 +11,7 @@ from executor.account import HeldAccount
 from executor.backlog import Backlog
 from executor.desk import Desk
 from executor.dispatch import Dispatcher
+from executor.following import is_parent
 from executor.gate import Bar
 from executor.instruments import Instruments
 from executor.intake import Intake
@@ -130,7 +131,7 @@ class ExecutorWorker:
         parts, after = self._parts, 0
         while rows := await parts.desk.journal.open_commands(after_serial=after):
             for row in rows:
-                if row.state in UNSENT:
+                if row.state in UNSENT or is_parent(row):
                     parts.backlog.add(row)
             after = rows[-1].serial
 

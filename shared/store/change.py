@@ -93,6 +93,8 @@ class Change:
         self.steps: dict[str, OrderEvent] = {}
         #: Commands that this change has led to: for whoever sends, once it is committed.
         self.spawned: list[CommandRow] = []
+        #: Commands that others were made for which this change has moved.
+        self.touched: set[str] = set()
         self._step_numbers: set[int] = set()
 
     async def claim(self, commands: Sequence[NewCommand]) -> list[CommandRow]:
@@ -166,6 +168,8 @@ class Change:
             raise IllegalTransition(
                 f"command {after.command_id}: {was} to {after.state} found another row"
             )
+        if after.parent_command_id is not None:
+            self.touched.add(after.parent_command_id)
 
     async def orders(self, order_ids: Sequence[str]) -> dict[str, OrderRow]:
         """Return the broker's orders that are known, by order_id."""
@@ -186,6 +190,13 @@ class Change:
             command_id,
         )
         return [order_row(row) for row in rows]
+
+    async def unsent_placements(self, exposure: str) -> list[CommandRow]:
+        """Return the placements of a side and instrument that have not left yet."""
+        found = await self._commands(
+            "exposure = ANY($2) AND is_open AND state IN ('RECEIVED', 'ADMITTED')", [exposure]
+        )
+        return list(found.values())
 
     async def children_of(self, command_id: str) -> dict[str, CommandRow]:
         """Return the commands that were made for a command, by command_id."""

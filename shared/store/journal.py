@@ -46,6 +46,7 @@ class Journal:
         #: Set whenever events have been committed; whoever publishes them clears it.
         self.events_waiting = asyncio.Event()
         self._spawned: list[CommandRow] = []
+        self._touched: set[str] = set()
 
     def sit(self, seat: Seat) -> None:
         """Write under this seat from now on.
@@ -84,11 +85,17 @@ class Journal:
             yield change
             await change.flush()
         self._spawned += change.spawned
+        self._touched |= change.touched
         self._told(sequence + len(change.events), are_new=bool(change.events))
 
     def take_spawned(self) -> list[CommandRow]:
         """Return the commands that committed changes have led to since the last time."""
         taken, self._spawned = self._spawned, []
+        return taken
+
+    def take_touched(self) -> set[str]:
+        """Return the commands whose parts changed since the last time."""
+        taken, self._touched = self._touched, set()
         return taken
 
     async def claim_new(

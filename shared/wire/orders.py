@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from shared.wire.families import Basket, Exit
 from shared.wire.order_fields import (
     CommandId,
     Disclosed,
@@ -66,7 +67,7 @@ class Cancel(Head, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="c
     variety: Variety = "regular"
 
 
-Command = Place | Modify | Cancel
+Command = Place | Modify | Cancel | Exit | Basket
 
 
 class State(StrEnum):

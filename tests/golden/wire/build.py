@@ -18,6 +18,8 @@ from shared.wire import codec
 from shared.wire.bars import BAR_DTYPE, BarFlag
 from shared.wire.chains import Chain, ChainFigures, ChainSide, ChainSmile
 from shared.wire.control import Control, Gap
+from shared.wire.families import Basket, Exit
+from shared.wire.order_fields import Leg
 from shared.wire.orders import (
     BrokerUpdate,
     Cancel,
@@ -136,6 +138,40 @@ MESSAGES: dict[str, msgspec.Struct] = {
         command_id="01JD3Z7Q-0002", target_command_id="01JD3Z7Q-0001", price=Decimal("101.60")
     ),
     "cancel.v1": Cancel(command_id="01JD3Z7Q-0003", order_id="2124449299340222464"),
+    "place_in_pieces.v1": Place(
+        command_id="01JD3Z7Q-0004",
+        exchange="NFO",
+        tradingsymbol="NIFTY26NOVFUT",
+        transaction_type="BUY",
+        quantity=5265,
+        product="NRML",
+        order_type="LIMIT",
+        price=Decimal(24000),
+        autoslice=True,
+        on_partial="cancel_rest",
+    ),
+    "exit.v1": Exit(
+        command_id="01JD3Z7Q-0005",
+        exchange="NFO",
+        tradingsymbol="NIFTY26NOVFUT",
+        product="NRML",
+        quantity=65,
+    ),
+    "basket.v1": Basket(
+        command_id="01JD3Z7Q-0006",
+        policy="sequential",
+        legs=[
+            Leg(
+                exchange="NSE",
+                tradingsymbol="INFY",
+                transaction_type="BUY",
+                quantity=1,
+                product="CNC",
+                order_type="MARKET",
+                market_protection=2.5,
+            )
+        ],
+    ),
     "event.v1": OrderEvent(
         sequence=7,
         account="AB1234",
