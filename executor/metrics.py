@@ -54,6 +54,9 @@ TO_WIRE: Final = Histogram(
 ANSWER: Final = Histogram(
     "tickflow_executor_answer_seconds", "From the request to its answer.", buckets=_WAIT_BUCKETS_S
 )
+POSTBACKS: Final = Counter(
+    "tickflow_executor_postbacks_total", "HTTP postbacks by what was thought of them.", ["proof"]
+)
 PLACEMENTS_TODAY: Final = Gauge(
     "tickflow_executor_placements_today_orders", "Placements sent today, of those the day allows."
 )

@@ -25,6 +25,7 @@ from executor.intake import Intake
 from executor.knowledge import Knowledge, Sources
 from executor.missed import MissedUpdates
 from executor.pace import Pace, windows
+from executor.postbacks import Postbacks
 from executor.publishing import Publisher
 from executor.queries import Queries
 from executor.query_call import Reading
@@ -59,7 +60,7 @@ from shared.streams.limiter import RateLimiter
 from shared.streams.published import get_instruments, get_instruments_version, get_last_of
 from shared.streams.reader import GroupReader, TailReader
 from shared.streams.writer import StreamWriter
-from shared.wire.topics import COMMANDS, CONTROL, QUERIES, UPDATES
+from shared.wire.topics import COMMANDS, CONTROL, POSTBACKS, QUERIES, UPDATES
 
 DRAIN_TIMEOUT_S: Final = 25
 #: The group, and the one consumer in it: the seat lets one executor read for an account.
@@ -76,6 +77,7 @@ class Outside:
     limiter: RateLimiter
     commands: GroupReader
     updates: GroupReader
+    postbacks: Callable[..., Postbacks]
     hints: TailReader
     writer: StreamWriter
     instruments: Instruments
@@ -135,6 +137,11 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
         limiter=RateLimiter(orders, windows(settings.executor)),
         commands=read(orders, [COMMANDS.name(account.id)]),
         updates=read(orders, [UPDATES.name(account.id)]),
+        postbacks=partial(
+            Postbacks,
+            reader=read(orders, [POSTBACKS.name(account.id)]),
+            api_secret=account.api_secret,
+        ),
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
         trim=partial(_trim, orders, (COMMANDS.name(account.id), QUERIES.name(account.id))),
@@ -246,6 +253,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
         intake=Intake(reader=outside.commands, desk=desk, backlog=backlog, work=work),
         updates=Updates(reader=outside.updates, desk=desk, backlog=backlog, work=work),
         missed=MissedUpdates(outside.hints, desk),
+        postbacks=outside.postbacks(updates=outside.writer, desk=desk),
         dispatcher=Dispatcher(
             desk=desk, backlog=backlog, handler=Handler(desk), behaviour=behaviour, work=work
         ),

@@ -17,6 +17,7 @@ from executor.instruments import Instruments
 from executor.intake import Intake
 from executor.lifecycle import UNSENT
 from executor.missed import MissedUpdates
+from executor.postbacks import Postbacks
 from executor.publishing import Publisher
 from executor.queries import Queries
 from executor.reconcile import Reconciler
@@ -46,6 +47,7 @@ class Parts:
     intake: Intake
     updates: Updates
     missed: MissedUpdates
+    postbacks: Postbacks
     dispatcher: Dispatcher
     reconciler: Reconciler
     publisher: Publisher
@@ -109,6 +111,7 @@ class ExecutorWorker:
                 self._read_commands, name="commands", stopping=stopping, opens=Bar.STREAMS
             ),
             "updates": patience.repeat(parts.updates.step, name="updates", stopping=stopping),
+            "postbacks": patience.repeat(parts.postbacks.step, name="postbacks", stopping=stopping),
             "missed updates": parts.missed.run(stopping),
             "events": patience.repeat(
                 parts.publisher.step, name="events", stopping=stopping, opens=Bar.STORE

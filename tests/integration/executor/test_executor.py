@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 
 import msgspec
 import pytest
 
 from executor.tag import tag_of
+from shared.secret import Secret
 from shared.store.pool import open_pool
 from shared.store.trading import TradingSwitch, set_trading
-from shared.wire.orders import BrokerUpdate, State
-from shared.wire.topics import COMMANDS, UPDATES, dead
+from shared.wire.orders import BrokerUpdate, Postback, State
+from shared.wire.topics import COMMANDS, POSTBACKS, UPDATES, dead
 from tests.integration.executor.conftest import LAST_PRICE, limit_order
 from tests.support.eventually import eventually
 
@@ -307,6 +309,28 @@ async def test_update_of_the_socket_moves_the_order_before_any_poll(room):
         )
         await room.redis.xadd(UPDATES.name(room.account), {"json": msgspec.json.encode(update)})
         await room.until_state(command_id, "OPEN")
+
+
+async def test_proven_postback_moves_the_order_and_a_forged_one_is_kept_dead(room):
+    secret = "of-the-app"
+    account = msgspec.structs.replace(room.settings.account, api_secret=Secret(secret))
+    room.settings = msgspec.structs.replace(room.settings, account=account)
+    async with room.executor(poll_s_min=30, poll_s_max=60):
+        await room.ready()
+        command_id = await room.send(**limit_order())
+        await room.until_state(command_id, "ACCEPTED")
+        (row,) = await room.book(tag_of(room.account, command_id))
+        text = f"{row['order_id']}{row['order_timestamp']}{secret}"
+        for checksum in ("0" * 64, hashlib.sha256(text.encode()).hexdigest()):
+            postback = Postback(
+                received_at_us=1_800_000_000_000_000,
+                body=msgspec.json.encode({**row, "checksum": checksum}).decode(),
+            )
+            entry = {"json": msgspec.json.encode(postback)}
+            await room.redis.xadd(POSTBACKS.name(room.account), entry)
+        await room.until_state(command_id, "OPEN")
+        letters = await room.redis.xrange(dead(POSTBACKS.name(room.account)))
+        assert [fields[b"reason"] for _, fields in letters] == [b"postback is forged"]
 
 
 async def test_second_executor_waits_until_the_first_has_left(room):

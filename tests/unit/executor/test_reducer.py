@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from executor.lifecycle import Step
+from executor.lifecycle import Step, advance
 from executor.reducer import dump, is_news, load, merge, parse_row
 from shared.errors import MessageError
+from shared.wire.orders import State
 from tests.unit.executor.builders import an_order
 
 #: A life with a modification and two fills; each row is (status, filled, exchange time).
@@ -54,6 +55,26 @@ def test_reducer_any_shuffling_and_repeating_ends_where_the_life_ended(length, d
     repeats = data.draw(st.lists(st.sampled_from(life), max_size=10))
     shuffled = data.draw(st.permutations(life + repeats))
     assert end_of(shuffled) == life[-1]
+
+
+@given(data=st.data(), length=st.integers(1, len(LIFE)))
+def test_socket_postback_and_poll_in_any_order_with_gaps_bring_a_placement_to_one_state(
+    data, length
+):
+    life = sightings(LIFE[:length])
+    heard = []
+    for delay_us in (0, 7, 11):  # each source stamps when it saw the row by its own delay
+        told = data.draw(st.lists(st.sampled_from(life), max_size=2 * len(life)))
+        heard += [replace(each, observed_us=each.observed_us * 100 + delay_us) for each in told]
+    last = replace(life[-1], observed_us=life[-1].observed_us * 100)
+    view, state = None, State.SENDING
+    for seen in data.draw(st.permutations([*heard, last])):
+        merged = merge(view, seen)
+        if is_news(view, merged):
+            state = advance("place", state, merged.step)
+        view = merged
+    assert replace(view, observed_us=0) == replace(last, observed_us=0)
+    assert state is advance("place", State.SENDING, last.step)
 
 
 def test_reducer_every_permutation_of_a_short_life_ends_alike():
