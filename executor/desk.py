@@ -9,6 +9,7 @@ from enum import Enum, auto
 from executor.broker import Broker
 from executor.circuit import Circuit
 from executor.crash import CrashHook
+from executor.egress import Egress
 from executor.knowledge import Knowledge
 from executor.pace import Pace
 from executor.steady import Patience
@@ -35,6 +36,7 @@ class Desk:
     pace: Pace
     patience: Patience
     circuit: Circuit
+    egress: Egress
     clock: Clock
     attempts_max: int
     attempt_gap_s: float

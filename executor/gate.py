@@ -16,10 +16,13 @@ class Bar(StrEnum):
     START = "start"
     SESSION = "session"
     BROKER = "broker"
+    CLOCK = "clock"
+    EGRESS = "egress"
 
 
-#: A cancel goes out although the book has not been compared yet, or the broker just failed us.
-_PASSED_BY_CANCELS = frozenset({Bar.START, Bar.BROKER})
+#: A cancel goes out although the book has not been compared yet, the broker just failed us, our
+#: clock is wrong, or our address was refused: it may be refused again, which costs nothing.
+_PASSED_BY_CANCELS = frozenset({Bar.START, Bar.BROKER, Bar.CLOCK, Bar.EGRESS})
 
 
 class Gate:

@@ -54,6 +54,9 @@ TO_WIRE: Final = Histogram(
 ANSWER: Final = Histogram(
     "tickflow_executor_answer_seconds", "From the request to its answer.", buckets=_WAIT_BUCKETS_S
 )
+SKEW: Final = Gauge(
+    "tickflow_executor_broker_clock_ahead_seconds", "How far the broker's clock is ahead of ours."
+)
 POSTBACKS: Final = Counter(
     "tickflow_executor_postbacks_total", "HTTP postbacks by what was thought of them.", ["proof"]
 )

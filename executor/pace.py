@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from executor.guard import is_expired
 from executor.settings import BehaviourSettings
+from executor.skew import Skew
 from shared.clock import Clock
 from shared.errors import StreamError
 from shared.runtime.supervise import pause
 from shared.store.rows import CommandRow
-from shared.streams.limiter import Granted, RateLimiter, Window
+from shared.streams.limiter import Granted, RateLimiter, WaitUntil, Window
 
 ORDER_REQUESTS = "orders"
+#: The broker counts calendar seconds of its own clock, whose fractions nobody here knows: no more
+#: than a second's budget leaves in any second, with room for requests that travel unequally long.
+SPREAD_MS: Final = 1_100
 #: The longest single wait; a pause may end, a command may expire meanwhile.
 _WAIT_S_MAX = 1.0
 #: A turn taken ahead is of a calendar second that may end: it counts for this long only.
@@ -35,6 +40,7 @@ def windows(behaviour: BehaviourSettings) -> dict[str, tuple[Window, ...]]:
         1,
         behaviour.orders_per_second_max,
         reserved=behaviour.cancels_per_second_reserved,
+        spread_ms=SPREAD_MS,
     )
     minute = Window(
         "minute",
@@ -49,12 +55,19 @@ class Pace:
     """Turns of one account, shared with whoever else sends for it."""
 
     def __init__(
-        self, limiter: RateLimiter, account: str, clock: Clock, stopping: asyncio.Event
+        self,
+        limiter: RateLimiter,
+        account: str,
+        clock: Clock,
+        stopping: asyncio.Event,
+        *,
+        skew: Skew | None = None,
     ) -> None:
         self._limiter = limiter
         self._account = account
         self._clock = clock
         self._stopping = stopping
+        self._skew = skew
         self._taking = asyncio.Lock()
         self._foreseen: bool | None = None
         self._foreseeing = asyncio.Event()
@@ -76,7 +89,7 @@ class Pace:
     async def _take_ahead(self, *, reserve: bool) -> None:
         async with self._taking:
             try:
-                granted = await self._limiter.take(self._account, ORDER_REQUESTS, reserve=reserve)
+                granted = await self._take(reserve=reserve)
             except StreamError:
                 return  # whoever needs the turn asks again, and is told
             if isinstance(granted, Granted):
@@ -103,15 +116,20 @@ class Pace:
         if await self._use_ahead(row):
             return not self._stopping.is_set()
         while not self._stopping.is_set():
-            granted = await self._limiter.take(
-                self._account, ORDER_REQUESTS, reserve=row.kind == "cancel"
-            )
+            granted = await self._take(reserve=row.kind == "cancel")
             if isinstance(granted, Granted):
                 return True
             if is_expired(row.valid_until_us, self._clock.now_ns() // 1000):
                 return True
             await pause(self._stopping, min(granted.seconds, _WAIT_S_MAX))
         return False
+
+    async def _take(self, *, reserve: bool) -> Granted | WaitUntil:
+        """Ask the budgets, by the broker's clock where it is known."""
+        server_s = self._skew.server_s() if self._skew is not None else None
+        return await self._limiter.take(
+            self._account, ORDER_REQUESTS, reserve=reserve, server_s=server_s
+        )
 
     async def hold(self, seconds: float) -> None:
         """Send nothing for the account for a while: its answer to a 429.

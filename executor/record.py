@@ -67,6 +67,7 @@ class Recorder:
         if isinstance(outcome, Refused) and outcome.is_session:
             gate.close(Bar.SESSION, outcome.message)
         self._desk.circuit.note(outcome)
+        self._desk.egress.note(outcome)
 
     async def _hold(self, outcome: Outcome) -> None:
         if not isinstance(outcome, NotExecuted):

@@ -129,6 +129,23 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     breaker_open_s: Annotated[
         float, Meta(gt=0, le=3600, description="then the order book is tried, not sooner")
     ] = 5.0
+    clock_skew_s_max: Annotated[
+        float,
+        Meta(gt=0, le=60, description="entries wait while our clock is certainly off by more"),
+    ] = 2.0
+    egress_addresses: Annotated[
+        tuple[str, ...], Meta(description="addresses registered with Zerodha, comma-separated")
+    ] = ()
+    egress_check_url: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https?://[^\s]+)?\Z",
+            description="page that answers with the address it was asked from; empty: no check",
+        ),
+    ] = ""
+    egress_every_s: Annotated[
+        float, Meta(gt=0, le=3600, description="between such checks, or after a refusal without")
+    ] = 60.0
     settle_s: Annotated[
         tuple[Seconds, ...],
         Meta(min_length=3, max_length=10, description="looks for an order of unknown outcome"),
@@ -204,6 +221,10 @@ def check(settings: ExecutorSettings) -> None:
     if behaviour.placements_per_day_reserved >= behaviour.placements_per_day_max:
         raise SettingsError(
             "executor.placements_per_day_reserved must be below executor.placements_per_day_max"
+        )
+    if bool(behaviour.egress_addresses) != bool(behaviour.egress_check_url):
+        raise SettingsError(
+            "executor.egress_addresses and executor.egress_check_url are given together or not"
         )
     if behaviour.positions_s >= behaviour.positions_age_s_max:
         raise SettingsError("executor.positions_s must be below executor.positions_age_s_max")

@@ -18,6 +18,7 @@ from executor.crash import CrashHook, never
 from executor.decide import Limits
 from executor.desk import Desk
 from executor.dispatch import Dispatcher
+from executor.egress import Egress
 from executor.gate import Bar, Gate
 from executor.handler import Handler
 from executor.instruments import Instruments
@@ -37,11 +38,13 @@ from executor.risk import Risk
 from executor.runaway import Runaway, RunawayLimits
 from executor.seating import Seating
 from executor.settings import BehaviourSettings, ExecutorSettings, check, has_hours
+from executor.skew import Skew
 from executor.steady import Patience
 from executor.syncing import Syncing
 from executor.updates import Updates
 from executor.worker import ExecutorWorker, Parts
 from shared.accounts.book import AccountBook, Around, sources_of
+from shared.kite.egress import public_address
 from shared.kite.orders import KiteOrders
 from shared.kite.portfolio import KitePortfolio
 from shared.kite.reads import KiteReads
@@ -75,6 +78,7 @@ class Outside:
     account: HeldAccount
     broker: Broker
     limiter: RateLimiter
+    skew: Skew
     commands: GroupReader
     updates: GroupReader
     postbacks: Callable[..., Postbacks]
@@ -97,15 +101,15 @@ async def build(
         LocalError: PostgreSQL could lose commits, or its tables are of another release.
     """
     check(settings)
-    outside = await _enter(settings, resources)
     gate = Gate()
+    outside = await _enter(settings, resources, gate)
     for bar in Bar:
         resources.probe.register(bar.value, partial(gate.check, bar))
     desk = _desk(settings, outside, resources, gate, crash_point)
     return ExecutorWorker(_parts(settings.executor, outside, desk))
 
 
-async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
+async def _enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -> Outside:
     account, redis = settings.account, settings.redis
     pool = await resources.enter(open_pool(settings.postgres))
     await migrate(pool)
@@ -114,6 +118,9 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
     orders = await resources.enter(connect(redis.orders_url, name=name, settings=redis))
     held = await _account(settings, pool, ticks, resources)
     rest = await held.enter_rest(settings.kite, resources)
+    rest.listener = skew = Skew(
+        clock=resources.clock, gate=gate, skew_s_max=settings.executor.clock_skew_s_max
+    )
     resources.probe.register("postgres", pool.ping)
     resources.probe.register("redis_orders", partial(ping, orders))
     read = partial(
@@ -135,6 +142,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources) -> Outside:
             KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest), rest.access_token
         ),
         limiter=RateLimiter(orders, windows(settings.executor)),
+        skew=skew,
         commands=read(orders, [COMMANDS.name(account.id)]),
         updates=read(orders, [UPDATES.name(account.id)]),
         postbacks=partial(
@@ -233,7 +241,8 @@ def _desk(
         journal=journal,
         broker=outside.broker,
         knowledge=knowledge,
-        pace=Pace(outside.limiter, account, resources.clock, stopping),
+        pace=Pace(outside.limiter, account, resources.clock, stopping, skew=outside.skew),
+        egress=_egress(settings, resources, gate),
         patience=Patience(gate, _policy(behaviour), resources.random, resources.log),
         clock=resources.clock,
         attempts_max=behaviour.attempts_max,
@@ -269,6 +278,18 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
         queries=outside.queries(patience=desk.patience),
         work=work,
         backlog_max=behaviour.backlog_max,
+    )
+
+
+def _egress(settings: ExecutorSettings, resources: Resources, gate: Gate) -> Egress:
+    behaviour = settings.executor
+    url = behaviour.egress_check_url
+    return Egress(
+        gate=gate,
+        clock=resources.clock,
+        ask=partial(public_address, url, settings.kite) if url else None,
+        registered=behaviour.egress_addresses,
+        every_s=behaviour.egress_every_s,
     )
 
 

@@ -122,6 +122,7 @@ class ExecutorWorker:
             "trim": patience.repeat(self._trim, name="trim", stopping=stopping),
             "book": parts.reconciler.run(stopping),
             "positions": parts.syncing.run(stopping),
+            "egress": parts.desk.egress.run(stopping),
             "dispatch": parts.dispatcher.run(stopping),
         }
         async with asyncio.TaskGroup() as group:

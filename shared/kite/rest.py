@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 import aiohttp
@@ -73,6 +73,18 @@ class _ConnectionDropped(Exception):
     """The connection broke under a request; not one of the vendor's, so that it never retries."""
 
 
+class Listener(Protocol):
+    """Whoever wants to know the time at the other side."""
+
+    def began_ns(self) -> int:
+        """Return the moment at which a request leaves."""
+        ...
+
+    def heard(self, date: str, began_ns: int) -> None:
+        """Take the Date of its answer."""
+        ...
+
+
 @dataclass(slots=True)
 class KiteRest:
     """The REST session of one account; made by `open_rest` only."""
@@ -81,6 +93,7 @@ class KiteRest:
     api_key: str
     access_token: Callable[[], Secret]
     session: aiohttp.ClientSession = field(repr=False)
+    listener: Listener | None = None
 
     async def call(self, request: Request) -> Answer:
         """Send once; return whatever was answered, refusals included.
@@ -90,10 +103,15 @@ class KiteRest:
             KiteOutcomeUnknown: a changing request was sent, its answer did not arrive whole.
         """
         progress = _Progress()
+        began_ns = self.listener.began_ns() if self.listener is not None else 0
         try:
-            return await self._exchange(request, progress)
+            answer = await self._exchange(request, progress)
         except (aiohttp.ClientError, _ConnectionDropped, OSError) as error:
             failure = _failure(request, progress, error)
+        else:
+            if self.listener is not None and answer.server_date:
+                self.listener.heard(answer.server_date, began_ns)
+            return answer
         # Outside the handler: the vendor's errors quote the URL, which may carry a token.
         raise failure
 

@@ -20,8 +20,9 @@ PAUSE_S_MAX = 3600.0
 #: A clock at the other side further from Redis' own is a mistake.
 _SKEW_MS_MAX = 300_000
 
-# KEYS[1]: hash of pause_until_ms, and of <window>.b (which period) with <window>.n (taken in it).
-# ARGV: cost, server time in ms or '', then per window: name, period ms, offset ms, how many.
+# KEYS[1]: hash of pause_until_ms, and of <window>.b (which period) with <window>.n (taken in it),
+# of <window>.t (when the latest were taken) where a window is spread.
+# ARGV: cost, server time in ms or '', per window: name, period ms, offset ms, how many, spread ms.
 # Nothing is taken unless every window has room. A period behind the one stored counts as that one
 # (two callers whose clocks differ by less than a period). A server time that cannot be is not
 # believed: it would begin another day.
@@ -35,7 +36,7 @@ if ARGV[2] ~= '' and math.abs(ARGV[2] - real_ms) <= {_SKEW_MS_MAX} then
 end
 local wait_ms = tonumber(redis.call('HGET', KEYS[1], 'pause_until_ms') or '0') - real_ms
 local writes, left = {{}}, {{}}
-for i = 3, #ARGV, 4 do
+for i = 3, #ARGV, 5 do
   local name, period, offset, most = ARGV[i], ARGV[i+1] + 0, ARGV[i+2] + 0, ARGV[i+3] + 0
   local bucket = math.floor((now_ms + offset) / period)
   local kept = redis.call('HMGET', KEYS[1], name .. '.b', name .. '.n')
@@ -43,6 +44,18 @@ for i = 3, #ARGV, 4 do
   if was == bucket + 1 then bucket = was elseif was ~= bucket then used = 0 end
   if used + cost > most then
     wait_ms = math.max(wait_ms, (bucket + 1) * period - offset - now_ms)
+  end
+  local spread, recent = ARGV[i+4] + 0, {{}}
+  if spread > 0 then
+    for stamp in string.gmatch(redis.call('HGET', KEYS[1], name .. '.t') or '', '%d+') do
+      if math.abs(real_ms - stamp) < spread then recent[#recent + 1] = stamp end
+    end
+    if #recent + cost > most then
+      wait_ms = math.max(wait_ms, recent[#recent + cost - most] + spread - real_ms)
+    end
+    for _ = 1, cost do recent[#recent + 1] = string.format('%.0f', real_ms) end
+    writes[#writes + 1] = name .. '.t'
+    writes[#writes + 1] = table.concat(recent, ' ')
   end
   left[#left + 1] = most - used - cost
   writes[#writes + 1] = name .. '.b'
@@ -72,6 +85,8 @@ class Window:
     """At most `limit` in each calendar period; `reserved` of them only for who may use the reserve.
 
     Periods begin at multiples of `period_s` after a midnight that is `offset_s` ahead of UTC's.
+    With `spread_ms` there are no more in any so many milliseconds either: whoever counts by a clock
+    that nobody here knows, counts no more than that.
     """
 
     name: str
@@ -79,6 +94,7 @@ class Window:
     limit: int
     reserved: int = 0
     offset_s: int = IST_OFFSET_S
+    spread_ms: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.reserved <= self.limit:
@@ -141,6 +157,7 @@ class RateLimiter:
         words: list[str | int] = []
         for window, most in zip(windows, mosts, strict=True):
             words += [window.name, window.period_s * 1000, window.offset_s * 1000, most]
+            words.append(window.spread_ms)
         server_ms = "" if server_s is None else round(server_s * 1000)
         answer: Any = await call(
             self._redis,

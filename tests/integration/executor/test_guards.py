@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from shared.clock import SystemClock
@@ -102,3 +104,38 @@ async def test_days_count_survives_a_restart_and_keeps_its_reserve(room):
             events = await room.until_state(command_id, "OPEN", "REFUSED")
             assert events[-1].state == expected
     assert (events[-1].reason.code, events[-1].reason.limit) == ("day_limit", "1")
+
+
+async def test_refused_address_holds_what_follows_until_the_broker_is_asked_again(room):
+    async with room.executor(egress_every_s=1.0):
+        await room.ready()
+        message = "IP (203.0.113.9) is not allowed to place orders for this app."
+        await room.fault(kind="http_error", method="POST", path="/orders", message=message)
+        first = await room.send(**limit_order())
+        events = await room.until_state(first, "REJECTED")
+        assert events[-1].reason.code == "broker_egress_blocked"
+        check = (await room.probe.readiness()).checks["egress"]
+        assert (check.ok, check.reason) == (False, f"EGRESS_BLOCKED: {message}")
+        second = await room.send(**limit_order())
+        await room.until(second, "received")
+        await room.until_state(second, "OPEN")
+        await room.ready()
+
+
+async def test_burst_never_exceeds_the_brokers_second_by_any_clock(room, sandbox):
+    await asyncio.to_thread(sandbox.post, "limits", enabled=True)
+    since = (await asyncio.to_thread(sandbox.get, "state"))["received"]["sequence"]
+    async with room.executor():
+        await room.ready()
+        for _ in range(16):
+            last = await room.send(**limit_order(tradingsymbol="SBIN", price="500"))
+        await room.until_state(last, "ACCEPTED", "OPEN", "COMPLETE", within_s=10)
+        cancel = await room.send(kind="cancel", target_command_id=last)
+        await room.until_state(cancel, "CANCELLED", "REJECTED", "REFUSED")
+    received = await asyncio.to_thread(sandbox.get, "received", since=since)
+    asked = [each for each in received["entries"] if each.get("method") in ("POST", "DELETE")]
+    orders = [each for each in asked if str(each.get("path", "")).startswith("/orders")]
+    assert {each["status"] for each in orders} <= {200, 400}
+    times = sorted(int(each["time_ns"]) for each in orders)
+    assert len(times) >= 16
+    assert all(tenth - first > 10**9 for first, tenth in zip(times, times[9:], strict=False))

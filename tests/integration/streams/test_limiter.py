@@ -148,3 +148,21 @@ def test_windows_that_make_no_sense_are_refused():
         Window("second", 1, 10, reserved=11)
     with pytest.raises(ValueError, match="period_s 0"):
         Window("second", 0, 10)
+
+
+async def test_spread_window_never_exceeds_its_limit_in_any_second_of_any_clock(redis):
+    spread = RateLimiter(redis, {"order": (Window("second", 1, 4, reserved=1, spread_ms=1100),)})
+    times, loop = [], asyncio.get_running_loop()
+    ends_s = loop.time() + 3.3
+    while loop.time() < ends_s:
+        granted = await spread.take("AB1234", "order")
+        if isinstance(granted, Granted):
+            seconds, microseconds = await redis.time()
+            times.append(seconds + microseconds / 1e6)
+        else:
+            assert 0 < granted.seconds <= 1.2
+            await asyncio.sleep(min(granted.seconds, 0.05))
+    assert len(times) >= 6
+    for first, fourth in zip(times, times[3:], strict=False):
+        assert fourth - first > 1.0
+    assert isinstance(await spread.take("AB1234", "order", reserve=True), Granted)

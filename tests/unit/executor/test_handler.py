@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from executor.circuit import Circuit
 from executor.crash import never
 from executor.desk import Desk, Verdict
+from executor.egress import Egress
 from executor.gate import Bar, Gate
 from executor.handler import Handler
 from executor.steady import Patience
@@ -115,6 +116,7 @@ def desk():
     clock = ManualClock(NOW_US * 1000)
     breaker = Breaker(BreakerPolicy())
     return Desk(
+        egress=Egress(gate=gate, clock=clock, ask=None, registered=(), every_s=60),
         circuit=Circuit(breaker, account="AB1234", gate=gate, clock=clock),
         account="AB1234",
         journal=Journal(a_row()),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from email.utils import formatdate
 
 import pytest
 
+from executor.gate import Bar, Gate
 from executor.pace import ORDER_REQUESTS, Pace, windows
 from executor.settings import BehaviourSettings
+from executor.skew import Skew
 from shared.clock import ManualClock
 from shared.streams.limiter import Granted, WaitUntil
 from tests.support.eventually import eventually
@@ -18,9 +21,11 @@ class Limiter:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.asked = []
+        self.seconds = []
         self.held = []
 
-    async def take(self, account, endpoint_class, *, reserve):
+    async def take(self, account, endpoint_class, *, reserve, server_s=None):
+        self.seconds.append(server_s)
         self.asked.append((account, endpoint_class, reserve))
         return self.answers.pop(0)
 
@@ -118,3 +123,30 @@ def test_windows_keep_a_reserve_in_each():
     second, minute = windows(BehaviourSettings())[ORDER_REQUESTS]
     assert (second.period_s, second.limit, second.reserved) == (1, 9, 2)
     assert (minute.period_s, minute.limit, minute.reserved) == (60, 390, 40)
+
+
+async def test_pace_asks_by_the_brokers_clock_once_it_is_known():
+    clock, gate = ManualClock(NOW_US * 1000), Gate()
+    skew = Skew(clock=clock, gate=gate, skew_s_max=2)
+    limiter = Limiter(Granted((1,)), Granted((1,)))
+    pace = Pace(limiter, "AB1234", clock, asyncio.Event(), skew=skew)
+    await pace.turn(a_row())
+    ahead_s = NOW_US // 1_000_000 + 100
+    skew.heard(formatdate(ahead_s, usegmt=True), clock.now_ns())
+    await pace.turn(a_row())
+    assert limiter.seconds[0] is None
+    assert abs(limiter.seconds[1] - ahead_s) <= 1.0
+
+
+@pytest.mark.parametrize(("ahead_s", "passes"), [(0, True), (2, True), (4, False), (-4, False)])
+def test_clock_that_is_certainly_wrong_holds_entries_but_no_cancels(ahead_s, passes):
+    clock, gate = ManualClock(NOW_US * 1000), Gate()
+    gate.open(*Bar)
+    skew = Skew(clock=clock, gate=gate, skew_s_max=2)
+    skew.heard("nonsense", clock.now_ns())
+    skew.heard(formatdate(NOW_US // 1_000_000 + ahead_s, usegmt=True), clock.now_ns())
+    assert gate.passes("place") is passes
+    assert gate.passes("cancel")
+    clock.advance(700)
+    skew.heard(formatdate(NOW_US // 1_000_000 + 700, usegmt=True), clock.now_ns())
+    assert gate.passes("place")
