@@ -40,6 +40,10 @@ class HeldAccount:
         rest.access_token = token
         return rest
 
+    def api_secret(self) -> Secret:
+        """Return what proves postbacks, empty where nobody said."""
+        return self._live.api_secret()
+
     async def check(self) -> Check:
         """Say whether there is a token of today, from 08:30 IST on."""
         trouble = self._live.status(self._clock.now_ns()).trouble

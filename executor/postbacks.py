@@ -6,7 +6,7 @@ every sighting does, and the order book is looked at as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -69,7 +69,12 @@ class Postbacks:
     """Passes on what is proven; keeps as a dead letter what is not, for a person to see."""
 
     def __init__(
-        self, *, reader: GroupReader, updates: StreamWriter, desk: Desk, api_secret: Secret
+        self,
+        *,
+        reader: GroupReader,
+        updates: StreamWriter,
+        desk: Desk,
+        api_secret: Callable[[], Secret],
     ) -> None:
         self._reader = reader
         self._updates = updates
@@ -118,7 +123,7 @@ class Postbacks:
             postback: Postback = decode(entry.fields, Postback)
         except MessageError:
             return Proof.UNREADABLE, None
-        proof = prove(postback.body, account=self._desk.account, api_secret=self._api_secret)
+        proof = prove(postback.body, account=self._desk.account, api_secret=self._api_secret())
         if proof is not Proof.GENUINE:
             return proof, None
         row = msgspec.Raw(postback.body.encode())

@@ -148,7 +148,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -
         postbacks=partial(
             Postbacks,
             reader=read(orders, [POSTBACKS.name(account.id)]),
-            api_secret=account.api_secret,
+            api_secret=held.api_secret,
         ),
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),

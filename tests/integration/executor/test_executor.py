@@ -191,7 +191,7 @@ async def test_cancel_of_an_ended_order_is_refused(room):
 
 async def test_cancel_read_before_its_placement_ends_both(room):
     target = uuid.uuid4().hex
-    async with room.executor():
+    async with room.executor(target_wait_s=30):
         cancel = await room.send(kind="cancel", target_command_id=target)
         await room.until(cancel, "received", "waiting")
         await room.send(**limit_order(command_id=target))
