@@ -44,6 +44,19 @@ class WantTable:
             )
         return [_want(row) for row in rows]
 
+    async def of(self, source: str, *, now_us: int) -> list[WantRow]:
+        """Return one source's wants that are not over."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {_COLUMNS} FROM wants "  # noqa: S608  # our own names
+                "WHERE source = $1 AND (expires_us IS NULL OR expires_us > $2) "
+                "ORDER BY symbol LIMIT $3",
+                source,
+                now_us,
+                WANTS_MAX,
+            )
+        return [_want(row) for row in rows]
+
     async def put(self, wants: Sequence[WantRow]) -> int:
         """Add these, or replace those of the same source and symbol; return how many are new.
 
