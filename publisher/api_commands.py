@@ -1,4 +1,4 @@
-"""Commands given over HTTP: onto the account's stream, with what became of them where waited for."""
+"""Commands given over HTTP: onto the account's stream; what became of them to who waits."""
 
 from __future__ import annotations
 

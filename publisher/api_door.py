@@ -67,19 +67,26 @@ class Door:
         """Return what the server calls for this route."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await self._respond(request, route.name, lambda call_id: self._serve(request, route, call_id))
+            return await self._respond(
+                request, route.name, lambda call_id: self._serve(request, route, call_id)
+            )
 
         return handle
 
     def lost(self, routes: Sequence[Route]) -> Handler:
         """Return what answers addresses under /v1 that are none, and wrong methods."""
-        shapes = [(re.compile(re.sub(r"\{\w+\}", "[^/]+", each.path) + r"\Z"), each.method) for each in routes]
+        shapes = [
+            (re.compile(re.sub(r"\{\w+\}", "[^/]+", each.path) + r"\Z"), each.method)
+            for each in routes
+        ]
 
         async def refuse(path: str) -> Answer:
             methods = sorted(method for shape, method in shapes if shape.match(path))
             if methods:
                 raise HttpRefusal(
-                    405, "method_not_allowed", f"this address takes {', '.join(methods)}",
+                    405,
+                    "method_not_allowed",
+                    f"this address takes {', '.join(methods)}",
                     headers={hdrs.ALLOW: ", ".join(methods)},
                 )
             raise HttpRefusal(404, "not_found", "there is no such address: see /v1/openapi.json")
@@ -131,8 +138,8 @@ class Door:
         call = Call(
             principal=principal,
             request_id=request_id,
-            path=request.match_info,
-            query=_once(request),
+            path=_printable("path", dict(request.match_info)),
+            query=_printable("query", _once(request)),
             headers=request.headers,
             body=await self._body(request),
             remote=request.remote or "",
@@ -152,7 +159,9 @@ class Door:
         if principal is None:
             self._strangers.take(stranger, now_s)
             raise HttpRefusal(
-                401, "unauthenticated", "no key that opens anything: Authorization: Bearer <key>",
+                401,
+                "unauthenticated",
+                "no key that opens anything: Authorization: Bearer <key>",
                 headers={hdrs.WWW_AUTHENTICATE: "Bearer"},
             )
         if route.allowance != "none":
@@ -175,14 +184,14 @@ class Door:
         origin = request.headers.get(hdrs.ORIGIN)
         if not self._settings.cors_origins:
             return {}
-        headers = {hdrs.VARY: hdrs.ORIGIN}
+        headers: dict[str, str] = {hdrs.VARY: hdrs.ORIGIN}
         if origin and {origin, "*"} & set(self._settings.cors_origins):
             headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
         return headers
 
     def _preflight(self, request: web.Request) -> web.Response:
-        cors = dict(self._cors(request))
+        cors: dict[str, str] = dict(self._cors(request))
         if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in cors:
             return web.Response(status=403, headers=cors)
         cors[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, PUT, DELETE"
@@ -210,7 +219,14 @@ async def read_body(request: web.Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _once(request: web.Request) -> Mapping[str, str]:
+def _printable(where: str, values: dict[str, str]) -> dict[str, str]:
+    for name, value in values.items():
+        if not (value.isascii() and value.isprintable()):
+            raise invalid(f"{where}.{name}", "only printable ASCII is taken here")
+    return values
+
+
+def _once(request: web.Request) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in request.query.items():
         if name in found:

@@ -14,7 +14,7 @@ _NAMED = re.compile(r"(?:required field|unknown field) `([^`]{1,64})`")
 
 
 class HttpRefusal(PipelineError):
-    """A request ends here: the status, a code of a closed set, a sentence, the field it is about."""
+    """A request ends here: status, a code of a closed set, a sentence, the field it is about."""
 
     def __init__(
         self,

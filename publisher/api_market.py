@@ -63,9 +63,7 @@ class Market:
         found = await published.get_shard_map(self._ticks)
         told = Shards(version=0, shards=1, underlyings={})
         if found is not None:
-            told = Shards(
-                version=found.version, shards=found.shards, underlyings=found.underlyings
-            )
+            told = Shards(version=found.version, shards=found.shards, underlyings=found.underlyings)
         return Answer(body=One(data=told))
 
     async def layouts(self, call: Call) -> Answer:

@@ -29,7 +29,7 @@ def document(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, named)
-    return _portable(
+    described: dict[str, Any] = _portable(
         {
             "openapi": "3.1.0",
             "info": {
@@ -47,6 +47,7 @@ def document(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
             },
         }
     )
+    return described
 
 
 def statuses(route: Route) -> set[int]:
@@ -121,10 +122,12 @@ def _inlined(shape: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _portable(value: Any) -> Any:
-    """Write patterns as every reader of schemas knows them: ECMA has neither \\A nor \\Z."""
+    """Write patterns as every reader of schemas knows them: ECMA knows ^ and $ only."""
     if isinstance(value, dict):
         return {
-            name: _anchored(inner) if name == "pattern" and isinstance(inner, str) else _portable(inner)
+            name: _anchored(inner)
+            if name == "pattern" and isinstance(inner, str)
+            else _portable(inner)
             for name, inner in value.items()
         }
     return [_portable(inner) for inner in value] if isinstance(value, list) else value

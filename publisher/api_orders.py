@@ -8,8 +8,17 @@ import msgspec
 from msgspec import Meta, Struct
 
 from publisher.api_errors import HttpRefusal, not_found
-from publisher.api_route import Account, Answer, Call, Cursor, Limit, one_of, parameters
-from publisher.api_route import AccountPageQuery, AccountQuery
+from publisher.api_route import (
+    Account,
+    AccountPageQuery,
+    AccountQuery,
+    Answer,
+    Call,
+    Cursor,
+    Limit,
+    one_of,
+    parameters,
+)
 from publisher.api_shapes import BrokerOrderView, CommandView, Many, One, OrderStory, OrderView
 from publisher.archive import Archive
 from publisher.pagination import PAGE_DEFAULT, PAGE_MAX, cut, number_of, position_of

@@ -107,7 +107,7 @@ class OrderStory(Struct, frozen=True, kw_only=True):
 
 
 class InstrumentView(Struct, frozen=True, kw_only=True):
-    """A published instrument; `expiry` is null where it never expires, `strike` unless an option."""
+    """A published instrument; `expiry` is null where there is none, `strike` unless an option."""
 
     instrument_token: int
     underlying_token: int

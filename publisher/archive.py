@@ -1,4 +1,4 @@
-"""PostgreSQL as the publisher needs it: useful when it is there, no reason to stop when it is not."""
+"""PostgreSQL as the publisher needs it: useful when it is there, missed when it is not."""
 
 from __future__ import annotations
 

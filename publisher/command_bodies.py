@@ -11,9 +11,12 @@ from publisher.api_errors import HttpRefusal, invalid, unreadable
 from shared.errors import MessageError
 from shared.wire import codec
 from shared.wire.decimals import DIGITS_MAX, is_sane
-from shared.wire.orders import Command, CommandId, Modify, Place
+from shared.wire.order_fields import CommandId
+from shared.wire.orders import Command, Modify, Place
 
 _PRICES: Final = ("price", "trigger_price")
+#: Stands for a value that does not decode: it is none that anything equals.
+_UNREADABLE: Final = object()
 #: What the address says instead of the body.
 TARGETS: Final = ("target_command_id", "order_id")
 
@@ -76,12 +79,15 @@ def _fields(body: bytes) -> dict[str, msgspec.Raw]:
 def _identify(
     fields: dict[str, msgspec.Raw], idempotency_key: str | None, made_id: str | None
 ) -> None:
+    if _text(fields.get("command_id")) is None:
+        fields.pop("command_id", None)
     if idempotency_key is not None:
-        header = msgspec.Raw(msgspec.json.encode(idempotency_key))
+        if not (idempotency_key.isascii() and idempotency_key.isprintable()):
+            raise invalid("command_id", "the header Idempotency-Key must be printable ASCII")
         if "command_id" in fields and _text(fields["command_id"]) != idempotency_key:
             raise invalid("command_id", "command_id and the header Idempotency-Key differ")
-        fields["command_id"] = header
-    if fields.get("command_id", b"null") == b"null":
+        fields["command_id"] = msgspec.Raw(msgspec.json.encode(idempotency_key))
+    if "command_id" not in fields:
         if made_id is None:
             raise invalid(
                 "command_id",
@@ -91,10 +97,8 @@ def _identify(
         fields["command_id"] = msgspec.Raw(msgspec.json.encode(made_id))
 
 
-def _text(raw: msgspec.Raw) -> object:
+def _text(raw: msgspec.Raw | None) -> object:
     try:
-        return msgspec.json.decode(raw)
+        return None if raw is None else msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
+        return _UNREADABLE

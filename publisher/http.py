@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiohttp import web
-
 from publisher.api import Api, Rooms, routes_of
 from publisher.api_commands import Commands, Trading
 from publisher.api_door import Door
@@ -23,18 +21,11 @@ from publisher.http_settings import HttpSection, PublisherPostgres
 from publisher.outcomes import OutcomeFeed, Outcomes
 from publisher.postbacks import Postbacks
 from publisher.quota import Quota
+from publisher.server import Part
 from publisher.vitals import VitalSigns
 from shared.runtime.resources import Resources
 from shared.streams.client import Connection, connect
 from shared.streams.settings import RedisSettings
-
-
-class Part(Protocol):
-    """Something that adds addresses to the server."""
-
-    def attach(self, application: web.Application) -> None:
-        """Add them."""
-        ...
 
 
 class Job(Protocol):
@@ -90,9 +81,7 @@ async def wire(around: Around) -> HttpSide:
         commands=Commands(await _trading(around, archive, outcomes)),
         orders=Orders(archive, around.accounts),
         market=market,
-        wants=Wants(
-            archive, market, around.ticks, resources.clock, most=http.wants_per_key_max
-        ),
+        wants=Wants(archive, market, around.ticks, resources.clock, most=http.wants_per_key_max),
         postbacks=_postbacks(around),
     )
     feeds: list[Feed] = []
@@ -100,9 +89,12 @@ async def wire(around: Around) -> HttpSide:
         malformed = Malformed(resources.log, resources.clock)
         feeds.append(
             OutcomeFeed(
-                around.orders, outcomes, malformed,
-                accounts=around.accounts, block_ms=around.block_ms,
-            )  # fmt: skip
+                around.orders,
+                outcomes,
+                malformed,
+                accounts=around.accounts,
+                block_ms=around.block_ms,
+            )
         )
     return HttpSide(parts=[Api(routes_of(rooms), door)], feeds=feeds, jobs=[vitals])
 

@@ -41,7 +41,9 @@ class HttpSection(msgspec.Struct, frozen=True, kw_only=True):
     ] = Secret("")
     cors_origins: Annotated[
         tuple[Origin, ...],
-        Meta(max_length=100, description="origins of other sites' pages that may call; empty: none"),
+        Meta(
+            max_length=100, description="origins of other sites' pages that may call; empty: none"
+        ),
     ] = ()
     body_bytes_max: Annotated[
         int, Meta(ge=1024, le=2**20, description="size of a request's body")

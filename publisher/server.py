@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from aiohttp import WSMsgType, hdrs, web
 
@@ -28,10 +29,20 @@ TALLY_S = 1.0
 _WRITER_BYTES_MAX = 16 * 1024
 
 
+class Part(Protocol):
+    """Something that adds addresses to the server."""
+
+    def attach(self, application: web.Application) -> None:
+        """Add them."""
+        ...
+
+
 class Server:
     """Lets subscribers in, wakes them, sends them away; what they get is the hub's business."""
 
     def __init__(self, around: Surroundings, log: Log) -> None:
+        #: What else adds addresses; given before it serves.
+        self.parts: Sequence[Part] = ()
         self._around = around
         self._settings = around.settings
         self._log = log
@@ -59,6 +70,8 @@ class Server:
         """
         application = web.Application()
         application.add_routes([web.get(STREAM_PATH, self._stream)])
+        for extra in self.parts:
+            extra.attach(application)
         application.on_response_prepare.append(_anonymous)
         # No access log: aiohttp would write whole URLs.
         runner = web.AppRunner(

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from publisher.http_settings import HttpSection, PublisherPostgres
 from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.secret import Secret
 from shared.streams.settings import RedisSettings
@@ -139,5 +140,7 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     redis: RedisSettings
     publisher: PublisherSection = PublisherSection()
+    http: HttpSection = HttpSection()
+    postgres: PublisherPostgres = PublisherPostgres()
     log: LogSettings = LogSettings()
     probe: ProbeSettings = ProbeSettings()

@@ -14,6 +14,7 @@ from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
 from publisher.dialects import DIALECTS
 from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, OrderFeed, Outlet, TickFeed
+from publisher.http import Around, Job, wire
 from publisher.hub import Hub, HubLimits
 from publisher.server import Server
 from publisher.settings import PublisherSection, PublisherSettings
@@ -53,6 +54,8 @@ class PublisherWorker:
         refresh_s: float,
         log: Log,
     ) -> None:
+        #: What runs beside; given before it runs.
+        self.jobs: Sequence[Job] = ()
         self._feeds = feeds
         self._catalogue = catalogue
         #: Where subscribers come in: our own protocol first.
@@ -77,6 +80,8 @@ class PublisherWorker:
                 supervise(group, self._read(feed, stopping), name=feed.name, stopping=stopping)
             supervise(group, self._refresh(stopping), name="refresh", stopping=stopping)
             supervise(group, self._measure(stopping), name="measure", stopping=stopping)
+            for job in self.jobs:
+                supervise(group, job.run(stopping), name=job.name, stopping=stopping)
             async with contextlib.AsyncExitStack() as doors:
                 for door in self.doors:
                     await doors.enter_async_context(door.serving())
@@ -175,7 +180,24 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
         door = kite_door(keyring, section, log)
         feeds += kite_feeds(door, catalogue, outlet.malformed, section, ticks=ticks, orders=orders)
         doors.append(door)
+    side = await wire(
+        Around(
+            desk=desk,
+            ticks=ticks,
+            orders=orders,
+            accounts=section.accounts,
+            identify=keyring.find,
+            redis=settings.redis,
+            http=settings.http,
+            postgres=settings.postgres,
+            block_ms=section.block_ms,
+            resources=resources,
+        )
+    )
+    server.parts = side.parts
+    feeds += side.feeds
     worker = PublisherWorker(feeds, catalogue, doors, desk, refresh_s=section.refresh_s, log=log)
+    worker.jobs = side.jobs
     resources.probe.register("feeds", worker.readiness)
     return worker
 

@@ -33,6 +33,7 @@ _OURS = (
     "TICKFLOW_ACCOUNT__ACCESS_TOKEN",
     "TICKFLOW_PROBE__PORT",
     "TICKFLOW_PUBLISHER__PORT",
+    "TICKFLOW_HTTP__TRADING_URL",
     "TICKFLOW_LOG__FORMAT",
     "PYTHONPATH",
 )
@@ -98,8 +99,9 @@ def subscriber_key(file: Path) -> str:
 def subscribers(key: str, account: Account, given: Mapping[str, str]) -> dict[str, str]:
     """Return who may subscribe at the publisher; what somebody has set already stays."""
     digest = hashlib.sha256(key.encode()).hexdigest()
+    scopes = f"ticks+wants+orders:{account.id}+trade:{account.id}"
     ours = {
-        "TICKFLOW_PUBLISHER__KEYS": f"local:ticks+orders:{account.id}:{digest}",
+        "TICKFLOW_PUBLISHER__KEYS": f"local:{scopes}:{digest}",
         "TICKFLOW_PUBLISHER__ACCOUNTS": account.id,
     }
     return {name: value for name, value in ours.items() if name not in given}
@@ -144,6 +146,13 @@ def secret_files(directory: Path, role: Role, urls: Urls, account: Account) -> d
         write_private(file, text)
         named[f"{name}_FILE"] = str(file)
     return named
+
+
+def trading_file(directory: Path, commands: Secret) -> dict[str, str]:
+    """Write the URL with which the publisher may write commands; return the setting naming it."""
+    file = private_directory(directory / "publisher") / "http__trading_url"
+    write_private(file, commands.reveal())
+    return {"TICKFLOW_HTTP__TRADING_URL_FILE": str(file)}
 
 
 def shell_text(settings: Mapping[str, str]) -> str:

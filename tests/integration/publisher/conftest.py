@@ -16,6 +16,7 @@ import pytest
 
 from deploy.local.redis import RedisServer
 from publisher.auth import digest
+from publisher.http_settings import HttpSection, PublisherPostgres
 from publisher.settings import PublisherSection, PublisherSettings
 from publisher.worker import PublisherWorker, build
 from shared.clock import SystemClock
@@ -197,8 +198,14 @@ def start(ticks_redis: RedisServer, orders_redis: RedisServer) -> Start:
     """Give `start(**settings)`: a publisher for the length of an `async with`."""
 
     @asynccontextmanager
-    async def running(**section) -> AsyncIterator[Publisher]:
+    async def running(
+        http: HttpSection | None = None,
+        postgres: PublisherPostgres | None = None,
+        **section,
+    ) -> AsyncIterator[Publisher]:
         settings = PublisherSettings(
+            http=http or HttpSection(),
+            postgres=postgres or PublisherPostgres(),
             redis=RedisSettings(
                 ticks_url=ticks_redis.url_for("publisher"),
                 orders_url=orders_redis.url_for("publisher"),

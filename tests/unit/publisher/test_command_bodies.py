@@ -1,0 +1,61 @@
+"""Whatever a body holds, it is a command of the stream or a refusal."""
+
+import contextlib
+import json
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publisher.api_errors import HttpRefusal
+from publisher.command_bodies import ModifyBody, PlaceBody, read_command
+from shared.wire.fingerprint import fingerprint
+from shared.wire.orders import Modify, Place
+
+PLACE = {
+    "command_id": "command-1", "exchange": "NSE", "tradingsymbol": "INFY",
+    "transaction_type": "BUY", "quantity": 1, "product": "CNC", "order_type": "LIMIT",
+    "price": "1500.05",
+}  # fmt: skip
+
+
+def read(fields: dict, **said):
+    return read_command(json.dumps(fields).encode(), said, idempotency_key=None)
+
+
+def test_a_body_is_read_as_the_stream_reads_it() -> None:
+    by_name = read(PLACE, kind="place")
+    assert by_name == msgspec.json.decode(json.dumps({**PLACE, "kind": "place"}), type=Place)
+    assert by_name.price == Decimal("1500.05")
+
+
+def test_the_header_names_the_command_where_the_body_does_not() -> None:
+    body = json.dumps({**PLACE, "command_id": None}).encode()
+    command = read_command(body, {"kind": "place"}, idempotency_key="command-2")
+    assert command.command_id == "command-2"
+
+
+def test_bodies_have_every_field_of_their_command() -> None:
+    assert set(PlaceBody.__struct_fields__) == set(Place.__struct_fields__)
+    targets = {"target_command_id", "order_id"}
+    assert set(ModifyBody.__struct_fields__) == set(Modify.__struct_fields__) - targets
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_command_or_a_refusal(body: bytes) -> None:
+    with pytest.raises(HttpRefusal) as refused:
+        read_command(body, {"kind": "place"}, idempotency_key="command-1")
+    assert refused.value.status in {400, 422}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*Place.__struct_fields__, "kind", "x"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.integers(), max_size=2),
+    )
+)  # fmt: skip
+def test_any_fields_are_a_command_or_a_refusal(fields: dict) -> None:
+    with contextlib.suppress(HttpRefusal):
+        assert len(fingerprint(read({**PLACE, **fields}))) == 32
