@@ -33,6 +33,15 @@ from publisher.api_shapes import (
     WantView,
 )
 from publisher.api_wants import Wants
+from publisher.api_webhooks import (
+    DeadLetter,
+    Gone,
+    Replayed,
+    WebhookBody,
+    WebhookMade,
+    Webhooks,
+    WebhookView,
+)
 from publisher.command_bodies import ModifyBody, PlaceBody
 from publisher.listing import InstrumentsQuery
 from publisher.postbacks import Postbacks
@@ -53,6 +62,7 @@ class Rooms:
     market: Market
     wants: Wants
     postbacks: Postbacks
+    webhooks: Webhooks
 
 
 class Api:
@@ -88,6 +98,7 @@ def routes_of(rooms: Rooms) -> list[Route]:
         *_journal(rooms.orders),
         *_market(rooms.market),
         *_wants(rooms.wants),
+        *_webhooks(rooms.webhooks),
         Route(
             method="POST",
             path="/v1/postbacks/{account}",
@@ -207,5 +218,37 @@ def _wants(wants: Wants) -> list[Route]:
             method="DELETE", path="/v1/subscriptions/{symbol}", handle=wants.remove,
             summary="End one subscription of the key", answers={200: One[Wanted]},
             allowance="write", refusals=(404,),
+        ),
+    ]  # fmt: skip
+
+
+def _webhooks(webhooks: Webhooks) -> list[Route]:
+    def route(**facts: Any) -> Route:
+        return Route(scope="orders:<account>", **facts)
+
+    one = "/v1/webhooks/{webhook_id}"
+    return [
+        route(
+            method="GET", path="/v1/webhooks", handle=webhooks.listed,
+            summary="The key's webhooks", answers={200: Many[WebhookView]},
+        ),
+        route(
+            method="POST", path="/v1/webhooks", handle=webhooks.register, body=WebhookBody,
+            summary="Be told of order events", answers={201: One[WebhookMade]},
+            allowance="write", refusals=(409,),
+        ),
+        route(
+            method="DELETE", path=one, handle=webhooks.remove, allowance="write",
+            summary="Be told no longer", answers={200: One[Gone]}, refusals=(404,),
+        ),
+        route(
+            method="GET", path=f"{one}/dead-letters", handle=webhooks.dead_letters,
+            query=PageQuery, summary="Events that were given up, oldest first",
+            answers={200: Many[DeadLetter]}, refusals=(404,),
+        ),
+        route(
+            method="POST", path=f"{one}/replay", handle=webhooks.replay, allowance="write",
+            summary="Deliver every dead letter again", answers={200: One[Replayed]},
+            refusals=(404,),
         ),
     ]  # fmt: skip

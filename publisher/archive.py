@@ -12,6 +12,7 @@ from shared.store.migrate import migrate
 from shared.store.order_reads import OrderReads
 from shared.store.pool import Pool, open_pool
 from shared.store.wants import WantTable
+from shared.store.webhooks import WebhookTable
 
 
 class Archive:
@@ -56,3 +57,7 @@ class Archive:
     async def wants(self) -> WantTable:
         """Return the table of wants; raises as `pool` does."""
         return WantTable(await self.pool())
+
+    async def webhooks(self) -> WebhookTable:
+        """Return the tables of webhooks; raises as `pool` does."""
+        return WebhookTable(await self.pool())

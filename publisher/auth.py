@@ -58,6 +58,10 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._principals)
 
+    def named(self, name: str) -> Principal | None:
+        """Return who holds the key of this name now, or None."""
+        return next((each for each in self._principals.values() if each.name == name), None)
+
     def find(self, key: str) -> Principal | None:
         """Return whose key this is, or None.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,19 +13,21 @@ from publisher.api_door import Door
 from publisher.api_market import Market
 from publisher.api_orders import Orders
 from publisher.api_wants import Wants
+from publisher.api_webhooks import Webhooks
 from publisher.archive import Archive
-from publisher.auth import Principal
+from publisher.auth import Keyring
 from publisher.desk import Desk
 from publisher.feeds import Feed, Malformed
-from publisher.http_settings import HttpSection, PublisherPostgres
 from publisher.outcomes import OutcomeFeed, Outcomes
 from publisher.postbacks import Postbacks
 from publisher.quota import Quota
 from publisher.server import Part
+from publisher.settings import PublisherSettings
 from publisher.vitals import VitalSigns
+from publisher.webhook_sender import open_sender
+from publisher.webhooks import Deliveries, Post
 from shared.runtime.resources import Resources
 from shared.streams.client import Connection, connect
-from shared.streams.settings import RedisSettings
 
 
 class Job(Protocol):
@@ -38,20 +40,21 @@ class Job(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Around:
-    """What the publisher has already."""
+    """What the publisher has already; `orders` is None where it knows no account."""
 
     desk: Desk
     ticks: Connection
     orders: Connection | None
-    accounts: tuple[str, ...]
-    identify: Callable[[str], Principal | None]
-    redis: RedisSettings
-    http: HttpSection
-    postgres: PublisherPostgres
-    block_ms: int
+    keyring: Keyring
+    settings: PublisherSettings
     resources: Resources
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Return the accounts that are known here."""
+        return self.settings.publisher.accounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +72,29 @@ async def wire(around: Around) -> HttpSide:
     Raises:
         SettingsError: a setting is refused, or a URL is malformed.
     """
-    resources, http = around.resources, around.http
+    resources, http = around.resources, around.settings.http
     door = Door(
-        around.identify, http, clock=resources.clock, chance=resources.random, log=resources.log
+        around.keyring.find, http, clock=resources.clock, chance=resources.random, log=resources.log
     )
-    archive = Archive(around.postgres, resources)
+    archive = Archive(around.settings.postgres, resources)
     outcomes = Outcomes()
     vitals = VitalSigns(around.ticks, around.desk, resources.clock)
     market = Market(around.ticks, vitals, around.accounts, resources.clock)
+    webhooks = Webhooks(
+        archive,
+        around.keyring,
+        around.settings.webhooks,
+        accounts=around.accounts,
+        clock=resources.clock,
+        chance=resources.random,
+    )
     rooms = Rooms(
         commands=Commands(await _trading(around, archive, outcomes)),
         orders=Orders(archive, around.accounts),
         market=market,
         wants=Wants(archive, market, around.ticks, resources.clock, most=http.wants_per_key_max),
         postbacks=_postbacks(around),
+        webhooks=webhooks,
     )
     feeds: list[Feed] = []
     if around.orders is not None:
@@ -93,18 +105,19 @@ async def wire(around: Around) -> HttpSide:
                 outcomes,
                 malformed,
                 accounts=around.accounts,
-                block_ms=around.block_ms,
+                block_ms=around.settings.publisher.block_ms,
             )
         )
-    return HttpSide(parts=[Api(routes_of(rooms), door)], feeds=feeds, jobs=[vitals])
+    jobs: list[Job] = [vitals, *await _deliveries(around, archive, webhooks)]
+    return HttpSide(parts=[Api(routes_of(rooms), door)], feeds=feeds, jobs=jobs)
 
 
 async def _trading(around: Around, archive: Archive, outcomes: Outcomes) -> Trading:
-    http, resources = around.http, around.resources
+    http, resources = around.settings.http, around.resources
     redis = None
     if http.trading_url:
         redis = await resources.enter(
-            connect(http.trading_url, name="publisher-commands", settings=around.redis)
+            connect(http.trading_url, name="publisher-commands", settings=around.settings.redis)
         )
     return Trading(
         redis=redis,
@@ -118,8 +131,25 @@ async def _trading(around: Around, archive: Archive, outcomes: Outcomes) -> Trad
     )
 
 
+async def _deliveries(around: Around, archive: Archive, webhooks: Webhooks) -> list[Job]:
+    settings, resources = around.settings.webhooks, around.resources
+    if not settings.signing_keys or not archive.is_configured:
+        return []
+    sender = await resources.enter(open_sender(webhooks.allowed, settings.timeout_s))
+    post = Post(
+        tables=archive,
+        sender=sender,
+        holders=around.keyring,
+        settings=settings,
+        clock=resources.clock,
+        chance=resources.random,
+        log=resources.log,
+    )
+    return [Deliveries(post)]
+
+
 def _postbacks(around: Around) -> Postbacks:
-    http = around.http
+    http = around.settings.http
     return Postbacks(
         around.orders,
         around.accounts,

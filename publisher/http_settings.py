@@ -25,6 +25,55 @@ class PublisherPostgres(PostgresSettings, frozen=True, kw_only=True):
     connections_max: Annotated[int, Meta(ge=2, le=50, description="most connections at a time")] = 6
 
 
+class WebhookSection(msgspec.Struct, frozen=True, kw_only=True):
+    """Order events told to other people's servers."""
+
+    signing_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            max_length=4,
+            description="secrets of webhooks are derived from these, 32 characters at least: the "
+            "first makes new ones, all sign; empty: no webhooks",
+        ),
+    ] = ()
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=100,
+            description="private networks webhooks may reach, such as 10.1.0.0/16; empty: none",
+        ),
+    ] = ()
+    per_key_max: Annotated[int, Meta(ge=1, le=1000, description="webhooks one key may have")] = 10
+    timeout_s: Annotated[
+        float, Meta(gt=0, le=60, description="seconds a receiver has for its answer")
+    ] = 10.0
+    attempts_max: Annotated[
+        int, Meta(ge=1, le=100, description="attempts until an event becomes a dead letter")
+    ] = 10
+    retry_s_min: Annotated[
+        float, Meta(gt=0, le=3600, description="seconds before the second attempt; then threefold")
+    ] = 2.0
+    retry_s_max: Annotated[
+        float, Meta(gt=0, le=3600, description="longest wait between two attempts, in seconds")
+    ] = 3600.0
+    queued_max: Annotated[
+        int,
+        Meta(ge=1, le=100_000, description="events queued per webhook; more wait in the journal"),
+    ] = 1000
+    dead_max: Annotated[
+        int,
+        Meta(ge=1, le=100_000, description="dead letters at which a webhook is suspended"),
+    ] = 1000
+    workers: Annotated[int, Meta(ge=1, le=64, description="webhooks delivered for at one time")] = 4
+    poll_s: Annotated[
+        float, Meta(gt=0, le=60, description="seconds between two looks for new events")
+    ] = 0.5
+    lease_s: Annotated[
+        float,
+        Meta(ge=5, le=600, description="seconds until another publisher takes over a webhook"),
+    ] = 60.0
+
+
 class HttpSection(msgspec.Struct, frozen=True, kw_only=True):
     """Requests over HTTP: what they may do, how many, how large."""
 

@@ -70,3 +70,8 @@ REQUESTS = Counter(
 POSTBACKS = Counter(
     "tickflow_publisher_postbacks_total", "HTTP postbacks, by what became of them.", ["outcome"]
 )
+WEBHOOKS = Counter(
+    "tickflow_publisher_webhooks_total", "Attempts to deliver an event, by outcome.", ["outcome"]
+)
+WEBHOOKS_QUEUED = Gauge("tickflow_publisher_webhooks_queued", "Events that wait for a receiver.")
+WEBHOOKS_DEAD = Gauge("tickflow_publisher_webhooks_dead", "Events that were given up.")

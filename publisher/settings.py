@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from publisher.http_settings import HttpSection, PublisherPostgres
+from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSection
 from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.secret import Secret
 from shared.streams.settings import RedisSettings
@@ -141,6 +141,7 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings
     publisher: PublisherSection = PublisherSection()
     http: HttpSection = HttpSection()
+    webhooks: WebhookSection = WebhookSection()
     postgres: PublisherPostgres = PublisherPostgres()
     log: LogSettings = LogSettings()
     probe: ProbeSettings = ProbeSettings()

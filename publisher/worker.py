@@ -180,20 +180,7 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
         door = kite_door(keyring, section, log)
         feeds += kite_feeds(door, catalogue, outlet.malformed, section, ticks=ticks, orders=orders)
         doors.append(door)
-    side = await wire(
-        Around(
-            desk=desk,
-            ticks=ticks,
-            orders=orders,
-            accounts=section.accounts,
-            identify=keyring.find,
-            redis=settings.redis,
-            http=settings.http,
-            postgres=settings.postgres,
-            block_ms=section.block_ms,
-            resources=resources,
-        )
-    )
+    side = await wire(Around(desk, ticks, orders, keyring, settings, resources))
     server.parts = side.parts
     feeds += side.feeds
     worker = PublisherWorker(feeds, catalogue, doors, desk, refresh_s=section.refresh_s, log=log)

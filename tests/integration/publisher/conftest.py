@@ -16,7 +16,7 @@ import pytest
 
 from deploy.local.redis import RedisServer
 from publisher.auth import digest
-from publisher.http_settings import HttpSection, PublisherPostgres
+from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSection
 from publisher.settings import PublisherSection, PublisherSettings
 from publisher.worker import PublisherWorker, build
 from shared.clock import SystemClock
@@ -201,11 +201,13 @@ def start(ticks_redis: RedisServer, orders_redis: RedisServer) -> Start:
     async def running(
         http: HttpSection | None = None,
         postgres: PublisherPostgres | None = None,
+        webhooks: WebhookSection | None = None,
         **section,
     ) -> AsyncIterator[Publisher]:
         settings = PublisherSettings(
             http=http or HttpSection(),
             postgres=postgres or PublisherPostgres(),
+            webhooks=webhooks or WebhookSection(),
             redis=RedisSettings(
                 ticks_url=ticks_redis.url_for("publisher"),
                 orders_url=orders_redis.url_for("publisher"),

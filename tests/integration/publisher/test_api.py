@@ -15,7 +15,7 @@ import pytest
 
 from publisher.api import OPENAPI_PATH
 from publisher.auth import digest
-from publisher.http_settings import HttpSection, PublisherPostgres
+from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSection
 from shared.errors import SettingsError
 from shared.secret import Secret
 from shared.store.journal import Journal
@@ -108,7 +108,7 @@ async def pool(api_database):
     async with open_pool(PostgresSettings(url=api_database)) as opened:
         await migrate(opened)
         async with opened.connection() as connection:
-            await connection.execute("TRUNCATE order_accounts, wants CASCADE")
+            await connection.execute("TRUNCATE order_accounts, wants, webhooks CASCADE")
         yield opened
 
 
@@ -121,7 +121,12 @@ def api(start, upstream, pool, api_database, orders_redis):
         section = HttpSection(trading_url=orders_redis.url_for("producer"), **http)
         postgres = PublisherPostgres(url=api_database)
         async with (
-            start(http=section, postgres=postgres, keys=KEYS) as publisher,
+            start(
+                http=section,
+                postgres=postgres,
+                keys=KEYS,
+                webhooks=WebhookSection(signing_keys=(Secret("s" * 32),)),
+            ) as publisher,
             aiohttp.ClientSession() as session,
         ):
             caller = Caller(publisher.worker.address, session)
@@ -545,6 +550,30 @@ async def test_postbacks_are_handed_on_raw(api, upstream) -> None:
         ]
         assert statuses == [404, 413, 400, 400, 200, 429]
         assert await upstream._orders.xlen(topics.POSTBACKS.name(ACCOUNT)) == 2
+
+
+async def test_webhooks_are_registered_listed_and_removed_by_their_own_key(api) -> None:
+    async with api() as caller:
+        hook = {"url": "https://hooks.example.com/x", "accounts": [ACCOUNT]}
+        made = await caller.ask("POST", "/v1/webhooks", json=hook)
+        assert made.status == 201
+        assert made.data["secret"].startswith("whsec_")
+        one = f"/v1/webhooks/{made.data['webhook_id']}"
+        for body, field in (
+            ({**hook, "url": "https://127.0.0.1/x"}, "url"),
+            ({**hook, "url": "http://hooks.example.com/x"}, "url"),
+            ({**hook, "accounts": ["SB0009"]}, "accounts"),
+        ):
+            refused = await caller.ask("POST", "/v1/webhooks", json=body)
+            assert (refused.status, refused.error["field"]) == (422, field)
+        listed = await caller.ask("GET", "/v1/webhooks")
+        assert [row["url"] for row in listed.data] == [hook["url"]]
+        assert (await caller.ask("GET", "/v1/webhooks", key=READER)).data == []
+        assert (await caller.ask("DELETE", one, key=READER)).status == 404
+        assert (await caller.ask("GET", f"{one}/dead-letters")).data == []
+        assert (await caller.ask("POST", f"{one}/replay")).data == {"queued": 0}
+        assert (await caller.ask("DELETE", one)).status == 200
+        assert (await caller.ask("DELETE", one)).status == 404
 
 
 async def test_every_route_is_in_the_document(api) -> None:
