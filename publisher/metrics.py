@@ -62,6 +62,8 @@ class Tally:
         MESSAGES.inc(self.messages)
         SENT.inc(self.bytes)
         self.ticks = self.messages = self.bytes = 0
+
+
 REQUESTS = Counter(
     "tickflow_publisher_http_requests_total",
     "Requests under /v1 answered, by the route's name and the status.",
