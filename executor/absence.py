@@ -57,6 +57,15 @@ def is_of_earlier_day(sent_us: int, now_us: int) -> bool:
     return _DAY.index(sent_us * 1000) < _DAY.index(now_us * 1000)
 
 
+#: How long before the day's end what is unknown is left to a person: looks have to succeed by then.
+CLOSING_US = 60_000_000
+
+
+def is_closing(sent_us: int, now_us: int) -> bool:
+    """Tell whether the day of the sending ends in a moment, or has ended."""
+    return is_of_earlier_day(sent_us, now_us + CLOSING_US)
+
+
 NEVER_SEEN = Reason(
     code="never_seen",
     sentence="no look at the order book has shown it; a person has to look before anything is sent",

@@ -54,6 +54,15 @@ TO_WIRE: Final = Histogram(
 ANSWER: Final = Histogram(
     "tickflow_executor_answer_seconds", "From the request to its answer.", buckets=_WAIT_BUCKETS_S
 )
+DEAD_LETTERS: Final = Gauge(
+    "tickflow_executor_dead_letters_entries", "Entries given up that wait for a person.", ["stream"]
+)
+DEAD_AGE: Final = Gauge(
+    "tickflow_executor_dead_letters_age_seconds", "Age of the oldest of them.", ["stream"]
+)
+PRUNED: Final = Counter(
+    "tickflow_executor_events_pruned_total", "Old events deleted from the journal's outbox."
+)
 SKEW: Final = Gauge(
     "tickflow_executor_broker_clock_ahead_seconds", "How far the broker's clock is ahead of ours."
 )

@@ -74,8 +74,23 @@ class Reconciler:
                 delay_s = self._behaviour.poll_s_min
                 await pause(stopping, delay_s)
             if not stopping.is_set() and await self._is_needed():
+                await self._desk.patience.tried(self.close_day, name="end of the day")
                 await self._desk.patience.tried(self.look, name="look")
                 delay_s = min(delay_s * 2, self._behaviour.poll_s_max)
+
+    async def close_day(self) -> None:
+        """Leave what is unknown to a person before the book that might show it is cleared.
+
+        Raises:
+            StoreError: PostgreSQL is away.
+        """
+        now_us = self._now_us()
+        if not absence.is_closing(now_us, now_us):
+            return
+        async with self._desk.journal.change(at_us=now_us) as change:
+            for row in await change.open_in([State.UNKNOWN]):
+                if absence.is_closing(row.sending_us or row.received_us, now_us):
+                    await move(change, row, Step.GIVE_UP, reason=absence.BOOK_CLEARED)
 
     async def look(self) -> None:
         """Read the book once; bring every command where its order is.

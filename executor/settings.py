@@ -56,6 +56,9 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     events_published_max: Annotated[
         int, Meta(ge=1, le=1000, description="events in one write to the stream")
     ] = 256
+    events_kept_days: Annotated[
+        int, Meta(ge=1, le=3650, description="events of the journal older than this are deleted")
+    ] = 30
     orders_per_second_max: Annotated[
         int, Meta(ge=1, le=10, description="order requests in a calendar second; Kite: 10")
     ] = 9

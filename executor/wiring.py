@@ -21,6 +21,7 @@ from executor.dispatch import Dispatcher
 from executor.egress import Egress
 from executor.gate import Bar, Gate
 from executor.handler import Handler
+from executor.housekeeping import Housekeeping
 from executor.instruments import Instruments
 from executor.intake import Intake
 from executor.knowledge import Knowledge, Sources
@@ -58,12 +59,12 @@ from shared.store.migrate import migrate
 from shared.store.pool import Pool, open_pool
 from shared.streams.answering import REPLY_BYTES_MAX, put_reply
 from shared.streams.client import Connection, connect, ping
-from shared.streams.hygiene import trim_taken
+from shared.streams.hygiene import Depth, depth, trim_taken
 from shared.streams.limiter import RateLimiter
 from shared.streams.published import get_instruments, get_instruments_version, get_last_of
 from shared.streams.reader import GroupReader, TailReader
 from shared.streams.writer import StreamWriter
-from shared.wire.topics import COMMANDS, CONTROL, POSTBACKS, QUERIES, UPDATES
+from shared.wire.topics import COMMANDS, CONTROL, POSTBACKS, QUERIES, UPDATES, dead
 
 DRAIN_TIMEOUT_S: Final = 25
 #: The group, and the one consumer in it: the seat lets one executor read for an account.
@@ -87,6 +88,7 @@ class Outside:
     instruments: Instruments
     quotes: Quotes
     trim: Callable[[], Awaitable[int]]
+    dead: dict[str, Callable[[], Awaitable[Depth]]]
     queries: Callable[..., Queries]
 
 
@@ -153,6 +155,14 @@ async def _enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
         trim=partial(_trim, orders, (COMMANDS.name(account.id), QUERIES.name(account.id))),
+        dead={
+            name: partial(depth, orders, dead(topic.name(account.id)))
+            for name, topic in (
+                ("commands", COMMANDS),
+                ("updates", UPDATES),
+                ("postbacks", POSTBACKS),
+            )
+        },
         queries=await _queries(settings, resources, orders, held),
         instruments=instruments,
         quotes=Quotes(
@@ -273,6 +283,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             desk=desk, writer=outside.writer, events_max=behaviour.events_published_max
         ),
         syncing=Syncing(desk=desk, behaviour=behaviour),
+        housekeeping=Housekeeping(desk=desk, behaviour=behaviour, dead=outside.dead),
         instruments=outside.instruments,
         trim=outside.trim,
         queries=outside.queries(patience=desk.patience),

@@ -13,6 +13,7 @@ from executor.desk import Desk
 from executor.dispatch import Dispatcher
 from executor.following import is_parent
 from executor.gate import Bar
+from executor.housekeeping import Housekeeping
 from executor.instruments import Instruments
 from executor.intake import Intake
 from executor.lifecycle import UNSENT
@@ -53,6 +54,7 @@ class Parts:
     publisher: Publisher
     syncing: Syncing
     queries: Queries
+    housekeeping: Housekeeping
     instruments: Instruments
     trim: Callable[[], Awaitable[int]]
     work: asyncio.Event
@@ -152,8 +154,9 @@ class ExecutorWorker:
             await pause(stopping, _INSTRUMENTS_S)
 
     async def _trim(self) -> None:
-        """Throw away commands that the journal has taken; never one it has not."""
+        """Throw away commands that the journal has taken, never one it has not; keep house."""
         await self._parts.trim()
+        await self._parts.housekeeping.step()
         await pause(self._parts.desk.stopping, _TRIM_S)
 
     async def _relay(self, stopping: asyncio.Event) -> None:

@@ -30,6 +30,33 @@ from shared.wire.orders import OrderEvent, State
 ROWS_MAX = 5_000
 
 
+#: A repeated command is answered with its newest step for ever: that one stays.
+_PRUNE = """
+WITH looked AS (
+    SELECT sequence, command_id, is_step,
+        (convert_from(payload, 'UTF8')::jsonb ->> 'at_us')::bigint < $3 AS is_old
+    FROM order_events WHERE account = $1 AND is_published AND sequence > $2
+    ORDER BY sequence LIMIT $4
+), gone AS (
+    DELETE FROM order_events AS event USING looked
+    WHERE event.account = $1 AND event.sequence = looked.sequence AND looked.is_old AND (
+        NOT looked.is_step OR EXISTS (
+            SELECT FROM order_events AS later
+            WHERE later.account = $1 AND later.command_id = looked.command_id AND later.is_step
+                AND later.sequence > looked.sequence))
+    RETURNING event.sequence
+)
+SELECT max(sequence) AS through, (SELECT count(*) FROM gone) AS deleted FROM looked WHERE is_old
+"""
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """How many events were deleted, and the number of the last one looked at."""
+
+    deleted: int
+    through: int
+
+
 class Journal:
     """One account's journal, written only while its seat is held."""
 
@@ -231,6 +258,25 @@ class Journal:
                 self._account,
                 through_sequence,
             )
+
+    async def prune_events(
+        self, *, before_us: int, after_sequence: int, count_max: int
+    ) -> Pruned | None:
+        """Delete published events older than a moment, except the newest step of each command.
+
+        Looks at `count_max` events after `after_sequence`, oldest first; None where none of them is
+        old. Go on after `through`.
+
+        Raises:
+            StoreError: the server refused or vanished.
+        """
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(
+                _PRUNE, self._account, after_sequence, before_us, min(count_max, ROWS_MAX)
+            )
+        if row is None or row["through"] is None:
+            return None
+        return Pruned(row["deleted"], row["through"])
 
     async def placements_sent_since(self, since_us: int) -> list[CommandRow]:
         """Return the placements sent since a moment, whatever became of them."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from redis.asyncio import Redis
 
-from shared.streams import groups
+from shared.streams import groups, replies
 from shared.streams.client import call
 from shared.streams.ids import EntryId
 
@@ -22,6 +24,27 @@ for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 return reaped
 """
+
+
+class Depth(NamedTuple):
+    """How many entries a stream has, and when its oldest was written, Unix milliseconds."""
+
+    entries: int
+    oldest_ms: int
+
+
+async def depth(redis: Redis, stream: str) -> Depth:
+    """Count a stream's entries; the age is 0 where there are none.
+
+    Raises:
+        StreamError: Redis refused or vanished.
+    """
+    entries: int = await call(redis, f"XLEN of {stream}", "XLEN", stream)
+    if not entries:
+        return Depth(0, 0)
+    words = ("XRANGE", stream, "-", "+", "COUNT", 1)
+    oldest = replies.of_range(stream, await call(redis, f"XRANGE of {stream}", *words))
+    return Depth(entries, oldest[0].id.ms if oldest else 0)
 
 
 async def trim_taken(redis: Redis, stream: str) -> int:

@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import logging
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -22,12 +23,14 @@ from tests.chaos.rig import ACCOUNTS, Rig, running_broker, running_rig
 #: Runs side by side: most of a run is waiting.
 AT_ONCE: Final = 6
 WRONG_MAX: Final = 10
+#: How often a run without a terminal says how far it is.
+TOLD_EVERY: Final = 25
 
 
 class Campaign:
     """Many runs: side by side, but alone where a run takes a server away."""
 
-    def __init__(self, rig: Rig, advance, seed: int) -> None:
+    def __init__(self, rig: Rig, advance: Callable[[Verdict], None], seed: int) -> None:
         self._rig = rig
         self._advance = advance
         self._seed = seed
@@ -55,7 +58,7 @@ class Campaign:
 
     def _note(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
-        self._advance(sum(bool(each.wrong) for each in self.verdicts))
+        self._advance(verdict)
 
     @property
     def has_seen_enough(self) -> bool:
@@ -72,23 +75,48 @@ async def campaign(chosen: argparse.Namespace, console: Console) -> list[Verdict
     )
     async with running_rig() as rig:
         with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("crashes in process", total=chosen.runs, wrong=0)
-            done = Campaign(
-                rig, lambda wrong: progress.update(bar, advance=1, wrong=wrong), chosen.seed
-            )
+
+            def begin(name: str, total: int) -> Callable[[Verdict], None]:
+                bar, found = progress.add_task(name, total=total, wrong=0), Counter[bool]()
+
+                def advance(verdict: Verdict) -> None:
+                    found[bool(verdict.wrong)] += 1
+                    tell(verdict, console)
+                    progress.update(bar, advance=1, wrong=found[True])
+                    if not console.is_terminal and found.total() % TOLD_EVERY == 0:
+                        console.print(f"{name}: {found.total()} of {total}, {found[True]} wrong")
+
+                return advance
+
+            done = Campaign(rig, begin("crashes in process", chosen.runs), chosen.seed)
             await done.run([draw(chosen.seed + number) for number in range(chosen.runs)])
-            verdicts = list(done.verdicts)
-            bar = progress.add_task("kill -9, SIGSTOP", total=chosen.kills, wrong=0)
-            wrong = 0
-            for start in range(0, chosen.kills, ACCOUNTS):
-                async with running_broker(chosen.seed, 100_000 + start) as broker:
-                    for number in range(start, min(chosen.kills, start + ACCOUNTS)):
-                        verdicts.append(await kill(rig, broker, chosen.seed + number))
-                        wrong += bool(verdicts[-1].wrong)
-                        progress.update(bar, advance=1, wrong=wrong)
-                if wrong >= WRONG_MAX:
-                    break
+            kills = await kill_many(rig, chosen, begin("kill -9, SIGSTOP", chosen.kills))
+    return [*done.verdicts, *kills]
+
+
+async def kill_many(
+    rig: Rig, chosen: argparse.Namespace, advance: Callable[[Verdict], None]
+) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    for start in range(0, chosen.kills, ACCOUNTS):
+        async with running_broker(chosen.seed, 100_000 + start) as broker:
+            for number in range(start, min(chosen.kills, start + ACCOUNTS)):
+                verdicts.append(await kill(rig, broker, chosen.seed + number))
+                advance(verdicts[-1])
+        if sum(bool(each.wrong) for each in verdicts) >= WRONG_MAX:
+            break
     return verdicts
+
+
+def tell(verdict: Verdict, console: Console) -> None:
+    """Say at once what was wrong, and how to see it again."""
+    if not verdict.wrong:
+        return
+    console.print(f"WRONG  {verdict.scenario}", markup=False)
+    for sentence in verdict.wrong:
+        console.print(f"       {sentence}", markup=False)
+    again = "RUNS=0 KILLS=1" if verdict.scenario.fault in KILL_FAULTS else "RUNS=1 KILLS=0"
+    console.print(f"       again: make chaos SEED={verdict.scenario.seed} {again}")
 
 
 def table(verdicts: list[Verdict]) -> Table:
@@ -129,12 +157,6 @@ def main(arguments: list[str]) -> int:
     verdicts = asyncio.run(campaign(chosen, console))
     console.print(table(verdicts))
     failed = [each for each in verdicts if each.wrong]
-    for verdict in failed:
-        console.print(f"WRONG  {verdict.scenario}", markup=False)
-        for sentence in verdict.wrong:
-            console.print(f"       {sentence}", markup=False)
-        again = "RUNS=0 KILLS=1" if verdict.scenario.fault in KILL_FAULTS else "RUNS=1 KILLS=0"
-        console.print(f"       again: make chaos SEED={verdict.scenario.seed} {again}")
     commands = sum(len(each.states) for each in verdicts)
     console.print(
         f"{len(verdicts)} runs, {commands} commands, "

@@ -6,6 +6,7 @@ import uuid
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from executor.tag import tag_of
 from shared.secret import Secret
@@ -331,6 +332,13 @@ async def test_proven_postback_moves_the_order_and_a_forged_one_is_kept_dead(roo
         await room.until_state(command_id, "OPEN")
         letters = await room.redis.xrange(dead(POSTBACKS.name(room.account)))
         assert [fields[b"reason"] for _, fields in letters] == [b"postback is forged"]
+    async with room.executor():
+        await eventually(lambda: figure("tickflow_executor_dead_letters_entries") == 1)
+        assert figure("tickflow_executor_dead_letters_age_seconds") >= 0
+
+
+def figure(name, stream="postbacks"):
+    return REGISTRY.get_sample_value(name, {"stream": stream})
 
 
 async def test_second_executor_waits_until_the_first_has_left(room):

@@ -13,6 +13,12 @@ from redis.asyncio import Redis
 from deploy.local.servers import redis_server
 from executor.crash import CrashPoint
 from executor.tag import tag_of
+from shared.clock import SystemClock
+from shared.ops.direct_cancel import cancel_directly, into_journal
+from shared.ops.settings import OpsAccount, OpsSettings
+from shared.store.journal_hand import DirectCancel
+from shared.store.pool import open_pool
+from shared.wire.orders import State
 from tests.integration.executor.conftest import Room, limit_order
 from tests.support.eventually import eventually
 
@@ -117,3 +123,39 @@ async def test_postgres_lost_as_sending_is_committed_sends_once_when_it_is_back(
         await room.until_state(command_id, "OPEN")
     assert cut
     assert len(await room.book(tag_of(room.account, command_id))) == 1
+
+
+async def test_direct_cancel_ends_a_live_order_with_every_store_away_and_is_journalled_later(
+    room, tmp_path
+):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        order_id = (await room.until_state(placed, "OPEN"))[-1].order_id
+    account = room.settings.account
+    settings = OpsSettings(
+        account=OpsAccount(
+            id=account.id, api_key=account.api_key, access_token=account.access_token
+        ),
+        kite=room.settings.kite,
+    )
+    cancel = DirectCancel(
+        command_id="direct-cancel-1",
+        account=account.id,
+        order_id=order_id,
+        variety="regular",
+        by="Ann",
+        sent_us=SystemClock().now_ns() // 1000,
+        state=State.UNKNOWN,
+    )
+    spool = tmp_path / "spool.jsonl"
+    done = await cancel_directly(settings, spool, cancel)
+    assert done.state is State.ACCEPTED
+    (row,) = await room.book(tag_of(room.account, placed))
+    assert row["status"] == "CANCELLED"
+    async with open_pool(room.settings.postgres) as pool:
+        at_us = SystemClock().now_ns() // 1000
+        assert await into_journal(pool, spool, at_us=at_us) == 1
+    async with room.executor():
+        await room.until_state("direct-cancel-1", "CANCELLED")
+        await room.until_state(placed, "CANCELLED")
+    assert await room.entries_left() == 0

@@ -175,3 +175,33 @@ async def test_last_step_of_each_command_is_its_newest_whatever_repeats_were_ans
         "cmd-0001": "refused",
         "cmd-0002": "received",
     }
+
+
+async def test_old_events_go_but_the_newest_step_of_each_command_stays_to_be_replayed(journal):
+    for at_us in (5, 6):
+        async with journal.change(at_us=at_us) as change:
+            if at_us == 5:
+                await change.claim([new(), new("cmd-0002")])
+            change.emit(told())
+            change.emit(told("cmd-0002"))
+            change.emit(told("no-command"), is_step=False)
+    prune = {"before_us": 7, "count_max": 4}
+    assert await journal.prune_events(after_sequence=0, **prune) is None, "not published yet"
+    await journal.mark_published(6)
+    first = await journal.prune_events(after_sequence=0, **prune)
+    second = await journal.prune_events(after_sequence=first.through, **prune)
+    assert (first.deleted, first.through, second.deleted, second.through) == (3, 4, 1, 6)
+    assert await journal.prune_events(after_sequence=6, **prune) is None
+    async with journal.change(at_us=8) as change:
+        last = await change.last_steps(["cmd-0001", "cmd-0002"])
+        assert {name: event.sequence for name, event in last.items()} == {
+            "cmd-0001": 4,
+            "cmd-0002": 5,
+        }
+
+
+async def test_events_younger_than_asked_are_kept(journal):
+    async with journal.change(at_us=5) as change:
+        change.emit(told(), is_step=False)
+    await journal.mark_published(1)
+    assert await journal.prune_events(before_us=5, after_sequence=0, count_max=10) is None

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.absence import Absent, count_look, first_look, is_of_earlier_day
+from executor.absence import Absent, count_look, first_look, is_closing, is_of_earlier_day
 
 SETTLE_S = (5.0, 30.0, 180.0)
 SENT_US = 1_790_000_000_000_000
@@ -46,3 +46,11 @@ def test_earlier_day_begins_at_midnight_in_india():
     midnight_us = 1_790_015_400_000_000  # 2026-09-22 00:00 in India
     assert is_of_earlier_day(midnight_us - 1, midnight_us)
     assert not is_of_earlier_day(midnight_us, midnight_us + 86_399_999_999)
+
+
+def test_day_is_closing_a_minute_before_it_ends():
+    midnight_us = 1_790_015_400_000_000  # 00:00 in India
+    assert is_of_earlier_day(midnight_us - 1, midnight_us)
+    assert not is_closing(midnight_us - 600_000_000, midnight_us - 60_000_001)
+    assert is_closing(midnight_us - 600_000_000, midnight_us - 60_000_000)
+    assert is_closing(midnight_us - 600_000_000, midnight_us + 1)

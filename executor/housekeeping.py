@@ -1,0 +1,66 @@
+"""What is thrown away, and what is counted of what was given up, now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from executor.desk import Desk
+from executor.metrics import DEAD_AGE, DEAD_LETTERS, PRUNED
+from executor.settings import BehaviourSettings
+from shared.streams.hygiene import Depth
+
+#: Events looked at in one statement.
+EVENTS_MAX: Final = 1_000
+#: How often is looked for what has become old.
+PRUNE_S: Final = 3_600.0
+_DAY_US: Final = 86_400_000_000
+
+Count = Callable[[], Awaitable[Depth]]
+
+
+class Housekeeping:
+    """Prunes the outbox; shows how many dead letters wait for a person, and for how long."""
+
+    def __init__(self, *, desk: Desk, behaviour: BehaviourSettings, dead: dict[str, Count]) -> None:
+        self._desk = desk
+        self._kept_us = behaviour.events_kept_days * _DAY_US
+        self._dead = dead
+        self._next_prune_s = 0.0
+        self._through = 0
+
+    async def step(self) -> None:
+        """Count dead letters; once an hour prune.
+
+        Raises:
+            StreamError: Redis is away.
+            StoreError: PostgreSQL is away.
+        """
+        now_us = self._desk.clock.now_ns() // 1000
+        for name, count in self._dead.items():
+            depth = await count()
+            DEAD_LETTERS.labels(stream=name).set(depth.entries)
+            age_s = max(0.0, now_us / 1e6 - depth.oldest_ms / 1e3) if depth.entries else 0.0
+            DEAD_AGE.labels(stream=name).set(age_s)
+        if self._desk.clock.monotonic_s() >= self._next_prune_s:
+            await self.prune(now_us)
+            self._next_prune_s = self._desk.clock.monotonic_s() + PRUNE_S
+
+    async def prune(self, now_us: int) -> None:
+        """Delete events older than is kept, in pieces.
+
+        Raises:
+            StoreError: PostgreSQL is away; the rest is deleted next time.
+        """
+        while not self._desk.stopping.is_set():
+            pruned = await self._desk.journal.prune_events(
+                before_us=now_us - self._kept_us,
+                after_sequence=self._through,
+                count_max=EVENTS_MAX,
+            )
+            if pruned is None:
+                return
+            PRUNED.inc(pruned.deleted)
+            self._through = pruned.through
+            await asyncio.sleep(0)
