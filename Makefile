@@ -7,10 +7,10 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 PY := .venv/bin/python
 BIN := .venv/bin
 
-.PHONY: help venv run test check check-types check-tests bench soak chaos lock golden docs clean
+.PHONY: help venv run test check check-types check-tests bench bench-greeks soak chaos lock golden docs clean
 
 help: ## these words
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 venv: ## the environment in .venv, from deploy/requirements.lock with hashes checked
 	@$(or $(PYTHON),false) -c 'from __future__ import annotations' 2>/dev/null || \
@@ -35,6 +35,9 @@ check-tests:
 
 bench: venv ## what docs/performance.md reports, measured here
 	@$(PY) -m tests.benchmarks $(ARGS)
+
+bench-greeks: venv ## the solver against others on the same options; makes their environments in build/
+	@$(PY) -m tests.benchmarks.greeks
 
 soak: venv ## ingest under random faults, MINUTES=10 long; SEED=<number> chooses them
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)

@@ -196,3 +196,5 @@ def _count(records: np.ndarray, counts: Counts) -> None:
             metrics.LEFT_OUT.labels(cause).inc(number)
     metrics.UNKNOWN_INSTRUMENTS.inc(counts.unknown_instruments)
     metrics.REPEATED.inc(counts.repeated_ticks)
+    metrics.KEPT_OUT.labels("impossible").inc(counts.impossible_ticks)
+    metrics.KEPT_OUT.labels("backwards").inc(counts.backwards_ticks)

@@ -69,8 +69,30 @@ def _groups(published: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.n
     groups["underlying"][group_of] = states["underlying"][derivative]
     futures = rows["kind"] == Kind.FUTURE
     groups["future"][group_of[futures]] = derivative[futures]
+    _neighbours(groups, unique)
     strikes = _ladders(rows, derivative, group_of, groups)
+    states["twin"] = -1
+    for one, other in (("call", "put"), ("put", "call")):
+        listed = strikes[strikes[one] >= 0]
+        states["twin"][listed[one]] = listed[other]
     return groups, strikes
+
+
+def _neighbours(groups: np.ndarray, keys: np.ndarray) -> None:
+    """Set, per group, the futures of the same underlying and exchange that expire round it.
+
+    `keys`: underlying, exchange, expiry of each group, shape (n, 3), ascending.
+    """
+    groups["future_before"] = groups["future_after"] = -1
+    for field, places in (("before", range(len(groups))), ("after", reversed(range(len(groups))))):
+        passed, owner = -1, None
+        for place in places:
+            name = tuple(keys[place, :2])
+            if name != owner:
+                passed, owner = -1, name
+            groups[f"future_{field}"][place] = passed
+            if groups["future"][place] >= 0:
+                passed = groups["future"][place]
 
 
 def _codes(names: np.ndarray) -> np.ndarray:

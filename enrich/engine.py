@@ -13,6 +13,7 @@ from enrich.chain_pricing import Market
 from enrich.contracts import Contracts, contracts
 from enrich.kernels import conflation, enrichment, layout
 from enrich.kernels.state import LINEAGE, PARAMETERS
+from enrich.kernels.tick import KEPT_OUT
 from enrich.parameters import Parameters
 from shared.errors import MessageError
 from shared.kite.codec.decode import blank_ticks
@@ -55,6 +56,9 @@ class Counts:
     unknown_instruments: int
     damaged_frames: int
     repeated_ticks: int
+    #: Ticks that went out flagged and left no trace: what cannot be, what was older than known.
+    impossible_ticks: int
+    backwards_ticks: int
     #: Packets beyond the number that the header promised.
     undecoded_packets: int
 
@@ -152,12 +156,15 @@ class Engine:
             unknown_instruments=counts[enrichment.UNKNOWN_INSTRUMENTS],
             damaged_frames=counts[enrichment.DAMAGED_FRAMES],
             repeated_ticks=counts[enrichment.REPEATED_TICKS],
+            impossible_ticks=counts[enrichment.IMPOSSIBLE_TICKS],
+            backwards_ticks=counts[enrichment.BACKWARDS_TICKS],
             undecoded_packets=counts[enrichment.UNDECODED_PACKETS],
         )
 
     def _mark_repaired(self, records: np.ndarray) -> None:
         """Say of records, as of the last state they became, that no socket brought them."""
         records["tick_flags"] |= np.uint8(TickFlag.REPAIR)
+        records = records[records["tick_flags"] & KEPT_OUT == 0]
         rows = np.searchsorted(self._contracts.tokens, records["instrument_token"])
         rows[rows == len(self._last)] = 0
         last_tokens = self._last["instrument_token"][rows]
@@ -316,6 +323,7 @@ def is_repair(header: bytes) -> bool:
 def _parameters_row(parameters: Parameters) -> np.ndarray:
     row = np.zeros(1, dtype=PARAMETERS)
     row["prefer_mid"] = parameters.price_input == "mid"
+    row["twin_for_itm"] = parameters.twin_for_itm
     row["parity_age_max_ns"] = round(parameters.parity_age_max_s * 1e9)
     row["parity_refresh_ns"] = round(parameters.parity_refresh_s * 1e9)
     row["underlying_age_max_ns"] = round(parameters.underlying_age_max_s * 1e9)

@@ -19,6 +19,11 @@ UNKNOWN_INSTRUMENTS = Counter(
     "tickflow_enrich_unknown_instruments_total", "Records of instruments that are not published."
 )
 REPEATED = Counter("tickflow_enrich_repeated_ticks_total", "Records that say nothing new.")
+KEPT_OUT = Counter(
+    "tickflow_enrich_kept_out_ticks_total",
+    "Records that went out flagged, of values that cannot be or are older, and changed no state.",
+    ["cause"],
+)
 CHAINS = Counter("tickflow_enrich_chains_total", "Chain messages made.")
 BARS = Counter("tickflow_enrich_bars_total", "Bars closed.")
 SOLVE_SECONDS = Histogram(

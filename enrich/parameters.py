@@ -27,6 +27,10 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     price_input: Annotated[
         Literal["mid", "last"], Meta(description="mid of a sane book before the last trade, or not")
     ] = "mid"
+    twin_for_itm: Annotated[
+        bool,
+        Meta(description="in the money without a fit price: volatility of the strike's other side"),
+    ] = True
     parity_age_max_s: Annotated[
         float, Meta(gt=0, le=600, description="older quotes give no forward")
     ] = 5.0

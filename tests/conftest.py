@@ -5,6 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from shared.runtime.numba_cache import prepare_numba_cache
+
+# Before a test module imports numba. Its own cache, beside the sources, does not notice edits in
+# functions that a cached one calls; and the workers that tests start find what is compiled here.
+prepare_numba_cache()
+
 pytest_plugins = ["tests.support.servers", "tests.support.skips"]
 
 # How long an example takes says nothing about whether it holds: the first one may compile.

@@ -21,6 +21,7 @@ LATE: Final = 8
 VOLUME_FELL: Final = 16
 IDLE: Final = 32
 
+_IMPOSSIBLE_VALUE: Final = 4
 _LTP: Final = 1
 _FULL: Final = 3
 _SECOND_NS: Final = 1_000_000_000
@@ -235,7 +236,7 @@ def fold(
         index = indices[position]
         record = records[position]
         price = record["last_price"]
-        if index < 0 or not price > 0.0:
+        if index < 0 or not price > 0.0 or record["tick_flags"] & _IMPOSSIBLE_VALUE != 0:
             continue
         clock = clocks[instruments[index]["shard"]]
         received_ns: Any = np.int64(record["received_at_ns"])

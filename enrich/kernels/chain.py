@@ -15,7 +15,7 @@ from enrich.kernels import layout
 from enrich.kernels.enrichment import gather, solve
 from enrich.kernels.forward import refresh_forward
 from enrich.kernels.jit import compiled
-from enrich.kernels.status import FLAG_PRICE_STALE, FLAG_WIDE_SPREAD, NO_PRICE, NOT_AN_OPTION
+from enrich.kernels.status import NO_PRICE, NOT_AN_OPTION
 from enrich.kernels.tick import clear_results, prepare_option
 
 # Columns of numbers per side, by position; their decimals are what a message carries.
@@ -106,16 +106,16 @@ def reprice(
             clear_results(record)
             continue
         records[k] = last[index]
-        price, source = record["price"], record["price_source"]
-        flags = record["flags"] & (FLAG_PRICE_STALE | FLAG_WIDE_SPREAD)
         ticked_ns = record["received_at_ns"]
         clear_results(record)
         record["status"] = NOT_AN_OPTION
         if ticked_ns == 0:
             record["status"] = NO_PRICE
             continue
-        record["price"], record["price_source"], record["flags"] = price, source, flags
+        # Its own price, whatever the record was solved for: its twin may be another by now.
         state = states[index]
+        record["price"] = state["price"] if state["price"] > 0.0 else math.nan
+        record["price_source"], record["flags"] = state["price_source"], state["price_flags"]
         record["received_at_ns"] = at_ns
         ready = prepare_option(record, state, group, states, remaining_ns, parameters)
         record["received_at_ns"] = ticked_ns

@@ -21,7 +21,10 @@ from enrich.kernels.status import (
 )
 from enrich.kernels.tick import (
     CALL,
+    IMPOSSIBLE_VALUE,
+    KEPT_OUT,
     REPEATED,
+    TIME_BACKWARDS,
     clear_results,
     enrich_tick,
     follow,
@@ -42,8 +45,10 @@ UNKNOWN_INSTRUMENTS: Final = 2
 DAMAGED_FRAMES: Final = 3
 REPEATED_TICKS: Final = 4
 UNDECODED_PACKETS: Final = 5
-TICKS_SEEN: Final = 6  # engine-wide, never reset: the order of ticks
-COUNTS: Final = 7
+IMPOSSIBLE_TICKS: Final = 6
+BACKWARDS_TICKS: Final = 7
+TICKS_SEEN: Final = 8  # engine-wide, never reset: the order of ticks
+COUNTS: Final = 9
 
 
 @inlined
@@ -156,10 +161,15 @@ def enrich_entry(
         counts[DAMAGED_FRAMES] += 1
     solve(solver, filled, records, states)
     for k in range(row):
-        if indices[k] >= 0:
+        flags = records[k]["tick_flags"]
+        if indices[k] >= 0 and flags & KEPT_OUT == 0:
             last[indices[k]] = records[k]
-        if records[k]["tick_flags"] & REPEATED != 0:
+        if flags & REPEATED != 0:
             counts[REPEATED_TICKS] += 1
+        if flags & IMPOSSIBLE_VALUE != 0:
+            counts[IMPOSSIBLE_TICKS] += 1
+        if flags & TIME_BACKWARDS != 0:
+            counts[BACKWARDS_TICKS] += 1
     counts[ROWS] = row
 
 

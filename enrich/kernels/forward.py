@@ -14,11 +14,14 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+import numpy as np
+
 from enrich.kernels.jit import compiled, inlined
 
 SOURCE_NONE: Final = 0
 SOURCE_PARITY: Final = 1
 SOURCE_FUTURE: Final = 2
+SOURCE_FUTURE_INTERPOLATED: Final = 3
 SOURCE_SPOT_CARRY: Final = 4
 
 YEAR_NS: Final = 365.0 * 86_400.0 * 1e9
@@ -26,6 +29,13 @@ YEAR_NS: Final = 365.0 * 86_400.0 * 1e9
 #: one stale leg must never move a whole expiry.
 PAIRS_MAX: Final = 5
 PAIRS_MIN: Final = 3
+#: ln(future / underlying) that is believed: this much, as of dividends, plus so much a year.
+_LOG_BASIS_MAX: Final = 0.05
+_CARRY_MAX: Final = 0.5
+#: One quote of a future moves the carry measured from it by no more.
+_LOG_BASIS_STEP_MAX: Final = 0.0005
+#: Beyond the last future its carry is believed up to this many times its own time to expiry.
+_BEYOND_MAX: Final = 2.0
 
 
 @compiled
@@ -131,6 +141,55 @@ def parity_forward(
 
 
 @compiled
+def measure_carry(state: Any, states: Any, now_ns: int, age_max_ns: int) -> None:
+    """Measure, as a future ticks, how far in logarithm it lies from a fresh underlying."""
+    row = state["underlying"]
+    if row < 0 or not states[row]["price"] > 0.0 or not state["price"] > 0.0:
+        return
+    if now_ns - states[row]["received_at_ns"] > age_max_ns:
+        return
+    log_basis = math.log(state["price"] / states[row]["price"])
+    years = max(0.0, (state["expiry_ns"] - now_ns) / YEAR_NS)
+    if abs(log_basis) > _LOG_BASIS_MAX + _CARRY_MAX * years:
+        return
+    if state["log_basis_at_ns"] > 0 and now_ns - state["log_basis_at_ns"] <= age_max_ns:
+        step = log_basis - state["log_basis"]
+        log_basis = state["log_basis"] + min(max(step, -_LOG_BASIS_STEP_MAX), _LOG_BASIS_STEP_MAX)
+    state["log_basis"], state["log_basis_at_ns"] = log_basis, now_ns
+
+
+@compiled
+def interpolated_basis(
+    group: Any, states: Any, now_ns: int, remaining_ns: int, age_max_ns: int
+) -> tuple[float, Any]:
+    """Return ln(forward / underlying) from the futures round an expiry, with its age in ns.
+
+    Linear in time between nought now, the future that expires before, the one that expires after;
+    beyond the last future at its carry. Futures that have not ticked for `age_max_ns` are not
+    asked. NaN: nothing to tell from.
+    """
+    years_before = years_after = basis_before = basis_after = 0.0
+    oldest_ns: Any = np.int64(now_ns)
+    before, after = group["future_before"], group["future_after"]
+    if before >= 0 and now_ns - states[before]["log_basis_at_ns"] <= age_max_ns:
+        left_ns = remaining_ns + states[before]["expiry_ns"] - group["expiry_ns"]
+        if left_ns > 0:
+            years_before, basis_before = left_ns / YEAR_NS, states[before]["log_basis"]
+            oldest_ns = min(oldest_ns, states[before]["log_basis_at_ns"])
+    if after >= 0 and now_ns - states[after]["log_basis_at_ns"] <= age_max_ns:
+        left_ns = remaining_ns + states[after]["expiry_ns"] - group["expiry_ns"]
+        years_after, basis_after = left_ns / YEAR_NS, states[after]["log_basis"]
+        oldest_ns = min(oldest_ns, states[after]["log_basis_at_ns"])
+    years = max(0.0, remaining_ns / YEAR_NS)
+    if years_after > 0.0:
+        part = (years - years_before) / (years_after - years_before)
+        return basis_before + part * (basis_after - basis_before), now_ns - oldest_ns
+    if years_before > 0.0 and years <= _BEYOND_MAX * years_before:
+        return basis_before * years / years_before, now_ns - oldest_ns
+    return math.nan, np.int64(0)
+
+
+@compiled
 def refresh_forward(
     group: Any,
     states: Any,
@@ -166,7 +225,15 @@ def refresh_forward(
     elif reference == group["future"]:
         group["source"], group["forward"] = SOURCE_FUTURE, price
     else:
-        years = max(0.0, remaining_ns / YEAR_NS)
-        carry = math.exp((group["rate"] - group["dividend_yield"]) * years)
-        group["source"], group["forward"] = SOURCE_SPOT_CARRY, price * carry
+        log_basis, basis_age_ns = interpolated_basis(
+            group, states, now_ns, remaining_ns, age_max_ns
+        )
+        if math.isnan(log_basis):
+            years = max(0.0, remaining_ns / YEAR_NS)
+            log_basis = (group["rate"] - group["dividend_yield"]) * years
+            group["source"] = SOURCE_SPOT_CARRY
+        else:
+            group["source"] = SOURCE_FUTURE_INTERPOLATED
+            oldest = min(oldest, now_ns - basis_age_ns)
+        group["forward"] = price * math.exp(log_basis)
     group["age_ms"] = min(max(0, (now_ns - oldest) // 1_000_000), 4_294_967_295)

@@ -13,6 +13,8 @@ INSTRUMENT_STATE = np.dtype(
         ("last_price", "<f8"),
         ("price", "<f8"),  # the price chosen for solving; 0: none
         ("spread", "<f8"),
+        ("log_basis", "<f8"),  # of a future: ln(future / underlying) when it last ticked
+        ("log_basis_at_ns", "<i8"),  # 0: never measured
         ("received_at_ns", "<i8"),  # 0: never ticked
         ("order", "<i8"),  # engine-wide count of ticks when this one came
         ("exchange_timestamp_s", "<u4"),
@@ -23,9 +25,12 @@ INSTRUMENT_STATE = np.dtype(
         ("lot_size", "<u4"),
         ("group", "<i4"),  # row in the groups; -1: no expiry
         ("underlying", "<i4"),  # row of the underlying; -1: not listed
+        ("twin", "<i4"),  # of an option: row of the other side of its strike; -1: not listed
         ("shard", "<u2"),
         ("kind", "|u1"),
         ("sane", "|u1"),  # 1: two-sided and narrow, fit for parity
+        ("price_source", "|u1"),  # of `price`
+        ("price_flags", "|u1"),
     ],
     align=True,
 )
@@ -42,6 +47,8 @@ GROUP_STATE = np.dtype(
         ("refreshed_at_ns", "<i8"),
         ("reference", "<i4"),  # row the basis is measured from; -1: none yet
         ("future", "<i4"),  # row of the future of this expiry; -1: none
+        ("future_before", "<i4"),  # rows of the futures that expire next before it, next after it
+        ("future_after", "<i4"),
         ("underlying", "<i4"),
         ("strikes_start", "<i4"),
         ("strikes_end", "<i4"),
@@ -58,6 +65,7 @@ STRIKE = np.dtype([("strike", "<f8"), ("call", "<i4"), ("put", "<i4")], align=Tr
 PARAMETERS = np.dtype(
     [
         ("prefer_mid", "|u1"),
+        ("twin_for_itm", "|u1"),
         ("parity_age_max_ns", "<i8"),
         ("parity_refresh_ns", "<i8"),
         ("underlying_age_max_ns", "<i8"),

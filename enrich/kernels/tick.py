@@ -7,23 +7,38 @@ from typing import Any, Final
 
 import numpy as np
 
-from enrich.kernels.forward import SOURCE_NONE, SOURCE_PARITY, YEAR_NS, refresh_forward
+from enrich.kernels.forward import (
+    SOURCE_NONE,
+    SOURCE_PARITY,
+    YEAR_NS,
+    measure_carry,
+    refresh_forward,
+)
 from enrich.kernels.jit import compiled, inlined
 from enrich.kernels.price import book_figures, choose_price, is_sane
+from enrich.kernels.sanity import BACKWARDS_HELD_NS, is_impossible
 from enrich.kernels.status import (
+    BAD_INPUT,
     EXPIRED,
     FLAG_EXPIRY_WINDOW,
+    FLAG_FROM_OTM_TWIN,
+    FLAG_PRICE_STALE,
     FLAG_UNDERLYING_STALE,
+    FLAG_WIDE_SPREAD,
     NO_PRICE,
     NO_UNDERLYING,
     NOT_AN_OPTION,
 )
 
 _SECOND_NS: Final = 1_000_000_000
-#: Kinds of shared.wire.instruments from which on an instrument is an option.
+#: Kinds of shared.wire.instruments: a future, then from CALL on the options.
+FUTURE: Final = 2
 CALL: Final = 3
 REPEATED: Final = 2
+IMPOSSIBLE_VALUE: Final = 4
 TIME_BACKWARDS: Final = 8
+#: A tick with one of these is no newer knowledge: the record goes out, nothing remembers it.
+KEPT_OUT: Final = IMPOSSIBLE_VALUE | TIME_BACKWARDS
 
 
 @inlined
@@ -63,9 +78,31 @@ def _mark(record: Any) -> int:
     return int(np.uint32(digest ^ np.uint32(record["total_sell_quantity"])))
 
 
+@inlined
+def is_backwards(stamp: Any, received_at_ns: Any, state: Any) -> bool:
+    """Say whether the exchange's stamp lies before one that is believed.
+
+    A stamp ahead of our own clock, or one that held newer ticks off for long, is not believed:
+    else a single wild stamp would silence an instrument.
+    """
+    believed: Any = np.int64(state["exchange_timestamp_s"])
+    if stamp >= believed:
+        return False
+    if believed * _SECOND_NS > received_at_ns + BACKWARDS_HELD_NS:
+        return False
+    return bool(abs(received_at_ns - state["received_at_ns"]) <= BACKWARDS_HELD_NS)
+
+
+@inlined
+def write_facts(record: Any, state: Any) -> None:
+    """Write what the instrument is."""
+    record["underlying_token"], record["lot_size"] = state["underlying_token"], state["lot_size"]
+    record["shard"] = state["shard"]
+
+
 @compiled
 def follow(record: Any, state: Any, tick_order: int, parameters: Any) -> None:
-    """Choose the price, write the book's figures, remember both; one tick of a known instrument."""
+    """Choose the price, write the book's figures; remember both unless the tick is an older one."""
     bid, ask = record["bid_price"][0], record["ask_price"][0]
     stamp, traded = record["exchange_timestamp_s"], record["last_trade_time_s"]
     trade_age_s: Any = np.int64(stamp) - np.int64(traded) if stamp > 0 and traded > 0 else 0
@@ -73,10 +110,14 @@ def follow(record: Any, state: Any, tick_order: int, parameters: Any) -> None:
         bid, ask, record["last_price"], trade_age_s, state["tick_size"], parameters
     )
     book_figures(record)
+    record["price"] = price if price > 0.0 else math.nan
+    record["price_source"], record["flags"] = source, flags
+    write_facts(record, state)
     mark = _mark(record)
     if stamp > 0:
-        if stamp < state["exchange_timestamp_s"]:
+        if is_backwards(np.int64(stamp), np.int64(record["received_at_ns"]), state):
             record["tick_flags"] |= TIME_BACKWARDS
+            return
         same = stamp == state["exchange_timestamp_s"] and mark == state["book_mark"]
         if same and record["volume_traded"] == state["volume_traded"]:
             record["tick_flags"] |= REPEATED
@@ -87,13 +128,34 @@ def follow(record: Any, state: Any, tick_order: int, parameters: Any) -> None:
     state["spread"] = ask - bid if sane else 0.0
     state["price"], state["last_price"] = price, record["last_price"]
     state["received_at_ns"] = record["received_at_ns"]
-    state["exchange_timestamp_s"] = max(stamp, state["exchange_timestamp_s"])
+    state["price_source"], state["price_flags"] = source, flags
+    if stamp > 0:
+        state["exchange_timestamp_s"] = stamp
     state["last_trade_time_s"], state["volume_traded"] = traded, record["volume_traded"]
     state["book_mark"] = mark
-    record["price"] = price if price > 0.0 else math.nan
-    record["price_source"], record["flags"] = source, flags
-    record["underlying_token"], record["lot_size"] = state["underlying_token"], state["lot_size"]
-    record["shard"] = state["shard"]
+
+
+@inlined
+def take_from_twin(record: Any, state: Any, states: Any, intrinsic: float, parameters: Any) -> None:
+    """Give an option in the money the volatility of its twin where its own price has none.
+
+    By parity the twin's price plus intrinsic value is this option's price at the twin's volatility.
+    Own price fit: there, no stale trade, at least half a tick above intrinsic value. Twin fit: the
+    middle or a trade beside a sane book, no older than a quote of parity may be.
+    """
+    own_fits = record["price"] - intrinsic >= 0.5 * state["tick_size"]
+    if own_fits and record["flags"] & FLAG_PRICE_STALE == 0:
+        return
+    row = state["twin"]
+    if row < 0 or states[row]["sane"] == 0 or not states[row]["price"] > 0.0:
+        return
+    age_ns = np.int64(record["received_at_ns"]) - states[row]["received_at_ns"]
+    if age_ns > parameters["parity_age_max_ns"] or states[row]["price_flags"] != 0:
+        return
+    record["price"] = states[row]["price"] + intrinsic
+    record["price_source"] = states[row]["price_source"]
+    record["flags"] &= ~(FLAG_PRICE_STALE | FLAG_WIDE_SPREAD)
+    record["flags"] |= FLAG_FROM_OTM_TWIN
 
 
 @compiled
@@ -122,10 +184,12 @@ def prepare_option(
     discount = math.exp(-group["rate"] * record["time_to_expiry"])
     intrinsic = max(0.0, sign * (group["forward"] - state["strike"])) * discount
     record["intrinsic_value"] = intrinsic
-    if not state["price"] > 0.0:
+    if intrinsic > 0.0 and parameters["twin_for_itm"] != 0:
+        take_from_twin(record, state, states, intrinsic, parameters)
+    if not record["price"] > 0.0:
         record["status"] = NO_PRICE
         return False
-    record["time_value"] = state["price"] - intrinsic
+    record["time_value"] = record["price"] - intrinsic
     return True
 
 
@@ -136,11 +200,20 @@ def enrich_tick(
     """Take one decoded tick of a known instrument; return whether its row is to be solved."""
     states, groups, strikes = tables
     state = states[index]
+    if is_impossible(record, state["kind"]):
+        record["tick_flags"] |= IMPOSSIBLE_VALUE
+        write_facts(record, state)
+        book_figures(record)
+        if state["kind"] >= CALL:
+            record["status"] = BAD_INPUT
+        return False
     follow(record, state, tick_order, parameters)
+    now_ns: Any = np.int64(record["received_at_ns"])
     if state["kind"] < CALL:
+        if state["kind"] == FUTURE and record["tick_flags"] & TIME_BACKWARDS == 0:
+            measure_carry(state, states, now_ns, parameters["parity_age_max_ns"])
         return False
     group = groups[state["group"]]
-    now_ns: Any = np.int64(record["received_at_ns"])
     stamp_ns: Any = np.int64(record["exchange_timestamp_s"]) * _SECOND_NS
     remaining_ns: Any = group["expiry_ns"] - (stamp_ns if stamp_ns > 0 else now_ns)
     refresh_forward(group, states, strikes, now_ns, remaining_ns, parameters, parity)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import pathlib
 
-from shared.runtime.process import NUMBA_CACHE_VARIABLE, name_numba_cache
+from shared.runtime.process import (
+    NUMBA_CACHE_PREFIX,
+    NUMBA_CACHE_VARIABLE,
+    name_numba_cache,
+)
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -29,7 +33,9 @@ def prepare_numba_cache() -> pathlib.Path:
 def cache_root(environ: os._Environ[str] | dict[str, str]) -> pathlib.Path:
     """Return the folder under which the caches of all versions lie."""
     if named := environ.get(NUMBA_CACHE_VARIABLE):
-        return pathlib.Path(named)
+        path = pathlib.Path(named)
+        # A process of ours that started this one has named the folder of its own version.
+        return path.parent if path.name.startswith(NUMBA_CACHE_PREFIX) else path
     if cache := environ.get("XDG_CACHE_HOME"):
         return pathlib.Path(cache) / "tickflow"
     return pathlib.Path(environ.get("HOME") or "/nonexistent") / ".cache" / "tickflow"

@@ -19,6 +19,7 @@ from shared.errors import LocalError
 from shared.runtime.logs import get_log
 
 NUMBA_CACHE_VARIABLE: Final = "NUMBA_CACHE_DIR"
+NUMBA_CACHE_PREFIX: Final = "numba-"
 _COMPILERS: Final = ("numba", "llvmlite", "numpy")
 #: From linux/prctl.h.
 _PR_SET_PDEATHSIG: Final = 1
@@ -67,7 +68,7 @@ def name_numba_cache(
     if "numba" in imported:
         msg = "name_numba_cache must be called before numba is imported"
         raise RuntimeError(msg)
-    directory = root / f"numba-{_fingerprint(sources)}"
+    directory = root / f"{NUMBA_CACHE_PREFIX}{_fingerprint(sources)}"
     try:
         _make_private(directory)
     except OSError as error:

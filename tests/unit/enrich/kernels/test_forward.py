@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrich.kernels import forward
@@ -190,6 +190,7 @@ def test_age_is_that_of_the_oldest_input() -> None:
     assert made.group["age_ms"] == 200
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.integers(0, 30), st.floats(23_000, 25_000))
 def test_nearest_strike_is_the_nearest(count: int, price: float) -> None:
     ladder = np.zeros(count + 1, STRIKE)

@@ -34,7 +34,7 @@ class Option:
         self.group["source"], self.group["forward"] = SOURCE_PARITY, 24_100.0
         self.group["rate"], self.group["age_ms"] = 0.05, 40
         tick.clear_results(self.record)
-        self.record["received_at_ns"] = NOW_NS
+        self.record["received_at_ns"], self.record["price"] = NOW_NS, 150.0
 
     @property
     def group(self) -> np.void:
@@ -103,7 +103,7 @@ def test_option_without_a_forward_has_no_underlying() -> None:
 
 def test_option_without_a_price_says_so_with_its_forward() -> None:
     option = Option()
-    option.states["price"][OPTION] = 0.0
+    option.record["price"] = math.nan
     assert not option.prepare()
     assert option.record["status"] == Status.NO_PRICE
     assert option.record["forward"] == 24_100.0
@@ -127,6 +127,7 @@ def test_underlying_that_is_not_listed_leaves_its_price_missing() -> None:
 
 def test_cleared_record_has_no_result_and_no_reason_to_have_one() -> None:
     record = Option().record
+    tick.clear_results(record)
     assert record["status"] == Status.NOT_AN_OPTION
     results = ("price", "forward", "implied_vol", "delta", "charm", "time_value", "iv_tick")
     assert all(np.isnan(record[name]) for name in results)
