@@ -42,11 +42,12 @@ INTERVALS: dict[str, tuple[int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What was asked for: both ends included, in Unix seconds."""
+    """What was asked for: both ends included, in Unix seconds; nothing begins after `now_s`."""
 
     start_s: int
     end_s: int
     minutes: int
+    now_s: int = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +129,11 @@ def _candles(contract: Contract, minutes: Minutes, span: Span, *, oi: bool) -> I
     after = to_ticks(minutes.after, ticks) / PAISE_PER_RUPEE
     for first in range(0, minutes.start_s.size, span.minutes):
         stamp = _stamp(int(minutes.start_s[first]), span.minutes)
-        if not span.start_s <= stamp.timestamp() <= span.end_s:
+        if not span.start_s <= stamp.timestamp() <= min(span.end_s, span.now_s):
             continue
         part = slice(first, first + span.minutes)
         prices = np.concatenate([before[part], after[part]])
+        passed = span.now_s - int(minutes.start_s[first])  # a candle still grows
         volume = contract.lot_size * (1 + int(minutes.start_s[first]) % VOLUME_LOTS_MAX)
         candle = [
             stamp.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -139,7 +141,7 @@ def _candles(contract: Contract, minutes: Minutes, span: Span, *, oi: bool) -> I
             float(prices.max()),
             float(prices.min()),
             float(after[part][-1]),
-            volume * span.minutes,
+            volume * min(span.minutes, passed // MINUTE_S + 1),
         ]
         yield [*candle, contract.lot_size * OPEN_INTEREST_LOTS] if oi else candle
 

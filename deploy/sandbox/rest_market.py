@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from deploy.sandbox.contracts import TOKEN_DIGITS_MAX, Contract
+from deploy.sandbox.contracts import TOKEN_DIGITS_MAX, Contract, Kind
 from deploy.sandbox.depth import LEVELS
 from deploy.sandbox.dump import instruments_csv
 from deploy.sandbox.envelope import success
@@ -16,6 +16,7 @@ from deploy.sandbox.expiry_calendar import IST
 from deploy.sandbox.history import INTERVALS, Span, candles
 from deploy.sandbox.margins import price_band
 from deploy.sandbox.market import Market
+from deploy.sandbox.market_clock import MarketClock
 from deploy.sandbox.matching import PAISE_PER_RUPEE
 from deploy.sandbox.order_rows import india_text, rupees
 from deploy.sandbox.refusals import bad_input
@@ -36,8 +37,11 @@ Shape = Callable[[int], dict[str, Any]]
 class MarketRoutes:
     """Answers what needs no account."""
 
-    def __init__(self, market: Market, seed: int, tape: TapeFiles | None = None) -> None:
+    def __init__(
+        self, market: Market, seed: int, clock: MarketClock, tape: TapeFiles | None = None
+    ) -> None:
         self._market = market
+        self._clock = clock
         self._taped = tape.instruments() if tape else []
         self._seed = seed
 
@@ -46,6 +50,7 @@ class MarketRoutes:
         return [
             web.get("/instruments", self._instruments),
             web.get("/instruments/historical/{token}/{interval}", self._history),
+            web.get("/instruments/trigger_range/{side}", self._trigger_range),
             web.get("/instruments/{exchange}", self._instruments),
             web.get("/quote", self._quote),
             web.get("/quote/ohlc", self._ohlc),
@@ -154,6 +159,16 @@ class MarketRoutes:
         ]
         return {"buy": rungs[:LEVELS], "sell": rungs[LEVELS:]}
 
+    async def _trigger_range(self, request: web.Request) -> web.Response:
+        if request.match_info["side"] not in {"buy", "sell"}:
+            raise bad_input("Invalid `transaction_type`.")
+        return success(self._chosen(request, QUOTE_INSTRUMENTS_MAX, self._range_shape))
+
+    def _range_shape(self, row: int) -> dict[str, Any]:
+        lower, upper = price_band(row, self._market)
+        token = self._market.listing.contracts[row].token
+        return {"instrument_token": token, "lower": rupees(lower), "upper": rupees(upper)}
+
     async def _history(self, request: web.Request) -> web.Response:
         interval = request.match_info["interval"]
         if interval not in INTERVALS:
@@ -170,7 +185,11 @@ class MarketRoutes:
         if row is None:
             raise bad_input("invalid token")
         oi = request.query.get("oi", "0") == "1"
-        span = Span(start_s, end_s, minutes)
+        if request.query.get("continuous", "0") == "1":
+            kind = self._market.listing.contracts[row].kind
+            if interval != "day" or kind is not Kind.FUTURE:
+                raise bad_input("continuous is for day candles of futures")
+        span = Span(start_s, end_s, minutes, self._clock.now_s())
         return success({"candles": candles(self._market, row, span, self._seed, oi=oi)})
 
 

@@ -37,7 +37,6 @@ class UserRoutes:
             web.get("/user/profile", self._profile),
             web.get("/user/margins", self._margins),
             web.get("/user/margins/{segment}", self._margins),
-            web.get("/portfolio/holdings", self._holdings),
         ]
 
     async def _login(self, request: web.Request) -> web.Response:
@@ -91,10 +90,6 @@ class UserRoutes:
         if segment not in SEGMENTS:
             raise bad_input("Invalid `segment`.")
         return success(both[segment])
-
-    async def _holdings(self, request: web.Request) -> web.Response:
-        request[CALL].owner()
-        return success([])
 
 
 def _profile(account: Account) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from deploy.sandbox.limits import RequestLimits
 from deploy.sandbox.market import Market, MarketTerms
 from deploy.sandbox.market_clock import MarketClock
 from deploy.sandbox.received import ReceivedLog
+from deploy.sandbox.rest_funds import FundRoutes
 from deploy.sandbox.rest_market import MarketRoutes
 from deploy.sandbox.rest_orders import OrderRoutes
+from deploy.sandbox.rest_portfolio import PortfolioRoutes
 from deploy.sandbox.rest_user import UserRoutes
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.simulation import Simulation
@@ -103,7 +105,9 @@ def build(
     )
     routes = [
         web.get(TICKER_PATH, ticker.handle),
-        *MarketRoutes(market, settings.seed, tape).routes(),
+        *MarketRoutes(market, settings.seed, clock, tape).routes(),
+        *PortfolioRoutes(market).routes(),
+        *FundRoutes().routes(),
         *OrderRoutes(simulation, faults, limits, clock).routes(),
         *UserRoutes(accounts, simulation, clock).routes(),
         *ControlRoutes(control).routes(),

@@ -1,12 +1,14 @@
 """The official Python client works against the sandbox unmodified."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 import requests
 from kiteconnect import KiteConnect, exceptions
 
 from tests.support.sandbox import SandboxInfo
+
+IST = timezone(timedelta(hours=5, minutes=30))
 
 
 def resting(kite: KiteConnect, **change) -> str:
@@ -97,7 +99,72 @@ def test_order_at_market_trades_and_makes_a_position(kite: KiteConnect) -> None:
     position = next(row for row in kite.positions()["net"] if row["tradingsymbol"] == "TCS")
     assert len(position) == 29
     assert position["quantity"] == 10
-    assert kite.holdings() == []
+
+
+RECKONED = {
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "transaction_type": "BUY",
+    "variety": "regular",
+    "product": "CNC",
+    "order_type": "LIMIT",
+    "quantity": 10,
+    "price": 1500,
+}
+
+
+def test_holdings_and_auctions_have_kites_fields(kite: KiteConnect) -> None:
+    held = kite.holdings()[0]
+    assert (held["tradingsymbol"], held["quantity"], held["product"]) == ("INFY", 12, "CNC")
+    assert held["pnl"] == (held["last_price"] - held["average_price"]) * 12
+    assert kite.get_auction_instruments()[0]["auction_number"] == "22"
+
+
+def test_margins_of_orders_of_a_basket_and_charges_agree(kite: KiteConnect) -> None:
+    (alone,) = kite.order_margins([RECKONED])
+    assert (alone["var"], alone["total"]) == (15_000, 15_000)
+    basket = kite.basket_order_margins([RECKONED, RECKONED])
+    assert basket["final"]["total"] == 30_000
+    assert [row["total"] for row in basket["orders"]] == [15_000, 15_000]
+    executed = RECKONED | {"order_id": "15", "average_price": 1500}
+    (note,) = kite.get_virtual_contract_note([executed])
+    assert note["charges"]["total"] == pytest.approx(alone["charges"]["total"])
+    with pytest.raises(exceptions.InputException):
+        kite.order_margins([RECKONED | {"tradingsymbol": "NOTHING"}])
+
+
+def test_mutual_funds_can_be_read(kite: KiteConnect) -> None:
+    (order,) = kite.mf_orders()
+    assert isinstance(order["order_timestamp"], datetime)
+    assert kite.mf_orders(order["order_id"]) == order
+    (sip,) = kite.mf_sips()
+    assert kite.mf_sips(sip["sip_id"])["status"] == "ACTIVE"
+    assert kite.mf_holdings()[0]["tradingsymbol"] == kite.mf_instruments()[0]["tradingsymbol"]
+    with pytest.raises(exceptions.GeneralException):
+        kite.mf_orders("nobody")
+
+
+def test_trigger_range_holds_the_price(kite: KiteConnect) -> None:
+    found = kite.trigger_range("BUY", "NSE:INFY")["NSE:INFY"]
+    assert found["lower"] < kite.ltp("NSE:INFY")["NSE:INFY"]["last_price"] < found["upper"]
+
+
+def test_history_ends_now_and_is_continuous_for_day_candles_of_futures_only(
+    kite: KiteConnect,
+) -> None:
+    today = datetime.now(tz=IST)
+    ahead = kite.historical_data(
+        256265,
+        today.strftime("%Y-%m-%d 00:00:00"),
+        (today + timedelta(days=7)).strftime("%Y-%m-%d 00:00:00"),
+        "minute",
+    )
+    assert all(candle["date"] <= today for candle in ahead)
+    future = next(row for row in kite.instruments("NFO") if row["instrument_type"] == "FUT")
+    span = ("2026-01-01 00:00:00", "2026-06-30 00:00:00")
+    assert kite.historical_data(future["instrument_token"], *span, "day", continuous=True)
+    with pytest.raises(exceptions.InputException):
+        kite.historical_data(256265, *span, "day", continuous=True)
 
 
 @pytest.mark.parametrize(
