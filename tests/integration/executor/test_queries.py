@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import sys
 import time
 
 import msgspec
@@ -233,3 +235,27 @@ async def test_candles_come_as_kite_writes_them(room, asker):
         rows = data_of(await asker.ask(room.account, query, 5))["candles"]
     assert [len(row) for row in rows] == [7] * 5
     assert rows[0][0] == "2026-11-20T09:15:00+0530"
+
+
+async def tickflow(room, orders_redis, *words):
+    """Run the operator's command line as somebody would; return exit code, output, notes."""
+    url = orders_redis.url_for("ops").reveal()
+    environ = os.environ | {"TICKFLOW_REDIS__ORDERS_URL": url, "TICKFLOW_ACCOUNT__ID": room.account}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "shared.ops", *words, env=environ,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, notes = await process.communicate()
+    return process.returncode, output.decode(), notes.decode()
+
+
+async def test_operator_reads_through_the_executor(room, orders_redis):
+    async with room.executor():
+        told, refused = await asyncio.gather(
+            tickflow(room, orders_redis, "query", "holdings"),
+            tickflow(room, orders_redis, "query", "order-history", "order_id=999", "--json"),
+        )
+    code, output, notes = told
+    assert (code, "INFY" in output, "as of" in notes) == (0, True, True), told
+    code, output, _ = refused
+    assert (code, json.loads(output)["error"]["code"]) == (4, "broker_rejected"), refused
