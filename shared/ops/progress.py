@@ -76,5 +76,7 @@ def _lines(printer: Printer, clock: Clock, title: str, total: float | None) -> S
 
 
 def _words(figures: Figures) -> str:
+    if figures.words and not figures.bytes:
+        return figures.words  # of something else than packets
     said = f"{figures.packets:,} packets, {size(figures.bytes)}"
     return f"{said}, {figures.words}" if figures.words else said

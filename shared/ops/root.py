@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("record", "Record raw ticks onto tapes."),
     "tapes": ("tapes", "Look into tapes; check them."),
     "replay": ("replay", "Play tapes back into raw streams."),
+    "backfill": ("backfill", "Fetch past candles, price past options, into PostgreSQL."),
     "config": ("config", "Look at the settings of a program."),
     "healthcheck": ("healthcheck", "Ask one worker whether it is ready."),
 }

@@ -110,9 +110,12 @@ async def asking(
     newest = await groups.newest_id(redis, stream)
     reader = TailReader(redis, {stream: newest}, block_ms=block_ms)
     asker = Asker(redis, clock, client, reader)
-    async with asyncio.TaskGroup() as group:
-        reading = group.create_task(asker.run(), name=f"replies to {client}")
-        try:
-            yield asker
-        finally:
-            reading.cancel()
+    reading = asyncio.create_task(asker.run(), name=f"replies to {client}")
+    try:
+        yield asker
+    finally:
+        # No TaskGroup: it would wrap whatever the caller's block raises.
+        reading.cancel()
+        await asyncio.wait([reading])
+    if not reading.cancelled() and (bug := reading.exception()) is not None:
+        raise bug
