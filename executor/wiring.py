@@ -49,6 +49,7 @@ from shared.kite.egress import public_address
 from shared.kite.orders import KiteOrders
 from shared.kite.portfolio import KitePortfolio
 from shared.kite.reads import KiteReads
+from shared.kite.rest import KiteRest
 from shared.kite.session import KiteSessions
 from shared.market.calendar import packaged_calendar
 from shared.resilience.breaker import Breaker, BreakerPolicy
@@ -132,17 +133,11 @@ async def _enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -
         count_max=settings.executor.commands_read_max,
         block_ms=settings.executor.read_block_ms,
     )
-    instruments = Instruments(
-        version=partial(get_instruments_version, ticks),
-        read=partial(get_instruments, ticks),
-        log=resources.log,
-    )
+    instruments, quotes = _prices(settings, resources, ticks)
     return Outside(
         pool=pool,
         account=held,
-        broker=KiteBroker(
-            KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest), rest.access_token
-        ),
+        broker=_broker(rest),
         limiter=RateLimiter(orders, windows(settings.executor)),
         skew=skew,
         commands=read(orders, [COMMANDS.name(account.id)]),
@@ -155,22 +150,10 @@ async def _enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
         trim=partial(_trim, orders, (COMMANDS.name(account.id), QUERIES.name(account.id))),
-        dead={
-            name: partial(depth, orders, dead(topic.name(account.id)))
-            for name, topic in (
-                ("commands", COMMANDS),
-                ("updates", UPDATES),
-                ("postbacks", POSTBACKS),
-            )
-        },
+        dead=_dead(orders, account.id),
         queries=await _queries(settings, resources, orders, held),
         instruments=instruments,
-        quotes=Quotes(
-            instruments=instruments,
-            read=partial(get_last_of, ticks),
-            clock=resources.clock,
-            age_s_max=settings.executor.last_price_age_s_max,
-        ),
+        quotes=quotes,
     )
 
 
@@ -189,6 +172,40 @@ async def _account(
     held = HeldAccount(book, book.account(settings.account.id), resources.clock)
     resources.probe.register("account", held.check)
     return held
+
+
+def _prices(
+    settings: ExecutorSettings, resources: Resources, ticks: Connection
+) -> tuple[Instruments, Quotes]:
+    instruments = Instruments(
+        version=partial(get_instruments_version, ticks),
+        read=partial(get_instruments, ticks),
+        log=resources.log,
+    )
+    quotes = Quotes(
+        instruments=instruments,
+        read=partial(get_last_of, ticks),
+        clock=resources.clock,
+        age_s_max=settings.executor.last_price_age_s_max,
+    )
+    return instruments, quotes
+
+
+def _dead(orders: Connection, account: str) -> dict[str, Callable[[], Awaitable[int]]]:
+    """Return what counts each stream's dead letters."""
+    streams = {
+        "commands": COMMANDS,
+        "updates": UPDATES,
+        "postbacks": POSTBACKS,
+        "queries": QUERIES,
+    }
+    return {
+        name: partial(depth, orders, dead(topic.name(account))) for name, topic in streams.items()
+    }
+
+
+def _broker(rest: KiteRest) -> KiteBroker:
+    return KiteBroker(KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest), rest.access_token)
 
 
 async def _queries(

@@ -105,14 +105,23 @@ def build(
     )
     routes = [
         web.get(TICKER_PATH, ticker.handle),
-        *MarketRoutes(market, settings.seed, clock, tape).routes(),
-        *PortfolioRoutes(market).routes(),
-        *FundRoutes().routes(),
+        *_reads(market, settings.seed, clock, tape),
         *OrderRoutes(simulation, faults, limits, clock).routes(),
         *UserRoutes(accounts, simulation, clock).routes(),
         *ControlRoutes(control).routes(),
     ]
     return _application(gate, routes, player), simulation, ticker
+
+
+def _reads(
+    market: Market, seed: int, clock: MarketClock, tape: TapeFiles | None
+) -> list[web.RouteDef]:
+    """Return the routes that only answer."""
+    return [
+        *MarketRoutes(market, seed, clock, tape).routes(),
+        *PortfolioRoutes(market).routes(),
+        *FundRoutes().routes(),
+    ]
 
 
 def _application(
