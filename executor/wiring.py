@@ -21,7 +21,7 @@ from executor.dispatch import Dispatcher
 from executor.egress import Egress
 from executor.gate import Bar, Gate
 from executor.handler import Handler
-from executor.housekeeping import Housekeeping
+from executor.housekeeping import Count, Housekeeping
 from executor.instruments import Instruments
 from executor.intake import Intake
 from executor.knowledge import Knowledge, Sources
@@ -60,7 +60,7 @@ from shared.store.migrate import migrate
 from shared.store.pool import Pool, open_pool
 from shared.streams.answering import REPLY_BYTES_MAX, put_reply
 from shared.streams.client import Connection, connect, ping
-from shared.streams.hygiene import Depth, depth, trim_taken
+from shared.streams.hygiene import depth, trim_taken
 from shared.streams.limiter import RateLimiter
 from shared.streams.published import get_instruments, get_instruments_version, get_last_of
 from shared.streams.reader import GroupReader, TailReader
@@ -89,7 +89,7 @@ class Outside:
     instruments: Instruments
     quotes: Quotes
     trim: Callable[[], Awaitable[int]]
-    dead: dict[str, Callable[[], Awaitable[Depth]]]
+    dead: dict[str, Count]
     queries: Callable[..., Queries]
 
 
@@ -191,7 +191,7 @@ def _prices(
     return instruments, quotes
 
 
-def _dead(orders: Connection, account: str) -> dict[str, Callable[[], Awaitable[int]]]:
+def _dead(orders: Connection, account: str) -> dict[str, Count]:
     """Return what counts each stream's dead letters."""
     streams = {
         "commands": COMMANDS,
