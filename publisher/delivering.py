@@ -6,6 +6,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from shared.clock import Clock
+
 #: Subscribers served before reading and answering get their turn.
 SERVED_AT_ONCE_MAX = 64
 
@@ -17,14 +19,21 @@ class Rounds:
     and larger messages instead of falling behind.
     """
 
-    def __init__(self, serve: Callable[[int], None]) -> None:
+    def __init__(
+        self, serve: Callable[[int], None], waited: Callable[[float], None], clock: Clock
+    ) -> None:
         self._serve = serve
-        self._ready: OrderedDict[int, None] = OrderedDict()
+        #: Told how long each had to wait for its turn: the time a tick spends in the process.
+        self.waited = waited
+        self._clock = clock
+        self._ready: OrderedDict[int, float] = OrderedDict()
         self._work = asyncio.Event()
 
     def wake(self, subscribers: Iterable[int]) -> None:
         """Serve these soon."""
-        self._ready.update(dict.fromkeys(subscribers))
+        now_s = self._clock.monotonic_s()
+        for subscriber in subscribers:
+            self._ready.setdefault(subscriber, now_s)
         if self._ready:
             self._work.set()
 
@@ -35,7 +44,9 @@ class Rounds:
             self._work.clear()
             while self._ready and not stopping.is_set():
                 for _ in range(min(SERVED_AT_ONCE_MAX, len(self._ready))):
-                    self._serve(self._ready.popitem(last=False)[0])
+                    subscriber, since_s = self._ready.popitem(last=False)
+                    self._serve(subscriber)
+                    self.waited(self._clock.monotonic_s() - since_s)
                 await asyncio.sleep(0)
 
     def stop(self) -> None:

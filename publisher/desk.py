@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from publisher import farewells
+from publisher import channels, farewells
 from publisher.auth import Keyring
 from publisher.farewells import Farewell
 from publisher.hub import Hub
+from publisher.latest import Tokens
+from publisher.messages import ChainNotice
 from publisher.session import Session
 from publisher.universe import Universe, nothing_published
+
+#: Chains held at one time, each with what followed its newest snapshot.
+CHAINS_MAX = 1000
+CHAIN_ENTRIES_MAX = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,10 @@ class DeskLimits:
     #: Messages kept of one account's channel, for whoever is behind or comes back.
     backlog_entries_max: int = 10_000
     backlog_bytes_max: int = 16 * 2**20
+    #: Who comes back to every tick gets at most so many again, and at most so many do in a second;
+    #: the others get a snapshot.
+    replay_ticks_max: int = 20_000
+    replays_per_s_max: int = 20
 
 
 class Desk:
@@ -47,11 +57,16 @@ class Desk:
         #: Sequence of the last event seen of each account, -1 before the first.
         self.order_sequences = dict.fromkeys(accounts, -1)
         for account in self.order_sequences:
-            hub.add_channel(
-                f"orders:{account}",
-                entries_max=limits.backlog_entries_max,
-                bytes_max=limits.backlog_bytes_max,
-            )
+            for kind in (channels.ORDERS, channels.UPDATES):
+                hub.add_channel(
+                    kind + account,
+                    entries_max=limits.backlog_entries_max,
+                    bytes_max=limits.backlog_bytes_max,
+                )
+        #: Chains there are, `UNDERLYING:EXPIRY`, by underlying.
+        self._chains: dict[str, set[str]] = {}
+        self._second_began_s = float("-inf")
+        self._replays = 0
         self._keyring = keyring
         self._sessions: dict[int, Session] = {}
 
@@ -80,5 +95,40 @@ class Desk:
         self.universe = universe
         self.hub.rename(universe)
         for session in self._sessions.values():
-            session.follow_underlyings()
+            session.follow_groups()
         return list(self._sessions)
+
+    def members_of(self, name: str) -> Tokens | None:
+        """Return what an underlying, or a pattern, stands for now; None where it is unknown."""
+        if ":" in name:
+            return self.universe.matching(name)
+        return self.universe.members_of(name)
+
+    def may_replay(self, now_s: float) -> bool:
+        """Tell whether one more may have old ticks replayed in this second, counting it if so."""
+        if now_s - self._second_began_s >= 1.0:
+            self._second_began_s, self._replays = now_s, 0
+        self._replays += 1
+        return self._replays <= self.limits.replays_per_s_max
+
+    def chains_of(self, name: str) -> list[str]:
+        """Return the chains that `UNDERLYING` or `UNDERLYING:EXPIRY` means, those there are."""
+        known = self._chains.get(name.partition(":")[0], set())
+        return sorted(known) if ":" not in name else [name] if name in known else []
+
+    def tell_chain(self, notice: ChainNotice, *, is_snapshot: bool) -> list[int]:
+        """Pass a chain's message on; return whom to wake."""
+        channel = channels.CHAIN + notice.name
+        if self.hub.channel(channel) is None:
+            if not is_snapshot or sum(map(len, self._chains.values())) >= CHAINS_MAX:
+                return []
+            self.hub.add_channel(
+                channel,
+                entries_max=CHAIN_ENTRIES_MAX,
+                bytes_max=self.limits.backlog_bytes_max,
+                restarts=True,
+            )
+            self._chains.setdefault(notice.name.partition(":")[0], set()).add(notice.name)
+            for session in self._sessions.values():
+                session.follow_chain(notice.name)
+        return self.hub.tell(channel, notice.id, notice, is_restart=is_snapshot)

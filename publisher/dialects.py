@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from publisher.encoding import Encode, JsonEncoder, MsgpackEncoder
 from publisher.latest import Sequences
+from publisher.messages import ChainNotice, Update
 from publisher.modes import MODE_FIELDS, MODES, FormatName
 from shared.wire.ticks import TICK_DTYPE
 
@@ -115,6 +116,19 @@ def _raw_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) ->
     return b"".join((header, *payloads))
 
 
+def _msgpack_reply(reply: Any) -> bytes:
+    # What is passed on unread is JSON; written again it is read once, shared by all of its kind.
+    if isinstance(reply, ChainNotice):
+        plain = {"op": "chain", "id": reply.id, "name": reply.name}
+        return _MSGPACK.encode({**plain, "chain": msgspec.json.decode(reply.chain)})
+    if isinstance(reply, Update):
+        row = msgspec.json.decode(reply.update.row)
+        told = msgspec.structs.asdict(reply.update) | {"row": row}
+        plain = {"op": "update", "id": reply.id, "account": reply.account}
+        return _MSGPACK.encode({**plain, "update": told})
+    return _MSGPACK.encode(reply)
+
+
 JSON = Dialect(
     name="json",
     is_text=True,
@@ -131,7 +145,7 @@ MSGPACK = Dialect(
     encoders=tuple(MsgpackEncoder(MODE_FIELDS[mode], MODES.index(mode)) for mode in MODES),
     ticks=_msgpack_ticks,
     snapshot=_msgpack_snapshot,
-    reply=_MSGPACK.encode,
+    reply=_msgpack_reply,
 )
 RAW = Dialect(
     name="raw",

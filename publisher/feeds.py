@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from publisher import metrics
+from publisher import metrics, walk
 from publisher.batches import Fences, decode_batch
 from publisher.desk import Desk
 from publisher.flow import Source
-from publisher.messages import GapNotice, Order
+from publisher.messages import GapNotice
 from publisher.universe import Universe
 from shared.clock import Clock
 from shared.errors import MessageError
@@ -26,7 +26,6 @@ from shared.streams.ids import BEFORE_ALL, EntryId
 from shared.streams.reader import TailReader
 from shared.wire import codec, topics
 from shared.wire.control import Control, Gap
-from shared.wire.orders import OrderEvent
 
 Wake = Callable[[Iterable[int]], None]
 
@@ -125,7 +124,8 @@ class Catalogue:
     async def _read_instruments(self) -> None:
         version, records = await published.get_instruments(self._redis)
         # 120,000 instruments take a few tenths of a second, which the subscribers need not wait.
-        universe = await asyncio.to_thread(Universe, records, version=version)
+        everything = np.concatenate([records, walk.listed()])
+        universe = await asyncio.to_thread(Universe, everything, version=version)
         self._wake(self._desk.publish(universe))
         self._log.info("instruments.read", version=version, instruments=len(universe))
 
@@ -174,7 +174,9 @@ class TickFeed:
             # Last values are up to a second old: the stream is read again from before them; what
             # comes twice that way is older than what is held, so the hub leaves it out.
             self._apply(await published.get_last(self._redis, shard))
-            self._reader.add(stream, EntryId(max(0, newest.ms - self._overlap_ms), 0))
+            begin = EntryId(max(0, newest.ms - self._overlap_ms), 0)
+            self._hub.begin_shard(str(shard), str(begin), is_empty=newest == BEFORE_ALL)
+            self._reader.add(stream, begin)
             self._followed = shard + 1
 
     def _take(self, entry: Entry) -> None:
@@ -200,48 +202,6 @@ class TickFeed:
             metrics.RECORDS_LEFT_OUT.labels(reason="late").inc(moved.applied.late)
         if moved.applied.over:
             metrics.RECORDS_LEFT_OUT.labels(reason="instruments_max").inc(moved.applied.over)
-
-
-class OrderFeed:
-    """Order events of the configured accounts, each told once to whoever follows them."""
-
-    name = "orders"
-
-    def __init__(self, redis: Connection, outlet: Outlet, *, block_ms: int) -> None:
-        self._redis = redis
-        self._desk = outlet.desk
-        self._wake = outlet.wake
-        self._malformed = outlet.malformed
-        self._accounts = {topics.EVENTS.name(each): each for each in outlet.desk.order_sequences}
-        self._reader = TailReader(redis, {}, count_max=MESSAGE_ENTRIES_MAX, block_ms=block_ms)
-        #: Newest entry of each stream when it was begun: it, being past, is not told.
-        self._begun: dict[str, EntryId] = {}
-
-    async def begin(self) -> None:
-        """Learn each account's last sequence; what follows that event is told."""
-        for stream in self._accounts.keys() - self._begun.keys():
-            newest = await groups.newest_id(self._redis, stream)
-            self._reader.add(stream, _just_before(newest))
-            self._begun[stream] = newest
-            if newest != BEFORE_ALL:
-                await self.step()
-
-    async def step(self) -> None:
-        """Read the accounts once."""
-        for entry in await self._reader.read():
-            try:
-                event: OrderEvent = codec.decode(entry.fields, OrderEvent)
-            except MessageError as error:
-                self._malformed.note(entry, error)
-                continue
-            account = self._accounts[entry.stream]
-            self._desk.order_sequences[account] = event.sequence
-            if entry.id > self._begun[entry.stream]:
-                self._tell(Order(id=str(entry.id), account=account, event=event))
-
-    def _tell(self, order: Order) -> None:
-        self._wake(self._desk.hub.tell(f"orders:{order.account}", order.id, order))
-        metrics.ORDER_EVENTS.inc()
 
 
 class HintFeed:
@@ -284,12 +244,3 @@ class HintFeed:
     async def _heed(self, hint: Control) -> None:
         if hint.kind in {"instruments_changed", "shards_changed"}:
             await self._catalogue.refresh(is_forced=hint.kind == "instruments_changed")
-
-
-def _just_before(entry_id: EntryId) -> EntryId:
-    """Return an id after which this entry is the next one."""
-    if entry_id == BEFORE_ALL:
-        return BEFORE_ALL
-    if entry_id.sequence:
-        return EntryId(entry_id.ms, entry_id.sequence - 1)
-    return EntryId(entry_id.ms - 1, 2**64 - 1)

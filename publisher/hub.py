@@ -14,9 +14,10 @@ from publisher import interest
 from publisher.backlog import Backlog
 from publisher.dialects import Dialect
 from publisher.flow import Flow, Source
+from publisher.history import History, Past
 from publisher.interest import Interest
 from publisher.latest import NO_SLOT, Applied, Latest, Slots, Tokens, pick
-from publisher.pouring import Batch, Pourer
+from publisher.pouring import Batch, Pourer, chosen
 from publisher.subscriber import Ledger, Queue, Skipping, SnapshotJob
 from publisher.taking import Taken, Taker
 from publisher.universe import Universe
@@ -35,6 +36,8 @@ class HubLimits:
     message_bytes_max: int
     #: Unread ticks of one subscriber that wants every one of them.
     flow_bytes_max: int = 4 * 2**20
+    #: Records kept for those who come back.
+    history_bytes_max: int = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Hub:
         self._latest = Latest(limits.instruments_max)
         self._interest = Interest(limits.subscribers_max)
         self._interest.make_room(self._latest.capacity)
+        self.history = History(limits.history_bytes_max)
         self._channels: dict[str, Backlog] = {}
         self._taker = Taker(self._latest, dialects, self._channels, limits.message_bytes_max)
         self._payloads = self._taker.payloads
@@ -127,6 +131,8 @@ class Hub:
         self._interest.make_room(self._latest.capacity)
         if source is not None:
             self._taker.at[source.shard] = source.entry_id
+            slots = self._latest.slots_of(records["instrument_token"])
+            self.history.append(Past(source, slots, records))
         bits = self._interest.rows(applied.slots)
         concerned: interest.Words = np.bitwise_or.reduce(bits, axis=0)
         if (concerned & self._flowing).any():
@@ -139,6 +145,12 @@ class Hub:
     def at(self) -> dict[str, str]:
         """Return how far the streams have come, by shard."""
         return dict(self._taker.at)
+
+    def begin_shard(self, shard: str, entry_id: str, *, is_empty: bool) -> None:
+        """Say after which entry a shard is read, whether the stream has nothing yet."""
+        self.history.begin(shard, entry_id)
+        if is_empty:
+            self._taker.at.setdefault(shard, entry_id)
 
     def add_channel(
         self, name: str, *, entries_max: int, bytes_max: int, restarts: bool = False
@@ -164,6 +176,11 @@ class Hub:
         for subscriber in followers:
             self._ledgers[subscriber].behind.add(name)
         return followers
+
+    def is_wanted(self, tokens: Tokens) -> bool:
+        """Tell whether anybody wants any of these instruments."""
+        slots = self._latest.slots_of(tokens)
+        return bool(self._interest.of(slots[slots != NO_SLOT]).any())
 
     def follow(self, subscriber: int, name: str, reader: int | None = None) -> None:
         """Give a subscriber a channel's messages from this one on; None: from its start."""
@@ -224,14 +241,17 @@ class Hub:
             ledger.wants.add(slots, mode, self._latest.sequences, is_snapshot=has_snapshot)
         self._interest.add(subscriber, slots)
 
-    def snapshot(self, subscriber: int, tokens: Tokens, *, above: int = 0) -> None:
+    def snapshot(
+        self, subscriber: int, tokens: Tokens, *, above: int = 0, snapshot_id: int | None = None
+    ) -> None:
         """Begin a snapshot of wanted instruments; `is_busy` must have said that it may.
 
         Only what moved after the sequence `above` is in it.
         """
         slots = self._latest.slots_of(tokens)
         held = slots[self._latest.sequences[slots] > above]
-        self._ledgers[subscriber].snapshots.append(SnapshotJob(self.sequence, held))
+        job = SnapshotJob(self.sequence if snapshot_id is None else snapshot_id, held)
+        self._ledgers[subscriber].snapshots.append(job)
 
     def is_busy(self, subscriber: int) -> bool:
         """Tell whether a subscriber has as many snapshots under way as it may."""
@@ -286,6 +306,25 @@ class Hub:
         interest.mark(self._flowing, subscriber)
         owed = len(ledger.wants.owed(self._latest.sequences))
         ledger.skipping = Skipping(left_out=owed) if owed else None
+
+    def replay(self, subscriber: int, pasts: Sequence[Past], ticks_max: int) -> bool:
+        """Give a subscriber with an empty flow what it wants of old entries, in new sequences.
+
+        False, and nothing is given, where that is more than `ticks_max` or than its budget.
+        """
+        ledger = self._ledgers[subscriber]
+        assert ledger.flow is not None
+        assert not len(ledger.flow)
+        batches = chosen(pasts, ledger.wants, self._latest.capacity)
+        if sum(len(batch.slots) for batch in batches) > ticks_max:
+            return False
+        for batch in batches:
+            if not self._pourer.replay(
+                batch._replace(sequences=self._latest.skip(len(batch.slots))), ledger
+            ):
+                ledger.flow.drop()
+                return False
+        return True
 
     def is_caught_up(self, subscriber: int) -> bool:
         """Tell whether everything that a subscriber wants up to now has been handed out."""

@@ -97,6 +97,12 @@ class Latest:
         self.sequences[slots] = np.arange(first, self.sequence + 1, dtype=np.uint64)
         return Applied(slots, rows, late=int(late.sum()), over=int((~has_room).sum()))
 
+    def skip(self, count: int) -> Sequences:
+        """Return sequences that no record will have: for records told again."""
+        first = self.sequence + 1
+        self.sequence += count
+        return np.arange(first, self.sequence + 1, dtype=np.uint64)
+
     def records(self, slots: Slots) -> NDArray[np.void]:
         """Return a copy of these slots' newest records."""
         return self._cells[slots].view(TICK_DTYPE)

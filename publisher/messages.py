@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from publisher.modes import ModeName
 from publisher.requests import Policy
 from shared.wire.control import Gap
-from shared.wire.orders import OrderEvent
+from shared.wire.orders import BrokerUpdate, OrderEvent
 
 
 class Refusal(Struct, frozen=True):
@@ -20,6 +20,8 @@ class Refusal(Struct, frozen=True):
         "unknown_instrument",
         "unknown_underlying",
         "unknown_account",
+        "unknown_chain",
+        "too_many_patterns",
         "forbidden",
         "over_quota",
         "not_subscribed",
@@ -42,12 +44,20 @@ class Welcome(_Reply, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Subscribed(_Reply, frozen=True, kw_only=True, tag="subscribed"):
-    """What a subscribe changed, with everything refused by name."""
+    """What a subscribe changed, with everything refused by name.
+
+    `offsets` name, by channel such as `orders:SB0001`, the entry after which its messages begin.
+    `recovered`: nothing was missed of what `resume` named; `missed` are channels of which something
+    may have been. Where ticks may have been, a whole snapshot follows.
+    """
 
     accepted: Accepted
     refused: list[Refusal]
     snapshot_id: int
+    at: dict[str, str]
+    offsets: dict[str, str]
     recovered: bool = False
+    missed: list[str] = []
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
@@ -59,8 +69,11 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
     tokens: list[int]
     underlyings: dict[str, int]
+    patterns: dict[str, int]
+    chains: list[str]
     mode: ModeName | None
     orders: dict[str, int]
+    updates: list[str]
     gaps: bool
     policy: Policy
     instruments: int
@@ -70,13 +83,15 @@ class Unsubscribed(_Reply, frozen=True, kw_only=True, tag="unsubscribed"):
     """What is left after an unsubscribe."""
 
     instruments: int
+    chains: list[str]
     orders: list[str]
+    updates: list[str]
     gaps: bool
     refused: list[Refusal]
 
 
 class UnderlyingChanged(_Reply, frozen=True, kw_only=True, tag="underlying_changed"):
-    """New instruments were listed on a subscribed underlying; `refused` did not fit the quota."""
+    """What an underlying, or a pattern, stands for has changed; `refused` did not fit the quota."""
 
     underlying: str
     instruments: int
@@ -90,6 +105,8 @@ class Heartbeat(_Reply, frozen=True, kw_only=True, tag="heartbeat"):
     sequence: int
     upstream: bool
     orders: dict[str, int]
+    #: How far every shard has come, where each tick up to there has been told; else empty.
+    at: dict[str, str] = {}
 
 
 class Order(_Reply, frozen=True, kw_only=True, tag="order"):
@@ -98,6 +115,22 @@ class Order(_Reply, frozen=True, kw_only=True, tag="order"):
     id: str
     account: str
     event: OrderEvent
+
+
+class Update(_Reply, frozen=True, kw_only=True, tag="update"):
+    """An order as the broker described it; `id` is its place in the account's stream."""
+
+    id: str
+    account: str
+    update: BrokerUpdate
+
+
+class ChainNotice(_Reply, frozen=True, kw_only=True, tag="chain"):
+    """An option chain, whole or what changed, as in `chains.v1`; `id` is its place there."""
+
+    id: str
+    name: str
+    chain: Raw
 
 
 class GapNotice(_Reply, frozen=True, kw_only=True, tag="gap"):
@@ -127,6 +160,8 @@ Reply = (
     | UnderlyingChanged
     | Heartbeat
     | Order
+    | Update
+    | ChainNotice
     | GapNotice
     | Skipped
     | Fault

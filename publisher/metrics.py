@@ -25,6 +25,11 @@ DELIVERIES = Counter(
     "tickflow_publisher_deliveries_total",
     "Ticks written to subscribers; the rest of the pairs was conflated or is owed.",
 )
+WAITED = Histogram(
+    "tickflow_publisher_turn_wait_seconds",
+    "From a tick in the hub to the write for a subscriber that could have it at once.",
+    buckets=_AGE_BUCKETS_S,
+)
 MESSAGES = Counter("tickflow_publisher_messages_total", "Messages written to subscribers.")
 SENT = Counter("tickflow_publisher_sent_bytes_total", "Bytes of messages written to subscribers.")
 ENCODED = Gauge(

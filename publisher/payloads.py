@@ -37,8 +37,8 @@ class Payloads:
         is_stale = column.sequences[slots] != self._latest.sequences[slots]
         if is_stale.any():
             self._encode(mode, slots[is_stale])
-        payloads = column.payloads
-        return [payloads[slot] for slot in slots.tolist()]
+        payloads: list[bytes] = column.payloads[slots].tolist()
+        return payloads
 
     def each(
         self, mode: int, slots: Slots, records: NDArray[np.void], sequences: Sequences
@@ -93,13 +93,14 @@ class _Column:
 
     def __init__(self, encode: Encode) -> None:
         self.encode = encode
-        self.payloads: list[bytes] = []
+        #: Objects, so that a message's payloads are picked out in one go.
+        self.payloads: NDArray[np.object_] = np.empty(0, np.object_)
         self.sequences: NDArray[np.uint64] = np.empty(0, np.uint64)
 
     def make_room(self, slots: int) -> None:
         missing = slots - len(self.sequences)
         if missing > 0:
-            self.payloads += [b""] * missing
+            self.payloads = np.concatenate([self.payloads, np.full(missing, b"", np.object_)])
             self.sequences = np.concatenate([self.sequences, np.zeros(missing, np.uint64)])
 
     def forget(self, slots: Slots) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from publisher import interest
 from publisher.flow import Chunk, Source
+from publisher.history import Past
 from publisher.interest import Words
-from publisher.latest import Latest, Sequences, Slots, pick
+from publisher.latest import LATE_NS_MAX, NO_SLOT, Latest, Sequences, Slots, pick
 from publisher.payloads import Payloads
-from publisher.subscriber import Ledger, Skipping
+from publisher.subscriber import Ledger, Skipping, Wants
 
 #: A dialect with a mode: what one encoding is for.
 _Kind = tuple[int, int]
@@ -55,30 +56,22 @@ class Pourer:
         for subscriber, places in flowing.items():
             self._append(ledgers[subscriber], places, batch, encoded)
 
-    def replay(self, batch: Batch, ledger: Ledger, places: Slots) -> None:
-        """Append to one flow alone what it wants of an old batch: no newest value comes of it."""
-        kinds = _kinds(ledger, batch.slots[places])
+    def replay(self, batch: Batch, ledger: Ledger) -> bool:
+        """Append an old batch to one flow alone, whole; False where it does not fit."""
         encoded: dict[_Kind, list[bytes]] = {}
-        for kind, which in kinds.items():
-            chosen = places[which]
+        for kind, which in _kinds(ledger, batch.slots).items():
             row_payloads = self._payloads[kind[0]].old(
-                kind[1], batch.slots[chosen], pick(batch.records, chosen), batch.sequences[chosen]
+                kind[1], batch.slots[which], pick(batch.records, which), batch.sequences[which]
             )
-            encoded[kind] = _spread(len(batch.slots), chosen, row_payloads)
-        self._append(ledger, places, batch, encoded)
+            encoded[kind] = _spread(len(batch.slots), which, row_payloads)
+        assert ledger.flow is not None
+        return ledger.flow.push(_chunk(ledger, np.arange(len(batch.slots)), batch, encoded))
 
     def _append(self, ledger: Ledger, places: Slots, batch: Batch, encoded: _Encoded) -> None:
         assert ledger.flow is not None
-        slots = batch.slots[places]
-        chunk = Chunk(
-            batch.source,
-            int(batch.sequences[-1]),
-            slots,
-            batch.rows[places],
-            _payloads(ledger, slots, places, encoded),
-        )
+        chunk = _chunk(ledger, places, batch, encoded)
         if not ledger.flow.push(chunk):
-            self._overflow(ledger, slots)
+            self._overflow(ledger, chunk.slots)
 
     def _overflow(self, ledger: Ledger, slots: Slots) -> None:
         if ledger.is_strict:
@@ -110,6 +103,49 @@ class Pourer:
             )
             encoded[kind] = _spread(len(batch.slots), rows, row_payloads)
         return encoded
+
+
+def chosen(pasts: Iterable[Past], wants: Wants, capacity: int) -> list[Batch]:
+    """Return what is wanted of old entries, late records left out as they were when they came.
+
+    The sequences are still to be filled in.
+    """
+    is_wanted = np.zeros(capacity, np.bool_)
+    is_wanted[wants.slots] = True
+    held: dict[int, int] = {}
+    batches: list[Batch] = []
+    for past in pasts:
+        known = past.slots[past.begun :]
+        rows = np.flatnonzero((known != NO_SLOT) & is_wanted[known]) + past.begun
+        stamps = past.records["received_at_ns"][rows].tolist()
+        taken = [
+            row
+            for row, slot, stamp in zip(
+                rows.tolist(), past.slots[rows].tolist(), stamps, strict=True
+            )
+            if not is_late(held, slot, stamp)
+        ]
+        if taken:
+            rows = np.array(taken)
+            slots = past.slots[rows]
+            nothing = np.empty(0, np.uint64)
+            batches.append(Batch(past.source, rows, slots, nothing, pick(past.records, rows)))
+    return batches
+
+
+def is_late(held: dict[int, int], slot: int, stamp: int) -> bool:
+    """Tell whether a record is older than the one before it, by less than a replay would be."""
+    before = held.get(slot, 0)
+    if stamp < before and before - stamp < LATE_NS_MAX:
+        return True
+    held[slot] = stamp
+    return False
+
+
+def _chunk(ledger: Ledger, places: Slots, batch: Batch, encoded: _Encoded) -> Chunk:
+    slots = batch.slots[places]
+    payloads = _payloads(ledger, slots, places, encoded)
+    return Chunk(batch.source, int(batch.sequences[-1]), slots, batch.rows[places], payloads)
 
 
 def _portions(bits: Words) -> list[tuple[int, Slots]]:

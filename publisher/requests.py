@@ -19,6 +19,10 @@ Token = Annotated[int, Meta(ge=1, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Account = Annotated[str, Meta(pattern=r"\A[A-Z0-9]{2,16}\Z")]
 Accounts = Annotated[tuple[Account, ...], Meta(max_length=100)]
+#: `NIFTY` for every expiry there is, `NIFTY:2026-09-29` for one.
+ChainName = Annotated[str, Meta(pattern=r"\A[^:\s]{1,40}(:\d{4}-\d{2}-\d{2})?\Z")]
+Chains = Annotated[tuple[ChainName, ...], Meta(max_length=CHAINS_MAX)]
+Shard = Annotated[str, Meta(pattern=r"\A[0-9]{1,5}\Z")]
 EntryName = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}-[0-9]{1,20}(/[0-9]{1,9})?\Z")]
 
 
@@ -49,6 +53,20 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     budget_bytes: Annotated[int, Meta(ge=BUDGET_BYTES_MIN)] | None = None
 
 
+class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a client that comes back had come to, in what it was told.
+
+    Under `conflate`: the `epoch` of the welcome, the highest `sequence`. Under the other policies:
+    `at`, by shard. Of orders and updates: the last `id` of each account.
+    """
+
+    epoch: Annotated[str, Meta(max_length=32)] = ""
+    sequence: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    at: Annotated[dict[Shard, EntryName], Meta(max_length=4096)] = {}
+    orders: Annotated[dict[Account, EntryName], Meta(max_length=100)] = {}
+    updates: Annotated[dict[Account, EntryName], Meta(max_length=100)] = {}
+
+
 class _Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"):
     pass
 
@@ -64,10 +82,13 @@ class Subscribe(_Request, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Ask for more; an instrument already subscribed to takes the new mode."""
 
     ticks: TickNames | None = None
+    chains: Chains = ()
     orders: Accounts = ()
+    updates: Accounts = ()
     gaps: bool | None = None
     policy: Policy | None = None
     snapshot: bool = True
+    resume: Resume | None = None
 
 
 class Unsubscribe(
@@ -76,7 +97,9 @@ class Unsubscribe(
     """Ask for less; the mode is of no account."""
 
     ticks: TickNames | None = None
+    chains: Chains = ()
     orders: Accounts = ()
+    updates: Accounts = ()
     gaps: bool | None = None
 
 

@@ -47,7 +47,7 @@ class Server:
         self._settings = around.settings
         self._log = log
         self._connections: dict[int, Connection] = {}
-        self.rounds = Rounds(self._serve_one)
+        self.rounds = Rounds(self._serve_one, metrics.WAITED.observe, around.clock)
         self._unauthenticated = 0
         self._is_draining = False
         self.address = ""

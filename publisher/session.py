@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from publisher import farewells, protocol
+from publisher import channels, farewells, protocol
 from publisher.auth import Principal
 from publisher.dialects import Dialect
 from publisher.farewells import Farewell
@@ -25,7 +25,7 @@ from publisher.messages import (
     Welcome,
 )
 from publisher.modes import MODES
-from publisher.requests import Auth, Ping, Policy, Subscribe, TickNames, Unsubscribe
+from publisher.requests import Auth, Ping, Policy, Resume, Subscribe, TickNames, Unsubscribe
 from shared.errors import MessageError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _NO_TOKENS: Tokens = np.empty(0, np.uint32)
 _MINUTE_S = 60.0
 #: What a client reads of what was wrong with its message.
 _FAULT_CHARACTERS_MAX = 300
+#: Patterns one connection may hold: each is resolved again whenever instruments change.
+PATTERNS_HELD_MAX = 32
 
 
 class Session:
@@ -46,11 +48,17 @@ class Session:
         self.dialect: Dialect = desk.hub.dialect_of(subscriber)
         self._desk = desk
         self._hub = desk.hub
-        self._orders: set[str] = set()
+        #: Accounts followed, by kind of channel.
+        self._followed: dict[str, set[str]] = {"orders": set(), "updates": set()}
+        self._chains: set[str] = set()
         self._has_gaps = False
         self._policy = Policy()
-        #: Underlyings subscribed to, each with its mode and the tokens that came of it.
-        self._underlyings: dict[str, tuple[int, Tokens]] = {}
+        #: Underlyings and patterns subscribed to, each with its mode, the tokens that came of it.
+        self._groups: dict[str, tuple[int, Tokens]] = {}
+        #: By channel the entry after which its messages began.
+        self._begun: dict[str, str] = {}
+        self._snapshot_id = 0
+        self._at: dict[str, str] = {}
         self._minute_began_s = float("-inf")
         self._requests = 0
 
@@ -76,7 +84,8 @@ class Session:
                 server_time_us=now_ns // 1000,
                 sequence=self._hub.sequence,
                 upstream=self._desk.has_upstream,
-                orders={account: sequences[account] for account in sorted(self._orders)},
+                orders={each: sequences[each] for each in sorted(self._followed["orders"])},
+                at=self._hub.at if self._is_complete() else {},
             )
         )
 
@@ -91,7 +100,8 @@ class Session:
             return farewells.MALFORMED
         match request:
             case Subscribe():
-                self._subscribe(request)
+                self._snapshot_id, self._at = self._hub.sequence, {}
+                self._subscribe(request, now_s)
             case Unsubscribe():
                 self._unsubscribe(request)
             case Ping():
@@ -100,10 +110,10 @@ class Session:
                 self._say(Fault(code="authenticated", message="the connection has its key already"))
         return None
 
-    def follow_underlyings(self) -> None:
-        """Bring the subscribed underlyings up to what is published now."""
-        for name, (mode, before) in tuple(self._underlyings.items()):
-            now = self._desk.universe.members_of(name)
+    def follow_groups(self) -> None:
+        """Bring the subscribed underlyings and patterns up to what is published now."""
+        for name, (mode, before) in tuple(self._groups.items()):
+            now = self._desk.members_of(name)
             now = _NO_TOKENS if now is None else now
             gone, new = np.setdiff1d(before, now), np.setdiff1d(now, before)
             if not len(gone) and not len(new):
@@ -112,43 +122,100 @@ class Session:
             fits = self._room(new)
             self._hub.want(self.subscriber, new[fits], mode, has_snapshot=False)
             held = np.concatenate([np.intersect1d(before, now), new[fits]])
-            self._underlyings[name] = (mode, held)
+            self._groups[name] = (mode, held)
             self._say(
                 UnderlyingChanged(
                     underlying=name, instruments=len(held), refused=int((~fits).sum())
                 )
             )
 
-    def _subscribe(self, request: Subscribe) -> None:
+    def follow_chain(self, name: str) -> None:
+        """Follow a chain that is new, where its underlying's chains are subscribed to."""
+        if name in self._chains or name.partition(":")[0] in self._chains:
+            self._hub.follow(self.subscriber, channels.CHAIN + name)
+
+    def _subscribe(self, request: Subscribe, now_s: float) -> None:
         if request.snapshot and request.ticks and self._hub.is_busy(self.subscriber):
             self._say(Fault(code="busy", message="too many snapshots are still on their way"))
             return
         refused: list[Refusal] = []
+        missed: list[str] = []
         if request.policy is not None:
             self._obey(request.policy)
         if request.gaps is not None and self._may_read_ticks("gaps", refused):
             self._has_gaps = request.gaps
             self._hub.hear_gaps(self.subscriber, wanted=request.gaps)
-        orders = self._follow(request.orders, refused)
-        tokens = _NO_TOKENS
-        underlyings: dict[str, int] = {}
+        resume = request.resume or Resume()
+        self._follow("orders", request.orders, resume.orders, refused, missed)
+        self._follow("updates", request.updates, resume.updates, refused, missed)
+        chains = self._follow_chains(request.chains, refused)
+        tokens, groups, is_recovered = _NO_TOKENS, dict[str, int](), True
         if request.ticks is not None and self._may_read_ticks("ticks", refused):
-            tokens, underlyings = self._subscribe_ticks(request, request.ticks, refused)
+            tokens, groups = self._want(request.ticks, request.snapshot, refused)
+            everything = np.concatenate([tokens, *(self._groups[name][1] for name in groups)])
+            is_recovered = self._begin(request, np.unique(everything), now_s)
         self._say(
             Subscribed(
                 accepted=Accepted(
                     tokens=tokens.tolist(),
-                    underlyings=underlyings,
+                    underlyings={n: groups[n] for n in groups if not _is_pattern(n)},
+                    patterns={n: groups[n] for n in groups if _is_pattern(n)},
+                    chains=chains,
                     mode=MODES[self._mode(request.ticks)] if request.ticks else None,
-                    orders=orders,
+                    orders={
+                        account: self._desk.order_sequences[account]
+                        for account in sorted(self._followed["orders"].intersection(request.orders))
+                    },
+                    updates=sorted(self._followed["updates"].intersection(request.updates)),
                     gaps=self._has_gaps,
                     policy=self._policy,
                     instruments=self._hub.wanted(self.subscriber),
                 ),
                 refused=refused,
-                snapshot_id=self._hub.sequence,
+                snapshot_id=self._snapshot_id,
+                at=self._at,
+                offsets=self._offsets(request),
+                recovered=request.resume is not None and is_recovered and not missed,
+                missed=missed,
             )
         )
+
+    def _begin(self, request: Subscribe, tokens: Tokens, now_s: float) -> bool:
+        """Bring a client to where ticks go on: what it missed, else a snapshot; tell which."""
+        resume, above = request.resume, 0
+        self._at = self._hub.at if self._is_complete() else {}
+        is_recovered = False
+        if resume is not None and self._policy.mode == "conflate":
+            is_recovered = resume.epoch == self._desk.epoch
+            above = resume.sequence if is_recovered else 0
+        elif resume is not None and self._replay(resume, tokens, now_s):
+            # The snapshot, of nothing, comes before what is told again.
+            is_recovered, tokens, self._at = True, _NO_TOKENS, dict(resume.at)
+        if request.snapshot or (resume is not None and not is_recovered):
+            snapshot_id = self._snapshot_id
+            self._hub.snapshot(self.subscriber, tokens, above=above, snapshot_id=snapshot_id)
+        return is_recovered
+
+    def _replay(self, resume: Resume, tokens: Tokens, now_s: float) -> bool:
+        is_first = len(tokens) == self._hub.wanted(self.subscriber)
+        if not is_first or not self._desk.may_replay(now_s):
+            return False
+        pasts = self._hub.history.since(resume.at)
+        if pasts is None:
+            return False
+        return self._hub.replay(self.subscriber, pasts, self._desk.limits.replay_ticks_max)
+
+    def _offsets(self, request: Subscribe) -> dict[str, str]:
+        offsets: dict[str, str] = {}
+        for kind, accounts in (("orders", request.orders), ("updates", request.updates)):
+            for account in self._followed[kind].intersection(accounts):
+                name = f"{kind}:{account}"
+                offsets[name] = self._begun.get(name, "0-0")
+        return offsets
+
+    def _is_complete(self) -> bool:
+        """Tell whether every tick up to now has been told."""
+        return self._policy.mode != "conflate" and self._hub.is_caught_up(self.subscriber)
 
     def _obey(self, policy: Policy) -> None:
         self._policy = policy
@@ -162,46 +229,71 @@ class Session:
                 bytes_max=policy.budget_bytes,
             )
 
-    def _subscribe_ticks(
-        self, request: Subscribe, names: TickNames, refused: list[Refusal]
+    def _want(
+        self, names: TickNames, has_snapshot: bool, refused: list[Refusal]
     ) -> tuple[Tokens, dict[str, int]]:
-        """Want what is named and fits; return the tokens named singly, the underlyings' sizes."""
+        """Want what is named and fits; return the tokens named singly, the groups' sizes."""
         mode = self._mode(names)
         singles = self._fitting(self._named(names, refused), refused)
-        wanted = [singles]
-        self._hub.want(self.subscriber, singles, mode, has_snapshot=request.snapshot)
-        for name in names.underlyings:
-            members = self._desk.universe.members_of(name)
-            if members is None:
+        self._hub.want(self.subscriber, singles, mode, has_snapshot=has_snapshot)
+        sizes: dict[str, int] = {}
+        patterns = sum(map(_is_pattern, {*self._groups, *names.patterns}))
+        for name in (*names.underlyings, *names.patterns):
+            members = self._desk.members_of(name)
+            if _is_pattern(name) and patterns > PATTERNS_HELD_MAX and name not in self._groups:
+                refused.append(Refusal(name, "too_many_patterns"))
+            elif members is None:
                 refused.append(Refusal(name, "unknown_underlying"))
             elif not self._room(members).all():
                 refused.append(Refusal(name, "over_quota"))
             else:
-                self._hub.want(self.subscriber, members, mode, has_snapshot=request.snapshot)
-                self._underlyings[name] = (mode, members)
-                wanted.append(members)
-        if request.snapshot:
-            self._hub.snapshot(self.subscriber, np.unique(np.concatenate(wanted)))
-        asked = (name for name in names.underlyings if name in self._underlyings)
-        return singles, {name: len(self._underlyings[name][1]) for name in asked}
+                self._hub.want(self.subscriber, members, mode, has_snapshot=has_snapshot)
+                self._groups[name] = (mode, members)
+                sizes[name] = len(members)
+        return singles, sizes
+
+    def _follow_chains(self, names: Sequence[str], refused: list[Refusal]) -> list[str]:
+        if names and not self._may_read_ticks("chains", refused):
+            return []
+        told: list[str] = []
+        for name in names:
+            if self._desk.universe.members_of(name.partition(":")[0]) is None:
+                refused.append(Refusal(name, "unknown_chain"))
+                continue
+            self._chains.add(name)
+            found = self._desk.chains_of(name)
+            for chain in found:
+                self._hub.follow(self.subscriber, channels.CHAIN + chain)
+            told += found or [name]
+        return told
 
     def _unsubscribe(self, request: Unsubscribe) -> None:
         refused: list[Refusal] = []
         if request.gaps:
             self._has_gaps = False
             self._hub.hear_gaps(self.subscriber, wanted=False)
-        for account in request.orders:
-            if account in self._orders:
-                self._orders.discard(account)
-                self._hub.unfollow(self.subscriber, f"orders:{account}")
+        for kind, accounts in (("orders", request.orders), ("updates", request.updates)):
+            for account in accounts:
+                if account in self._followed[kind]:
+                    self._followed[kind].discard(account)
+                    self._hub.unfollow(self.subscriber, f"{kind}:{account}")
+                else:
+                    refused.append(Refusal(f"{kind}:{account}", "not_subscribed"))
+        for name in request.chains:
+            if name in self._chains:
+                self._chains.discard(name)
+                for chain in self._desk.chains_of(name):
+                    self._hub.unfollow(self.subscriber, channels.CHAIN + chain)
             else:
-                refused.append(Refusal(f"orders:{account}", "not_subscribed"))
+                refused.append(Refusal(name, "not_subscribed"))
         if request.ticks is not None:
             self._unsubscribe_ticks(request.ticks, refused)
         self._say(
             Unsubscribed(
                 instruments=self._hub.wanted(self.subscriber),
-                orders=sorted(self._orders),
+                chains=sorted(self._chains),
+                orders=sorted(self._followed["orders"]),
+                updates=sorted(self._followed["updates"]),
                 gaps=self._has_gaps,
                 refused=refused,
             )
@@ -211,9 +303,9 @@ class Session:
         tokens = self._named(names, refused, is_published_only=False)
         had = self._hub.unwant(self.subscriber, tokens)
         refused += [Refusal(str(token), "not_subscribed") for token in tokens[~had].tolist()]
-        for name in names.underlyings:
-            if name in self._underlyings:
-                self._hub.unwant(self.subscriber, self._underlyings.pop(name)[1])
+        for name in (*names.underlyings, *names.patterns):
+            if name in self._groups:
+                self._hub.unwant(self.subscriber, self._groups.pop(name)[1])
             else:
                 refused.append(Refusal(name, "not_subscribed"))
 
@@ -246,18 +338,31 @@ class Session:
         limit = self._desk.limits.instruments_per_connection_max
         return self._hub.room(self.subscriber, tokens, limit)
 
-    def _follow(self, accounts: Sequence[str], refused: list[Refusal]) -> dict[str, int]:
-        """Follow the accounts that may be followed; return their last sequences."""
+    def _follow(
+        self,
+        kind: str,
+        accounts: Sequence[str],
+        resume: Mapping[str, str],
+        refused: list[Refusal],
+        missed: list[str],
+    ) -> None:
+        """Follow the accounts that may be followed, from where the client had come to."""
         for account in accounts:
+            name = f"{kind}:{account}"
+            channel = self._hub.channel(name)
             if not self.principal.may_read_orders(account):
-                refused.append(Refusal(f"orders:{account}", "forbidden"))
-            elif account not in self._desk.order_sequences:
-                refused.append(Refusal(f"orders:{account}", "unknown_account"))
-            elif account not in self._orders:
-                self._orders.add(account)
-                self._hub.follow(self.subscriber, f"orders:{account}")
-        asked = sorted(self._orders.intersection(accounts))
-        return {account: self._desk.order_sequences[account] for account in asked}
+                refused.append(Refusal(name, "forbidden"))
+            elif channel is None:
+                refused.append(Refusal(name, "unknown_account"))
+            elif account not in self._followed[kind]:
+                reader = channel.after(resume[account]) if account in resume else None
+                if reader is None and account in resume:
+                    missed.append(name)
+                self._followed[kind].add(account)
+                self._begun[name] = (resume[account] if reader is not None else None) or (
+                    channel.newest_id() or "0-0"
+                )
+                self._hub.follow(self.subscriber, name, reader)
 
     def _may_read_ticks(self, what: str, refused: list[Refusal]) -> bool:
         if not self.principal.may_read_ticks:
@@ -272,3 +377,8 @@ class Session:
 
     def _say(self, reply: Reply) -> None:
         self._hub.say(self.subscriber, reply)
+
+
+def _is_pattern(name: str) -> bool:
+    """Tell a pattern, which names an exchange, from an underlying, which does not."""
+    return ":" in name

@@ -86,6 +86,24 @@ class PublisherSection(msgspec.Struct, frozen=True, kw_only=True):
             "past it the connection is let go",
         ),
     ] = 1024 * 1024
+    flow_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=64 * 1024,
+            le=2**30,
+            description="unread ticks of one connection that wants every tick (policies skip, "
+            "strict); past it they are skipped, or the connection is let go",
+        ),
+    ] = 4 * 1024 * 1024
+    history_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=2**20,
+            le=2**36,
+            description="newest records kept for connections that come back, 400 bytes each; "
+            "they are served from here alone, never from Redis",
+        ),
+    ] = 64 * 1024 * 1024
     send_buffer_bytes: Annotated[
         int,
         Meta(
@@ -122,6 +140,15 @@ class PublisherSection(msgspec.Struct, frozen=True, kw_only=True):
             "that are up to a second old; in seconds",
         ),
     ] = 5.0
+    resume_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=120,
+            description="how far back ticks are read at the start for those who come back from "
+            "a publisher that stopped; at least overlap_s; in seconds",
+        ),
+    ] = 30.0
     refresh_s: Annotated[
         float,
         Meta(

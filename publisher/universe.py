@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +26,8 @@ class Universe:
             f"{exchange}:{symbol}": place
             for place, (exchange, symbol) in enumerate(zip(exchanges, self._symbols, strict=True))
         }
+        #: Names in their order, to find those that begin alike.
+        self._names = sorted(self._places)
         self._members = _by_name(ordered["underlying"], self.tokens)
 
     def __len__(self) -> int:
@@ -41,6 +45,24 @@ class Universe:
     def members_of(self, underlying: str) -> Tokens | None:
         """Return the tokens of an underlying, its futures and options included, or None."""
         return self._members.get(underlying)
+
+    def matching(self, pattern: str) -> Tokens:
+        """Return the tokens whose `EXCHANGE:TRADINGSYMBOL` a pattern describes.
+
+        `*` stands for any characters, `?` for one. What comes before the first of them narrows the
+        search, so a pattern that names an exchange looks at no other.
+        """
+        prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
+        if prefix == pattern:
+            token = self.token_of(pattern)
+            return np.array([] if token is None else [token], np.uint32)
+        escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+        matches = re.compile(escaped).fullmatch
+        begin = bisect_left(self._names, prefix)
+        end = bisect_left(self._names, prefix + "\U0010ffff")
+        places = [self._places[name] for name in self._names[begin:end] if matches(name)]
+        found: Tokens = np.sort(self.tokens[np.array(places, np.int64)])
+        return found
 
     def symbols_of(self, tokens: Tokens) -> list[str]:
         """Return each token's tradingsymbol, empty where it is not published."""

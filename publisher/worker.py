@@ -9,15 +9,18 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from publisher import metrics
+from publisher.account_feed import AccountFeed
 from publisher.auth import Keyring, read_keyring
+from publisher.chain_feed import ChainFeed
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
 from publisher.dialects import DIALECTS
-from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, OrderFeed, Outlet, TickFeed
+from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, Outlet, TickFeed
 from publisher.http import Around, Job, wire
 from publisher.hub import Hub, HubLimits
 from publisher.server import Server
 from publisher.settings import PublisherSection, PublisherSettings
+from publisher.walk_feed import WalkFeed
 from shared.errors import StreamError
 from shared.runtime.logs import Log
 from shared.runtime.probe import Check
@@ -166,13 +169,14 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     outlet = Outlet(desk, server.wake, Malformed(log, resources.clock), resources.clock, log)
     catalogue = Catalogue(ticks, outlet)
     feeds = _tick_feeds(ticks, catalogue, outlet, section)
+    feeds.append(WalkFeed(outlet, resources.random))
     orders = None
     if section.accounts:
         orders = await resources.enter(
             connect(settings.redis.orders_url, name="publisher", settings=settings.redis)
         )
         resources.probe.register("redis_orders", lambda: ping(orders))
-        feeds.append(OrderFeed(orders, outlet, block_ms=section.block_ms))
+        feeds.append(AccountFeed(orders, outlet, block_ms=section.block_ms))
     doors: list[Door] = [server]
     if section.kite_enabled:
         from publisher.kite_wiring import kite_door, kite_feeds
@@ -193,9 +197,11 @@ def _tick_feeds(
     ticks: Connection, catalogue: Catalogue, outlet: Outlet, section: PublisherSection
 ) -> list[Feed]:
     block_ms = section.block_ms
+    back_s = max(section.overlap_s, section.resume_s)
     return [
-        TickFeed(ticks, catalogue, outlet, overlap_s=section.overlap_s, block_ms=block_ms),
+        TickFeed(ticks, catalogue, outlet, overlap_s=back_s, block_ms=block_ms),
         HintFeed(ticks, catalogue, outlet, block_ms=block_ms),
+        ChainFeed(ticks, outlet, block_ms=block_ms),
     ]
 
 
@@ -206,6 +212,8 @@ def _desk(section: PublisherSection, keyring: Keyring, *, epoch: str) -> Desk:
             instruments_max=section.instruments_max,
             queue_bytes_max=section.queue_bytes_max,
             message_bytes_max=section.message_bytes_max,
+            flow_bytes_max=section.flow_bytes_max,
+            history_bytes_max=section.history_bytes_max,
         ),
         DIALECTS,
     )

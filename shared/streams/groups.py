@@ -69,6 +69,17 @@ async def newest_id(redis: Redis, stream: str) -> EntryId:
     return entries[0].id if entries else BEFORE_ALL
 
 
+async def newest(redis: Redis, stream: str, count: int) -> list[Entry]:
+    """Return the newest entries, at most so many, oldest first.
+
+    Raises:
+        StreamError: Redis refused or vanished.
+    """
+    words = ("XREVRANGE", stream, "+", "-", "COUNT", count)
+    found = replies.of_range(stream, await call(redis, f"XREVRANGE of {stream}", *words))
+    return found[::-1]
+
+
 async def oldest_after(redis: Redis, stream: str, entry_id: EntryId) -> EntryId | None:
     """Return the id of the first entry after `entry_id` that the stream still has.
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import random
+import resource
 import statistics
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -18,7 +22,7 @@ import uvloop
 from publisher.auth import digest, read_keyring
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
-from publisher.dialects import JSON
+from publisher.dialects import DIALECTS, JSON
 from publisher.hub import Hub, HubLimits
 from publisher.modes import MODES
 from publisher.server import Server
@@ -30,18 +34,42 @@ from shared.runtime.settings import LogSettings
 from shared.wire.instruments import Kind
 from tests.support.publisher_rows import full_row, listing
 
+#: The hub alone.
 INSTRUMENTS: Final = 3000
-BATCH: Final = 200
 SUBSCRIBERS: Final = 100
 #: Of all instruments, how many each subscriber wants.
 WANTED: Final = 300
+BATCH: Final = 200
 HUB_S: Final = 2.0
-SOCKETS_S: Final = 4.0
-#: Open loop: a batch is due so often, whether or not the one before is through.
-EVERY_S: Final = 0.01
 KEY: Final = "benchmark-" + "k" * 33
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Load:
+    """Subscribers at real sockets, and an open loop of ticks: a batch is due so often."""
+
+    name: str
+    subscribers: int
+    instruments: int
+    wanted: int
+    batch: int
+    every_s: float
+    policy: dict[str, Any]
+    mode: str = "ltp"
+    seconds: float = 6.0
+
+    @property
+    def ticks_per_s(self) -> float:
+        return self.batch / self.every_s
+
+
+LOADS: Final = (
+    # Every instrument ticks five times a second, spread over the second.
+    Load("1000x100_at_5hz", 1000, 1000, 100, 100, 0.02, {"mode": "conflate"}),
+    Load("100x200_unconflated", 100, 4000, 200, 100, 0.005, {"mode": "strict"}),
+)
 
 
 def results() -> list[Row]:
@@ -49,7 +77,14 @@ def results() -> list[Row]:
     logs.configure(
         LogSettings(level="warning"), worker="bench", clock=SystemClock(), stream=sys.stderr
     )
-    return [_hub("ltp"), _hub("full"), *_sockets("ltp"), *_sockets("full")]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        # First: what later loads leave behind would hide what a connection costs.
+        rows = [runner.run(_idle())]
+    rows += [_hub("ltp"), _hub("full")]
+    for load in LOADS:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            rows += runner.run(_serve(load))
+    return rows
 
 
 def _records(chance: np.random.Generator, count: int = BATCH) -> np.ndarray[Any, Any]:
@@ -94,102 +129,224 @@ def _hub(mode: str) -> Row:
     }
 
 
-def _sockets(mode: str) -> list[Row]:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(mode))
-
-
-async def _serve(mode: str) -> list[Row]:
-    """Serve from this process to subscribers in another one, at a fixed rate of ticks."""
-    chance, hub = np.random.default_rng(7), _new_hub()
-    section = PublisherSection(port=0)
-    limits = DeskLimits(SUBSCRIBERS, INSTRUMENTS, 100, 1 << 16, 15.0)
+def _desk(load: Load) -> Desk:
+    hub = Hub(HubLimits(load.subscribers + 1, load.instruments + 1, 1 << 20, 1 << 16), DIALECTS)
+    limits = DeskLimits(load.subscribers, load.instruments, 100, 1 << 16, 15.0)
     keyring = read_keyring([f"bench:ticks:{digest(KEY)}"])
     desk = Desk(hub, keyring, accounts=(), limits=limits, epoch="bench")
-    listed = [(t, "NFO", f"S{t}", "NIFTY", Kind.CALL) for t in range(1, INSTRUMENTS + 1)]
+    listed = [(t, "NFO", f"S{t}", "NIFTY", Kind.CALL) for t in range(1, load.instruments + 1)]
     desk.publish(Universe(listing(listed)))
-    around = Surroundings(desk, section, SystemClock(), random.Random(1))
-    server = Server(around, logs.get_log())
+    return desk
+
+
+class _Feed:
+    """Every instrument in its turn, its price counting its ticks: a subscriber can check."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._records = np.repeat(full_row(), load.batch)
+        self._offset = 0
+
+    def next(self) -> np.ndarray[Any, Any]:
+        places = np.arange(self._offset, self._offset + self._load.batch)
+        self._offset += self._load.batch
+        records = self._records.copy()
+        records["instrument_token"] = places % self._load.instruments + 1
+        records["last_price"] = places // self._load.instruments
+        records["received_at_ns"] = time.time_ns()
+        return records
+
+
+async def _serve(load: Load) -> list[Row]:
+    """Serve from this process to subscribers in another one, at a fixed rate of ticks."""
+    chance, desk = np.random.default_rng(7), _desk(load)
+    section = PublisherSection(port=0, connections_per_key_max=load.subscribers)
+    server = Server(Surroundings(desk, section, SystemClock(), random.Random(1)), logs.get_log())
+    waits_s: list[float] = []
     ours, theirs = multiprocessing.Pipe()
     async with server.serving():
-        wanted = [_wanted(chance).tolist() for _ in range(SUBSCRIBERS)]
+        wanted = [
+            np.sort(chance.choice(load.instruments, load.wanted, replace=False) + 1).tolist()
+            for _ in range(load.subscribers)
+        ]
         client = multiprocessing.get_context("spawn").Process(
-            target=_clients, args=(server.address, mode, wanted, theirs)
+            target=_clients, args=(server.address, load, wanted, theirs)
         )
         client.start()
         await asyncio.to_thread(ours.recv)
-        cpu_began_s, offered, late = time.process_time(), 0, 0
-        loop = asyncio.get_running_loop()
+        server.rounds.waited = waits_s.append
+        cpu_began_s, late, offered = time.process_time(), 0, 0
+        loop, feed, pairs = asyncio.get_running_loop(), _Feed(load), 0
         began_s = loop.time()
-        while (due_s := began_s + offered * EVERY_S) < began_s + SOCKETS_S:
+        while (due_s := began_s + offered * load.every_s) < began_s + load.seconds:
             await asyncio.sleep(max(0.0, due_s - loop.time()))
-            late += loop.time() - due_s > EVERY_S
-            server.wake(hub.apply(_records(chance)).wake)
+            late += loop.time() - due_s > 0.05
+            moved = desk.hub.apply(feed.next())
+            pairs += moved.pairs
+            server.wake(moved.wake)
             offered += 1
-        cpu_s = time.process_time() - cpu_began_s
+        cpu_s, span_s = time.process_time() - cpu_began_s, loop.time() - began_s
+        await asyncio.sleep(0.5)
         ours.send("stop")
-        delivered, span_s, ages_ms = await asyncio.to_thread(ours.recv)
+        delivered, faults, ages_ms = await asyncio.to_thread(ours.recv)
         await asyncio.to_thread(client.join)
-    context = (
-        f"{SUBSCRIBERS} WebSockets of {WANTED} in {INSTRUMENTS} instruments, JSON {mode}, "
-        f"{BATCH / EVERY_S:.0f} ticks/s offered, {late} of {offered} batches late, "
-        f"server CPU {cpu_s / SOCKETS_S:.0%} of a core, clients in one other process"
+    measured = Measured(
+        span_s, cpu_s / span_s, late / offered, pairs, delivered, faults, ages_ms, waits_s
     )
-    percentiles = statistics.quantiles(ages_ms, n=100)
+    return _report(load, measured)
+
+
+@dataclass(frozen=True)
+class Measured:
+    span_s: float
+    cores: float
+    late: float
+    pairs: int
+    delivered: int
+    faults: int
+    ages_ms: list[float]
+    waits_s: list[float]
+
+
+def _report(load: Load, got: Measured) -> list[Row]:
+    context = (
+        f"{load.subscribers} WebSockets x {load.wanted} of {load.instruments} instruments, JSON "
+        f"{load.mode}, {load.policy['mode']}, {load.ticks_per_s:.0f} ticks/s for "
+        f"{load.seconds:.0f} s took {got.span_s:.1f} s, {got.delivered} of {got.pairs} ticks told, "
+        f"{got.late:.1%} of batches over 50 ms late, {got.faults} faults in sequence, publisher "
+        f"CPU {got.cores:.0%} of a core, clients in one other process, load {_load():.1f}"
+    )
+    ages = statistics.quantiles(got.ages_ms, n=100)
+    waits = statistics.quantiles(got.waits_s, n=100)
+    rate = round(got.delivered / got.span_s)
     return [
-        _row(f"publisher.deliveries_per_s.{mode}", round(delivered / span_s), "1/s", context),
-        _row(f"publisher.age_p50_ms.{mode}", round(percentiles[49], 2), "ms", context),
-        _row(f"publisher.age_p99_ms.{mode}", round(percentiles[98], 2), "ms", context),
+        _row(f"publisher.deliveries_per_s.{load.name}", rate, "1/s", context),
+        _row(f"publisher.in_process_p50_ms.{load.name}", round(waits[49] * 1e3, 2), "ms", ""),
+        _row(f"publisher.in_process_p99_ms.{load.name}", round(waits[98] * 1e3, 2), "ms", ""),
+        _row(
+            f"publisher.age_p50_ms.{load.name}", round(ages[49], 2), "ms", "decoded by the client"
+        ),
+        _row(
+            f"publisher.age_p99_ms.{load.name}", round(ages[98], 2), "ms", "decoded by the client"
+        ),
     ]
+
+
+async def _idle() -> Row:
+    """Hold connections that want nothing; what the process grew by, a connection."""
+    load = Load("idle", 500, 10, 0, 1, 1.0, {"mode": "conflate"})
+    desk = _desk(load)
+    section = PublisherSection(port=0, connections_per_key_max=load.subscribers)
+    server = Server(Surroundings(desk, section, SystemClock(), random.Random(1)), logs.get_log())
+    ours, theirs = multiprocessing.Pipe()
+    async with server.serving():
+        before = _resident_bytes()
+        client = multiprocessing.get_context("spawn").Process(
+            target=_clients, args=(server.address, load, [[]] * load.subscribers, theirs)
+        )
+        client.start()
+        await asyncio.to_thread(ours.recv)
+        grown = (_resident_bytes() - before) / load.subscribers
+        ours.send("stop")
+        await asyncio.to_thread(ours.recv)
+        await asyncio.to_thread(client.join)
+    context = f"{load.subscribers} idle WebSockets, resident memory of the process, kernel not"
+    return _row("publisher.idle_connection_bytes", round(grown), "bytes", context)
+
+
+def _load() -> float:
+    """Return how many processes wanted the processors in the last minute: ours are two."""
+    return os.getloadavg()[0]
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _row(name: str, value: float, unit: str, context: str) -> Row:
     return {"name": name, "value": value, "unit": unit, "context": context}
 
 
-def _clients(address: str, mode: str, wanted: list[list[int]], pipe: Any) -> None:
-    asyncio.run(_count(address, mode, wanted, pipe))
+class _Tick(msgspec.Struct):
+    sequence: int
+    received_at_us: int
+    instrument_token: int
+    last_price: float
 
 
-async def _count(address: str, mode: str, wanted: list[list[int]], pipe: Any) -> None:
-    """Count ticks by a key that each has once; the age of the first one of each message."""
-    counts: list[int] = []
-    ages_ms: list[float] = []
+class _Message(msgspec.Struct):
+    op: str
+    ticks: list[_Tick] = []
+
+
+def _clients(address: str, load: Load, wanted: list[list[int]], pipe: Any) -> None:
+    asyncio.run(_count(address, load, wanted, pipe))
+
+
+class _Reader:
+    """One subscriber: decodes every tick, checks that sequences rise and that none is missing."""
+
+    def __init__(self, *, is_complete: bool) -> None:
+        self.delivered = self.faults = 0
+        self.ages_ms: list[float] = []
+        self._seen: dict[int, tuple[int, float]] = {}
+        self._is_complete = is_complete
+        self._decode = msgspec.json.Decoder(_Message).decode
+
+    def read(self, body: bytes) -> str:
+        message = self._decode(body)
+        if message.op != "ticks":
+            return message.op
+        seen = self._seen
+        for tick in message.ticks:
+            sequence, price = seen.get(tick.instrument_token, (0, -1.0))
+            if tick.sequence <= sequence or (self._is_complete and tick.last_price != price + 1):
+                self.faults += 1
+            seen[tick.instrument_token] = (tick.sequence, tick.last_price)
+        self.delivered += len(message.ticks)
+        # The oldest of the message: the others are younger.
+        oldest_us = min(tick.received_at_us for tick in message.ticks)
+        self.ages_ms.append(time.time_ns() / 1e6 - oldest_us / 1e3)
+        return message.op
+
+
+async def _count(address: str, load: Load, wanted: list[list[int]], pipe: Any) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+    readers = [_Reader(is_complete=load.policy["mode"] == "strict") for _ in wanted]
+    arriving = asyncio.Semaphore(50)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), headers=headers
+    ) as session:
 
-        async def follow(tokens: list[int], ready: asyncio.Event) -> None:
-            async with session.ws_connect(
-                f"ws://{address}/v1/stream", max_msg_size=0, decode_text=False
-            ) as ws:
-                request = {"op": "subscribe", "ticks": {"tokens": tokens, "mode": mode}}
+        async def follow(tokens: list[int], reader: _Reader, ready: asyncio.Event) -> None:
+            async with arriving:
+                ws = await session.ws_connect(
+                    f"ws://{address}/v1/stream", max_msg_size=0, decode_text=False
+                )
+                ticks = {"tokens": tokens, "mode": load.mode}
+                request = {"op": "subscribe", "ticks": ticks, "policy": load.policy}
                 await ws.send_str(msgspec.json.encode(request).decode())
-                async for message in ws:
-                    count = message.data.count(b'"sequence"')
-                    if b'"snapshot"' in message.data[:20]:
-                        ready.set()
-                    elif count:
-                        counts.append(count)
-                        stamp = message.data.index(b'"received_at_us":') + 17
-                        received_us = int(message.data[stamp : stamp + 16])
-                        ages_ms.append(time.time_ns() / 1e6 - received_us / 1e3)
+                while reader.read((await ws.receive()).data) != "snapshot":
+                    pass
+            ready.set()
+            async for message in ws:
+                reader.read(message.data)
 
         async with asyncio.TaskGroup() as group:
             events = [asyncio.Event() for _ in wanted]
             tasks = [
-                group.create_task(follow(tokens, event), name="follow")
-                for tokens, event in zip(wanted, events, strict=True)
+                group.create_task(follow(*each), name="follow")
+                for each in zip(wanted, readers, events, strict=True)
             ]
             for event in events:
                 await event.wait()
             pipe.send("ready")
-            began_s = time.perf_counter()
             await asyncio.to_thread(pipe.recv)
-            span_s = time.perf_counter() - began_s
             for task in tasks:
                 task.cancel()
-    pipe.send((sum(counts), span_s, ages_ms))
+    ages_ms = [age for reader in readers for age in reader.ages_ms]
+    delivered = sum(reader.delivered for reader in readers)
+    pipe.send((delivered, sum(reader.faults for reader in readers), ages_ms))
 
 
 if __name__ == "__main__":

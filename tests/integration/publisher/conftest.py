@@ -100,6 +100,15 @@ class Upstream:
         )
         await self._ticks_writer.append([Append(topics.GAPS, "", codec.encode(gap))])
 
+    async def chain(self, kind: str, sequence: int) -> None:
+        """Write what of a chain passing it on needs, and a sequence to know it by."""
+        chain = {
+            "kind": kind, "underlying": "NIFTY", "exchange": "NFO", "expiry": "2026-11-24",
+            "sequence": sequence, "strikes": [24000.0],
+        }  # fmt: skip
+        fields = {b"json": json.dumps(chain).encode()}
+        await self._ticks_writer.append([Append(topics.CHAINS, "", fields)])
+
     async def cut(self) -> None:
         """Cut everybody else's connections to both servers."""
         for redis in (self._ticks, self._orders):

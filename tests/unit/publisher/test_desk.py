@@ -107,15 +107,21 @@ def test_a_subscribe_is_answered_then_a_snapshot_follows(desk: Desk) -> None:
         "accepted": {
             "tokens": [CALL, INFY],
             "underlyings": {},
+            "patterns": {},
+            "chains": [],
             "mode": "ltp",
             "orders": {"SB0001": -1},
+            "updates": [],
             "gaps": True,
             "policy": {"mode": "conflate", "min_interval_ms": 200, "budget_bytes": None},
             "instruments": 2,
         },
         "refused": [],
         "snapshot_id": 2,
+        "at": {},
+        "offsets": {"orders:SB0001": "0-0"},
         "recovered": False,
+        "missed": [],
     }
     assert [row["tradingsymbol"] for row in snapshot["ticks"]] == ["NIFTY26NOV24000CE", "INFY"]
 
@@ -218,6 +224,7 @@ def test_a_heartbeat_tells_how_far_everything_has_come(desk: Desk) -> None:
             "sequence": 2,
             "upstream": True,
             "orders": {"SB0001": 41},
+            "at": {},
         }
     ]
 

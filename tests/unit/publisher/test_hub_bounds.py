@@ -178,7 +178,7 @@ class HubMachine(RuleBasedStateMachine):
 
 
 TestHub = HubMachine.TestCase
-TestHub.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestHub.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 @given(
@@ -187,7 +187,7 @@ TestHub.settings = settings(max_examples=60, stateful_step_count=30, deadline=No
     ),
     takes=st.lists(st.integers(0, 2), min_size=25, max_size=25),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_under_skip_every_tick_is_told_or_counted(batches: list, takes: list) -> None:
     hub = Hub(LIMITS, [JSON])
     client = Client(hub.open())

@@ -1,0 +1,36 @@
+"""The made-up instruments, ticking."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from publisher.feeds import Outlet
+from publisher.walk import TOKENS, Walk
+
+#: Seconds between two ticks of each.
+EVERY_S = 0.25
+
+
+class WalkFeed:
+    """Ticks whether or not any stream can be read."""
+
+    name = "walk"
+
+    def __init__(self, outlet: Outlet, chance: random.Random) -> None:
+        self._hub = outlet.desk.hub
+        self._wake = outlet.wake
+        self._clock = outlet.clock
+        self._chance = chance
+        self._walk = Walk()
+
+    async def begin(self) -> None:
+        """Nothing has to be taken up."""
+
+    async def step(self) -> None:
+        """Wait for the next tick; while nobody wants one, none is made."""
+        await asyncio.sleep(EVERY_S)
+        if not self._hub.is_wanted(TOKENS):
+            return
+        records = self._walk.step(self._clock.now_ns(), self._chance.random)
+        self._wake(self._hub.apply(records).wake)
