@@ -81,12 +81,16 @@ class Server:
             shutdown_timeout=self._settings.close_timeout_s,
         )
         await runner.setup()
+        try:
+            await self._listen(runner)
+        except LocalError:
+            await runner.cleanup()
+            raise
         ended = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.rounds.run(ended), name="deliver")
             group.create_task(self._measure(ended), name="count deliveries")
             try:
-                await self._listen(runner)
                 yield self
             finally:
                 self._is_draining = True
