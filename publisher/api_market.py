@@ -21,8 +21,15 @@ class Market:
     """What is published of the market, for any key that may read ticks."""
 
     def __init__(
-        self, ticks: Connection, vitals: VitalSigns, accounts: tuple[str, ...], clock: Clock
+        self,
+        ticks: Connection,
+        vitals: VitalSigns,
+        accounts: tuple[str, ...],
+        clock: Clock,
+        *,
+        has_journal: bool,
     ) -> None:
+        self._has_journal = has_journal
         self._ticks = ticks
         self._vitals = vitals
         self._accounts = accounts
@@ -40,6 +47,7 @@ class Market:
             scopes=sorted(who.scopes),
             reads_accounts=[each for each in self._accounts if who.may_read_orders(each)],
             trades_accounts=[each for each in self._accounts if who.may_trade(each)],
+            has_journal=self._has_journal,
             server_time_us=self._clock.now_ns() // _NS_PER_US,
         )
         return Answer(body=One(data=me))

@@ -166,6 +166,8 @@ class Me(Struct, frozen=True, kw_only=True):
     scopes: list[str]
     reads_accounts: list[str]
     trades_accounts: list[str]
+    #: Whether this publisher reads the journal: without it there are no past commands or events.
+    has_journal: bool
     server_time_us: int
 
 

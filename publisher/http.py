@@ -19,6 +19,7 @@ from publisher.auth import Keyring
 from publisher.desk import Desk
 from publisher.feeds import Feed, Malformed
 from publisher.outcomes import OutcomeFeed, Outcomes
+from publisher.page.site import Site
 from publisher.postbacks import Postbacks
 from publisher.quota import Quota
 from publisher.server import Part
@@ -79,7 +80,13 @@ async def wire(around: Around) -> HttpSide:
     archive = Archive(around.settings.postgres, resources)
     outcomes = Outcomes()
     vitals = VitalSigns(around.ticks, around.desk, resources.clock)
-    market = Market(around.ticks, vitals, around.accounts, resources.clock)
+    market = Market(
+        around.ticks,
+        vitals,
+        around.accounts,
+        resources.clock,
+        has_journal=archive.is_configured,
+    )
     webhooks = Webhooks(
         archive,
         around.keyring,
@@ -109,7 +116,7 @@ async def wire(around: Around) -> HttpSide:
             )
         )
     jobs: list[Job] = [vitals, *await _deliveries(around, archive, webhooks)]
-    return HttpSide(parts=[Api(routes_of(rooms), door)], feeds=feeds, jobs=jobs)
+    return HttpSide(parts=[Site(), Api(routes_of(rooms), door)], feeds=feeds, jobs=jobs)
 
 
 async def _trading(around: Around, archive: Archive, outcomes: Outcomes) -> Trading:

@@ -106,7 +106,8 @@ def welcome(running: Pipeline) -> str:
     launcher = Path(sys.executable).with_name("tickflow")
     tickflow = shlex.quote(str(launcher)) if launcher.exists() else f"{python} -m shared.ops"
     return f"""
-  publisher   http://{publisher}   (/v1/stream; key in {state}/secrets/subscriber.key)
+  publisher   http://{publisher}   (/v1/stream, /v1/openapi.json; docs/http.md)
+  page        http://{publisher}/   (paste the key: cat {state}/secrets/subscriber.key)
   for Kite's  ws://127.0.0.1:{running.kite_port}   (KiteTicker's root; api_key local)
   broker      {running.sandbox.rest_url}   (the sandbox; control {running.sandbox.control_url})
   probes      {probes}   (/readyz, /metrics on 127.0.0.1)

@@ -55,3 +55,18 @@ def test_producer_of_a_bad_order_is_told_the_reason(pipeline: RunningPipeline) -
     assert done.returncode == 1
     assert "REFUSED" in done.stdout
     assert "price" in done.stdout
+
+
+def test_order_over_http_is_accepted_and_told_step_by_step(pipeline: RunningPipeline) -> None:
+    key = (pipeline.state / "secrets" / "subscriber.key").read_text()
+    price = just_below_the_market(pipeline, "INFY")
+    program = [sys.executable, "docs/examples/http_order.py", "NSE:INFY", "1"]
+    done = pipeline.run("env", f"PUBLISHER_KEY={key}", *program, price)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("accepted ")
+    assert lines[1] == "received RECEIVED"
+    assert any(line.startswith("accepted ") for line in lines[2:])
+    refused = pipeline.run("env", f"PUBLISHER_KEY={key}", *program, "1400.003")
+    assert refused.returncode == 1
+    assert '"field": "price"' in refused.stdout

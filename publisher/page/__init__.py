@@ -1,0 +1,1 @@
+"""The operator's page: files served as they lie here."""
