@@ -63,6 +63,9 @@ DEAD_AGE: Final = Gauge(
 PRUNED: Final = Counter(
     "tickflow_executor_events_pruned_total", "Old events deleted from the journal's outbox."
 )
+UNFILLED: Final = Counter(
+    "tickflow_executor_market_orders_unfilled_total", "Market orders that did not fill in time."
+)
 SKEW: Final = Gauge(
     "tickflow_executor_broker_clock_ahead_seconds", "How far the broker's clock is ahead of ours."
 )

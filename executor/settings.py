@@ -149,6 +149,9 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     egress_every_s: Annotated[
         float, Meta(gt=0, le=3600, description="between such checks, or after a refusal without")
     ] = 60.0
+    market_unfilled_s: Annotated[
+        float, Meta(gt=0, le=3600, description="a market order not filled by then is told of")
+    ] = 3.0
     settle_s: Annotated[
         tuple[Seconds, ...],
         Meta(min_length=3, max_length=10, description="looks for an order of unknown outcome"),

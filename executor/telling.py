@@ -33,6 +33,7 @@ class Told(StrEnum):
     CONFLICT = "conflict"
     REPLAYED = "replayed"
     REDUCED = "strategy_reduced"
+    UNFILLED = "market_unfilled"
 
 
 def parse_command(row: CommandRow) -> Command:

@@ -43,6 +43,7 @@ from executor.skew import Skew
 from executor.steady import Patience
 from executor.syncing import Syncing
 from executor.updates import Updates
+from executor.watchdog import Watchdog
 from executor.worker import ExecutorWorker, Parts
 from shared.accounts.book import AccountBook, Around, sources_of
 from shared.kite.egress import public_address
@@ -300,6 +301,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             desk=desk, writer=outside.writer, events_max=behaviour.events_published_max
         ),
         syncing=Syncing(desk=desk, behaviour=behaviour),
+        watchdog=Watchdog(desk=desk, after_s=behaviour.market_unfilled_s),
         housekeeping=Housekeeping(desk=desk, behaviour=behaviour, dead=outside.dead),
         instruments=outside.instruments,
         trim=outside.trim,

@@ -25,6 +25,7 @@ from executor.reconcile import Reconciler
 from executor.seating import Seating
 from executor.syncing import Syncing
 from executor.updates import Updates
+from executor.watchdog import Watchdog
 from shared.runtime.supervise import pause, supervise
 
 #: How often the published instruments are asked for a newer version.
@@ -56,6 +57,7 @@ class Parts:
     queries: Queries
     housekeeping: Housekeeping
     instruments: Instruments
+    watchdog: Watchdog
     trim: Callable[[], Awaitable[int]]
     work: asyncio.Event
     backlog_max: int
@@ -124,6 +126,7 @@ class ExecutorWorker:
             "trim": patience.repeat(self._trim, name="trim", stopping=stopping),
             "book": parts.reconciler.run(stopping),
             "positions": parts.syncing.run(stopping),
+            "watchdog": patience.repeat(parts.watchdog.step, name="watchdog", stopping=stopping),
             "egress": parts.desk.egress.run(stopping),
             "dispatch": parts.dispatcher.run(stopping),
         }

@@ -28,6 +28,7 @@ from shared.wire.orders import OrderEvent, State
 
 #: Commands, orders or events handed out in one answer.
 ROWS_MAX = 5_000
+_FOR_EVER_US = 1 << 62
 
 
 #: A repeated command is answered with its newest step for ever: that one stays.
@@ -278,14 +279,17 @@ class Journal:
             return None
         return Pruned(row["deleted"], row["through"])
 
-    async def placements_sent_since(self, since_us: int) -> list[CommandRow]:
-        """Return the placements sent since a moment, whatever became of them."""
+    async def placements_sent_since(
+        self, since_us: int, *, until_us: int = _FOR_EVER_US
+    ) -> list[CommandRow]:
+        """Return the placements sent between two moments, whatever became of them."""
         async with self._pool.connection() as connection:
             rows = await connection.fetch(
                 f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
-                "WHERE account = $1 AND kind = 'place' AND sending_us >= $2",
+                "WHERE account = $1 AND kind = 'place' AND sending_us BETWEEN $2 AND $3",
                 self._account,
                 since_us,
+                until_us,
             )
         return [command_row(row) for row in rows]
 

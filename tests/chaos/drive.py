@@ -64,15 +64,18 @@ class Run:
         for wish in self._what.wishes:
             await self._broker.ask("POST", "faults", {"account": self._account.id, **wish})
         is_written = False
-        for crash in self._what.crashes:
-            await self._live(crash, write=not is_written)
+        lives: list[Crash | None] = list(self._what.crashes)
+        if self._what.fault == "token death" and not lives:
+            lives.append(None)  # it has the dead token to its end
+        for crash in lives:
+            await self._live(crash, write=not is_written, within_s=CRASH_S)
             is_written = True
-        await self._live(None, write=not is_written)
+        await self._live(None, write=not is_written, within_s=SETTLE_S)
         await self._judge(since)
         self._verdict.seconds = time.monotonic() - began_s
         return self._verdict
 
-    async def _live(self, crash: Crash | None, *, write: bool) -> None:
+    async def _live(self, crash: Crash | None, *, write: bool, within_s: float) -> None:
         """Let one executor live until it crashes, or until everything has come to its end."""
         self._verdict.lives += 1
         lives = [await begin(self._settings, crash, self._what.seed)]
@@ -83,10 +86,10 @@ class Run:
             try:
                 if write:
                     await self._write(self._what.commands[self._what.early :])
-                await self._until_over(lives[0], within_s=SETTLE_S if crash is None else CRASH_S)
+                await self._until_over(lives[0], within_s=within_s)
                 if self._what.fault not in ("updates doubled and shuffled", "two executors"):
                     await fault
-                    await self._until_over(lives[0], within_s=CRASH_S)
+                    await self._until_over(lives[0], within_s=within_s)
             finally:
                 fault.cancel()
                 for life in lives:
@@ -106,7 +109,7 @@ class Run:
         ends_s = time.monotonic() + within_s
         while time.monotonic() < ends_s and not life.task.done():
             try:
-                if not settled(self._kinds, await self.states()):
+                if not settled(self._kinds, await self.states()) and await self._is_told():
                     return
             except StoreError:
                 pass  # the run took PostgreSQL away
@@ -174,6 +177,15 @@ class Run:
             stored=await stored_events(self._rig.pool, self._name),
         )
         await self._rig.redis.delete(EVENTS.name(self._name), COMMANDS.name(self._name))
+
+    async def _is_told(self) -> bool:
+        """Tell whether every committed event has been published; the next life would do it."""
+        async with self._rig.pool.connection() as connection:
+            waiting = await connection.fetchval(
+                "SELECT count(*) FROM order_events WHERE account = $1 AND NOT is_published",
+                self._name,
+            )
+        return waiting == 0
 
     async def states(self) -> dict[str, State]:
         async with self._rig.pool.connection() as connection:

@@ -112,3 +112,27 @@ async def test_executor_without_a_session_works_from_the_login_on(room, logins):
         await logins.keep(await logins.log_in())
         await room.until_state(command, "OPEN", within_s=10)
         await room.ready()
+
+
+async def test_token_that_dies_in_flight_holds_what_waits_until_a_login_and_refuses_the_rest(
+    room, logins
+):
+    await logins.keep(await logins.log_in())
+    async with room.executor():
+        await room.ready()
+        await room.until_state(await room.send(**limit_order()), "OPEN")
+        await room.fault(kind="token_death")
+        sent = [await room.send(**limit_order(quantity=quantity)) for quantity in (2, 3, 4)]
+        await room.until(sent[-1], "received")
+
+        async def is_held():
+            return not (await room.probe.readiness()).checks["session"].ok
+
+        await eventually(is_held)
+        await logins.keep(await logins.log_in())
+        for command_id in sent:
+            # Whichever met the dead token is refused for certain; the others were held.
+            events = await room.until_state(command_id, "OPEN", "REJECTED", within_s=15)
+            is_open = events[-1].state == "OPEN"
+            assert is_open or events[-1].reason.measured == "TokenException"
+            assert len(await room.book(events[-1].tag)) == is_open
