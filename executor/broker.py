@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from executor.writes import FUND_KINDS, GTT_KINDS, PLAN_KINDS, Evidence
 from shared.errors import (
     IllegalTransition,
     KiteError,
@@ -16,14 +17,17 @@ from shared.errors import (
     KiteThrottled,
     KiteUnavailable,
 )
+from shared.kite import reads
 from shared.kite.orders import KiteOrders, changed_order, new_order
 from shared.kite.portfolio import KitePortfolio
 from shared.kite.session import KiteSessions
 from shared.kite.sliced import Placed, SliceError
 from shared.kite.translate import refusal_code
+from shared.kite.writes import KiteWrites, Write
 from shared.secret import Secret
 from shared.wire.families import Basket, Exit
 from shared.wire.orders import Cancel, Command, Modify, Place
+from shared.wire.switching import Halt, Reduce, Resume
 
 _Row = TypeVar("_Row")
 
@@ -41,6 +45,14 @@ class Broker(Protocol):
 
     async def cancel(self, order_id: str, variety: str, parent_order_id: str) -> str:
         """Cancel an order, "" for one without a parent, and return its order_id."""
+        ...
+
+    async def write(self, write: Write, tag: str) -> str:
+        """Write something other than an order and return its id, "" where it has none."""
+        ...
+
+    async def evidence(self, kinds: frozenset[str]) -> Evidence:
+        """Return what may show the end of writes of these kinds, of a session proven alive."""
         ...
 
     async def book(self) -> Sequence[bytes]:
@@ -68,8 +80,10 @@ class KiteBroker:
         orders: KiteOrders,
         sessions: KiteSessions,
         portfolio: KitePortfolio,
+        writes: KiteWrites,
         token: Callable[[], Secret],
     ) -> None:
+        self._writes = writes
         self._orders = orders
         self._sessions = sessions
         self._portfolio = portfolio
@@ -88,6 +102,23 @@ class KiteBroker:
         """Cancel an order, "" for one without a parent, and return its order_id."""
         return await self._orders.cancel(
             order_id, variety=variety, parent_order_id=parent_order_id or None
+        )
+
+    async def write(self, write: Write, tag: str) -> str:
+        """Write something other than an order and return its id, "" where it has none."""
+        return await self._writes.write(write, tag=tag)
+
+    async def evidence(self, kinds: frozenset[str]) -> Evidence:
+        """Return what may show the end of writes of these kinds, of a session proven alive.
+
+        Raises:
+            KiteError: it was not read.
+        """
+        await self._sessions.profile()
+        return Evidence(
+            triggers=await self._writes.rows(reads.gtts()) if kinds & GTT_KINDS else (),
+            fund_orders=await self._writes.rows(reads.mf_orders()) if kinds & FUND_KINDS else (),
+            plans=await self._writes.rows(reads.mf_sips()) if kinds & PLAN_KINDS else (),
         )
 
     async def book(self) -> Sequence[bytes]:
@@ -235,5 +266,7 @@ async def _call(broker: Broker, request: Request) -> Taken:
             return Taken(await broker.modify(order_id, variety, modify))
         case Cancel():
             return Taken(await broker.cancel(order_id, variety, request.parent_order_id))
-        case Exit() | Basket():
-            raise IllegalTransition("a family never goes to the broker itself")
+        case Exit() | Basket() | Halt() | Reduce() | Resume():
+            raise IllegalTransition("a command of ours alone never goes to the broker")
+        case write:
+            return Taken(await broker.write(write, request.tag))

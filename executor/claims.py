@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
+from executor import switching
 from executor.families import KINDS
 from executor.lifecycle import Step
 from executor.metrics import REPEATED
@@ -21,7 +22,7 @@ CANCELLED_UNSENT = Reason(
 )
 
 
-async def claim(change: Change, given: Sequence[NewCommand]) -> list[CommandRow]:
+async def claim(change: Change, given: Sequence[NewCommand], *, account: str) -> list[CommandRow]:
     """Claim what is new; answer what is not; return what is still to be done.
 
     A command_id seen before changes nothing: the same command gets its newest event again, another
@@ -38,7 +39,10 @@ async def claim(change: Change, given: Sequence[NewCommand]) -> list[CommandRow]
     ]
     for row in claimed.values():
         change.emit(tell(Told.RECEIVED, row))
-    unsent = await _end_buried(change, claimed)
+    switches = [row for row in claimed.values() if row.kind in switching.KINDS]
+    for row in switches:
+        await switching.apply(change, row, account=account)
+    unsent = await _end_buried(change, claimed) - {row.command_id for row in switches}
     if repeats:
         await _answer_repeats(change, repeats)
     return [row for row in claimed.values() if row.command_id in unsent]

@@ -33,9 +33,22 @@ from executor.risk import (
     refuse_spent,
 )
 from executor.spreading import spread_basket, spread_exit
+from executor.targets import (
+    IN_DOUBT,
+    NOT_A_PLACEMENT,
+    UNKNOWN_ORDER,
+    UNKNOWN_PLACEMENT,
+    UNREAD_PLACEMENT,
+    ended,
+    refuse_naming,
+)
+from executor.writes import ENDING, refuse_write, subject_of
+from shared.kite.writes import Write
 from shared.store.rows import CommandRow, Switches
 from shared.wire.families import Basket, Exit
+from shared.wire.gtt import Convert
 from shared.wire.orders import Cancel, Command, Modify, Place, Reason, State
+from shared.wire.switching import Halt, Reduce, Resume
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +61,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     target_wait_us: int
     positions_age_us: int = 90_000_000
     risk: Risk = Risk()
+    #: Whether mutual funds may be written.
+    has_funds: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,10 +161,38 @@ def decide(facts: Facts) -> Decision:
             return _decide_modify(modify, facts)
         case Cancel() as cancel:
             return _decide_cancel(cancel, facts)
+        case other:
+            return _decide_other(other, facts)
+
+
+def _decide_other(
+    command: Exit | Basket | Halt | Reduce | Resume | Write, facts: Facts
+) -> Decision:
+    match command:
         case Exit() as leaving:
             return _decide_spread(facts, spread_exit(leaving, facts.exposure))
         case Basket() as basket:
             return _decide_spread(facts, spread_basket(basket, facts.instruments))
+        case Halt() | Reduce() | Resume():
+            return Expire()  # it takes effect when it is claimed, or never
+        case write:
+            return _decide_write(write, facts)
+
+
+def _decide_write(write: Write, facts: Facts) -> Decision:
+    reason = refuse_write(write, has_funds=facts.limits.has_funds)
+    if reason is None and facts.row.kind not in ENDING:
+        reason = refuse_trading(facts.switches.trading) or _refuse_new_risk(write, facts)
+    return Refuse(reason) if reason else Send(order_id=subject_of(write))
+
+
+def _refuse_new_risk(write: Write, facts: Facts) -> Reason | None:
+    """Return why nothing may be left to be bought later while trading is REDUCING."""
+    scope = reducing_scope(facts.switches.trading)
+    if not scope or isinstance(write, Convert):
+        return None
+    sentence = f"trading is REDUCING ({scope}); {facts.row.kind} may add to what is held"
+    return Reason(code="trading_reducing", sentence=sentence, measured="REDUCING", limit="ACTIVE")
 
 
 def _decide_spread(facts: Facts, found: Place | list[Place] | Reason) -> Decision:
@@ -231,7 +274,7 @@ def exposure_of(command: Command) -> str | None:
 
 def _decide_modify(modify: Modify, facts: Facts) -> Decision:
     switches = facts.switches.trading
-    reason = refuse_trading(switches) or _refuse_naming(modify)
+    reason = refuse_trading(switches) or refuse_naming(modify)
     if reason is not None:
         return Refuse(reason)
     latest = next((each for each in reversed(facts.later) if covers(each, modify)), None)
@@ -243,7 +286,7 @@ def _decide_modify(modify: Modify, facts: Facts) -> Decision:
     if not isinstance(target, Send):
         return target
     if facts.order is None:
-        return Wait() if facts.placement is not None else Refuse(_UNKNOWN_ORDER)
+        return Wait() if facts.placement is not None else Refuse(UNKNOWN_ORDER)
     scope = reducing_scope(switches)
     refused = scope and refuse_modify_unless_reducing(modify, facts.order, facts.exposure, scope)
     refused = refused or refuse_modify(
@@ -272,18 +315,18 @@ def covers(later: Modify, earlier: Modify) -> bool:
 
 
 def _decide_cancel(cancel: Cancel, facts: Facts) -> Decision:
-    reason = _refuse_naming(cancel)
+    reason = refuse_naming(cancel)
     if reason is not None:
         return Refuse(reason)
     if cancel.target_command_id is not None and facts.placement is None:
         waited_us = facts.now_us - facts.row.received_us
         is_over = waited_us >= facts.limits.target_wait_us
-        return Refuse(_UNREAD_PLACEMENT) if is_over else Wait(bury=True)
+        return Refuse(UNREAD_PLACEMENT) if is_over else Wait(bury=True)
     if facts.placement is not None and facts.placement.state in UNSENT:
         return EndBoth(facts.placement)
     if facts.members or len(facts.orders) > 1:
         cancels = cancels_of(cancel, facts.members, facts.orders)
-        return Spread(tuple(cancels)) if cancels else Refuse(_ended("ended"))
+        return Spread(tuple(cancels)) if cancels else Refuse(ended("ended"))
     return _target(facts, cancel)
 
 
@@ -291,17 +334,17 @@ def _target(facts: Facts, command: Modify | Cancel) -> Decision:
     """Say which order a modify or cancel goes to, or why to none."""
     placement, order = facts.placement, facts.order
     if command.target_command_id is not None and placement is None:
-        return Refuse(_UNKNOWN_PLACEMENT)
+        return Refuse(UNKNOWN_PLACEMENT)
     if placement is not None and placement.kind != "place":
-        return Refuse(_NOT_A_PLACEMENT)
+        return Refuse(NOT_A_PLACEMENT)
     if (order is not None and order.is_terminal) or _has_ended(placement):
         state = order.status if order is not None else str(placement and placement.state)
-        return Refuse(_ended(state))
+        return Refuse(ended(state))
     order_id = command.order_id or (placement and placement.order_id)
     if order_id:
         return _send_to(order_id, order, command)
     if placement is not None and placement.state is State.MANUAL:
-        return Refuse(_IN_DOUBT)
+        return Refuse(IN_DOUBT)
     return Wait()
 
 
@@ -319,19 +362,6 @@ def _has_ended(placement: CommandRow | None) -> bool:
     return not is_open(placement.kind, placement.state)
 
 
-def _refuse_naming(command: Modify | Cancel) -> Reason | None:
-    if (command.target_command_id is None) != (command.order_id is None):
-        return None
-    given = "both" if command.order_id is not None else "neither"
-    return Reason(
-        code="target_ambiguous",
-        sentence=f"exactly one of target_command_id and order_id is needed, {given} given",
-        field="target_command_id",
-        measured=given,
-        limit="one",
-    )
-
-
 def _refuse_count(sent_today: int, most: int) -> Reason | None:
     if sent_today < most:
         return None
@@ -341,35 +371,3 @@ def _refuse_count(sent_today: int, most: int) -> Reason | None:
         measured=str(sent_today),
         limit=str(most),
     )
-
-
-def _ended(state: str) -> Reason:
-    return Reason(
-        code="target_ended", sentence=f"the order is {state} already", measured=state, limit="open"
-    )
-
-
-_UNKNOWN_PLACEMENT = Reason(
-    code="target_unknown",
-    sentence="no placement with this target_command_id has been read",
-    field="target_command_id",
-)
-_UNREAD_PLACEMENT = Reason(
-    code="target_unknown",
-    sentence="no placement with this target_command_id was read in time; should it still come, "
-    "it will not be sent",
-    field="target_command_id",
-)
-_UNKNOWN_ORDER = Reason(
-    code="target_unknown", sentence="no order with this order_id has been seen", field="order_id"
-)
-_NOT_A_PLACEMENT = Reason(
-    code="target_not_a_placement",
-    sentence="target_command_id names a modify or a cancel",
-    field="target_command_id",
-)
-_IN_DOUBT = Reason(
-    code="target_manual",
-    sentence="nobody knows whether the order exists; a person has to look",
-    field="target_command_id",
-)

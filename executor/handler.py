@@ -32,9 +32,11 @@ from executor.moves import hold_strategy, move
 from executor.record import Recorder
 from executor.tag import tag_of
 from executor.telling import Told, tell
+from executor.writes import FUND_TAG_CHARACTERS
 from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
+from shared.wire.funds import MfPlace, SipPlace
 from shared.wire.orders import Command, Place, Reason, State
 
 
@@ -186,14 +188,20 @@ class Handler:
 
 def _ready(facts: Facts, decision: Send, *, account: str) -> CommandRow:
     """Return the row as SENDING is to find it, in its old state yet."""
-    is_place = isinstance(facts.command, Place)
     return replace(
         facts.row,
-        tag=tag_of(account, facts.row.command_id) if is_place else None,
+        tag=_tag(account, facts),
         order_id=decision.order_id or None,
         attempts=facts.row.attempts + 1,
         sending_us=facts.now_us,
     )
+
+
+def _tag(account: str, facts: Facts) -> str | None:
+    tag = tag_of(account, facts.row.command_id)
+    if isinstance(facts.command, MfPlace | SipPlace):
+        return tag[-FUND_TAG_CHARACTERS:]
+    return tag if isinstance(facts.command, Place) else None
 
 
 def _request(facts: Facts, decision: Send, sending: CommandRow) -> Request:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from executor import switching
 from executor.asked import new_command
 from executor.backlog import Backlog
 from executor.claims import claim
@@ -45,6 +46,7 @@ class Intake:
     ) -> None:
         self._reader = reader
         self._journal = desk.journal
+        self._account = desk.account
         self._backlog = backlog
         self._pace = desk.pace
         self._clock = desk.clock
@@ -108,10 +110,12 @@ class Intake:
             # The request for it leaves first: Redis and PostgreSQL write side by side.
             await asyncio.sleep(0)
         at_us = self._clock.now_ns() // 1000
-        claimed = await self._journal.claim_new(given, at_us=at_us, tell=_tell_received)
+        claimed = None
+        if not any(each.kind in switching.KINDS for each in given):
+            claimed = await self._journal.claim_new(given, at_us=at_us, tell=_tell_received)
         if claimed is None:
             async with self._journal.change(at_us=at_us) as change:
-                claimed = await claim(change, given)
+                claimed = await claim(change, given, account=self._account)
         for row in claimed:
             CLAIMED.labels(kind=row.kind).inc()
             self._backlog.add(row)

@@ -32,6 +32,7 @@ class Step(StrEnum):
     EXPIRE = "expire"
     END_UNSENT = "end_unsent"
     SPREAD = "spread"
+    APPLY = "apply"
     SEND = "send"
     ACCEPT = "accept"
     ACCEPT_PART = "accept_part"
@@ -156,7 +157,20 @@ _FAMILY: Final[Moves] = {
     (_S.ACCEPTED, _T.PARTS_REFUSED): _S.REJECTED,
     (_S.ACCEPTED, _T.GIVE_UP): _S.MANUAL,
 }
+_SWITCH: Final[Moves] = {
+    (_S.RECEIVED, _T.APPLY): _S.ACCEPTED,
+    (_S.RECEIVED, _T.REFUSE): _S.REFUSED,
+    (_S.RECEIVED, _T.EXPIRE): _S.EXPIRED,
+}
+_WRITES: Final = (
+    *("convert", "gtt_place", "gtt_modify", "gtt_delete"),
+    *("mf_place", "mf_cancel", "sip_place", "sip_modify", "sip_cancel"),
+)
+_SWITCHES: Final = ("halt", "reduce", "resume")
 MOVES: Final[Mapping[str, Moves]] = {
+    # What writes something other than an order is done, as a modify is, once the broker took it.
+    **dict.fromkeys(_WRITES, _MODIFY),
+    **dict.fromkeys(_SWITCHES, _SWITCH),
     "place": _PLACE,
     "modify": _MODIFY,
     "cancel": _CANCEL,
@@ -169,6 +183,7 @@ _REST: Final = frozenset(
 )
 #: States in which nothing more is done for a command, by kind.
 AT_REST: Final[Mapping[str, frozenset[State]]] = {
+    **dict.fromkeys((*_WRITES, *_SWITCHES), _REST | {_S.ACCEPTED}),
     "place": _REST,
     "modify": _REST | {_S.ACCEPTED},
     "cancel": _REST,

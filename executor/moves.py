@@ -20,6 +20,7 @@ _TOLD: Final[Mapping[Step, Told]] = {
     Step.EXPIRE: Told.EXPIRED,
     Step.END_UNSENT: Told.ENDED_UNSENT,
     Step.SPREAD: Told.ACCEPTED,
+    Step.APPLY: Told.ACCEPTED,
     Step.SEND: Told.SENDING,
     Step.ACCEPT: Told.ACCEPTED,
     Step.ACCEPT_PART: Told.PARTIALLY_ACCEPTED,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from executor import absence
+from executor import absence, writes
 from executor.absence import Absent, Looks
 from executor.backlog import Backlog
 from executor.desk import Desk
@@ -18,7 +18,9 @@ from executor.moves import move
 from executor.record import RESTARTED
 from executor.reducer import BrokerOrder, parse_row
 from executor.settings import BehaviourSettings
+from executor.settling import read_evidence, settle_write
 from executor.sightings import settle_modify, sight
+from executor.writes import Evidence
 from shared.errors import KiteError, KiteSessionExpired, MessageError
 from shared.runtime.supervise import pause
 from shared.store.change import Change
@@ -32,6 +34,8 @@ from shared.wire.topics import UPDATES
 _UPDATES_MAX = 1000
 #: A cancel that has not worked by then is worth an alert.
 LIMBO_AFTER_US = 30_000_000
+#: Kinds that make something new.
+_NEW = ("place", "gtt_place", "mf_place", "sip_place")
 _FOLLOWED = (State.UNKNOWN, State.ACCEPTED, State.PARTIALLY_ACCEPTED, State.OPEN)
 
 
@@ -53,6 +57,7 @@ class Reconciler:
         self._updates = updates
         self._work = work
         self._looks: dict[str, Looks] = {}
+        self._is_blind = False
 
     async def doubt_what_was_sending(self) -> None:
         """Turn every SENDING of an earlier process into UNKNOWN, to be looked for.
@@ -103,8 +108,10 @@ class Reconciler:
         began_us = self._now_us()
         rows = await self._read()
         sightings = self._parse(rows, began_us)
+        evidence = await read_evidence(self._desk)
         async with self._desk.journal.change(at_us=self._now_us()) as change:
             news = await sight(change, [order for order, _row in sightings])
+            await self._settle_writes(change, evidence)
             again = await self._judge(change, sightings, began_us)
         LOOKS.labels(outcome="read").inc()
         self._desk.patience.gate.open(Bar.START, Bar.SESSION)
@@ -116,6 +123,15 @@ class Reconciler:
             self._desk.sync_soon.set()
         changed = {order.order_id for order in news}
         await self._pass_on([row for order, row in sightings if order.order_id in changed])
+
+    async def _settle_writes(self, change: Change, evidence: Evidence | None) -> None:
+        """End the writes that the broker's lists show; without lists no look counts for them."""
+        self._is_blind = evidence is None
+        if evidence is None:
+            return
+        for row in await change.open_in([State.UNKNOWN]):
+            if row.kind in writes.KINDS:
+                await settle_write(change, row, evidence)
 
     async def _read(self) -> Sequence[bytes]:
         circuit = self._desk.circuit
@@ -160,6 +176,8 @@ class Reconciler:
         }
         LIMBO.set(sum(_is_in_limbo(row, began_us) for row in followed))
         for row in followed:
+            if self._is_blind and row.kind in writes.KINDS:
+                continue
             order = book.get(row.order_id or "")
             if _is_to_reissue(row, order, began_us):
                 again.append(await move(change, row, Step.REISSUE))
@@ -191,7 +209,7 @@ class Reconciler:
         self._looks[row.command_id] = looks
         if verdict is Absent.WAIT:
             return None
-        return absence.NEVER_SEEN if row.kind == "place" else absence.NOT_IN_EFFECT
+        return absence.NEVER_SEEN if row.kind in _NEW else absence.NOT_IN_EFFECT
 
     async def _pass_on(self, rows: Sequence[bytes]) -> None:
         """Tell the stream of updates what only the poll has seen."""

@@ -110,7 +110,7 @@ async def _write(
 ) -> CommandRow:
     match outcome:
         case Taken(order_id):
-            linked = row if row.order_id else replace(row, order_id=order_id)
+            linked = row if row.order_id else replace(row, order_id=order_id or None)
             return await move(change, linked, Step.ACCEPT)
         case Refused(message, error_type, code):
             reason = Reason(code=code, sentence=message, measured=error_type)

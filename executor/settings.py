@@ -80,6 +80,9 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     modifications_max: Annotated[
         int, Meta(ge=1, le=24, description="modifies of one order; Kite: 25, the last for is_exit")
     ] = 24
+    mutual_fund_writes: Annotated[
+        bool, Meta(description="send mutual-fund commands; Zerodha has switched them off")
+    ] = False
     order_quantity_max: Annotated[
         int, Meta(ge=0, description="units, or lots on MCX, of one order; 0: no limit")
     ] = 100_000

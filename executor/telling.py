@@ -66,8 +66,7 @@ def tell(
     )
     if order is not None:
         return _with_order(event, order)
-    command = parse_command(row)
-    return _with_place(event, command) if isinstance(command, Place) else event
+    return _with_command(event, parse_command(row))
 
 
 def tell_malformed(command_id: str, *, is_known: bool, sentence: str) -> OrderEvent:
@@ -89,13 +88,14 @@ def tell_again(last: OrderEvent) -> OrderEvent:
     return msgspec.structs.replace(last, event=Told.REPLAYED)
 
 
-def _with_place(event: OrderEvent, place: Place) -> OrderEvent:
+def _with_command(event: OrderEvent, command: Command) -> OrderEvent:
+    if isinstance(command, Place):
+        event = msgspec.structs.replace(event, quantity=command.quantity)
     return msgspec.structs.replace(
         event,
-        exchange=place.exchange,
-        tradingsymbol=place.tradingsymbol,
-        transaction_type=place.transaction_type,
-        quantity=place.quantity,
+        exchange=getattr(command, "exchange", ""),
+        tradingsymbol=getattr(command, "tradingsymbol", ""),
+        transaction_type=getattr(command, "transaction_type", ""),
     )
 
 

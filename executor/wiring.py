@@ -52,6 +52,7 @@ from shared.kite.portfolio import KitePortfolio
 from shared.kite.reads import KiteReads
 from shared.kite.rest import KiteRest
 from shared.kite.session import KiteSessions
+from shared.kite.writes import KiteWrites
 from shared.market.calendar import packaged_calendar
 from shared.resilience.breaker import Breaker, BreakerPolicy
 from shared.resilience.retry import RetryPolicy
@@ -206,7 +207,8 @@ def _dead(orders: Connection, account: str) -> dict[str, Count]:
 
 
 def _broker(rest: KiteRest) -> KiteBroker:
-    return KiteBroker(KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest), rest.access_token)
+    orders, sessions, portfolio = KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest)
+    return KiteBroker(orders, sessions, portfolio, KiteWrites(rest), rest.access_token)
 
 
 async def _queries(
@@ -355,6 +357,7 @@ def _limits(settings: ExecutorSettings) -> Limits:
         modifications_max=behaviour.modifications_max,
         target_wait_us=round(behaviour.target_wait_s * 1e6),
         positions_age_us=round(behaviour.positions_age_s_max * 1e6),
+        has_funds=behaviour.mutual_fund_writes,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from deploy.sandbox import orders as life
 from deploy.sandbox.contracts import Contract
+from deploy.sandbox.conversion import converted
 from deploy.sandbox.ids import IdMint
 from deploy.sandbox.limits import MINUTE_S, MODIFICATIONS_PER_ORDER_MAX
 from deploy.sandbox.margins import OPENING_CASH_PAISE, Purse, price_band, required_paise
@@ -73,6 +74,8 @@ class Desk:
         self._working: dict[str, None] = {}
         self._purse = Purse()
         self.trades: list[Trade] = []
+        #: The same under the products that conversions have given them: what positions are made of.
+        self.booked: list[Trade] = []
 
     def place(self, variety: str, form: Form, circumstances: Circumstances = ORDINARY) -> str:
         """Take an order and return its id; what can trade at once has traded on return.
@@ -145,6 +148,14 @@ class Desk:
         self._end(order, Status.CANCELLED, now_s)
         return order_id
 
+    def convert(self, form: Form, quantity: int) -> None:
+        """Book `quantity` units of a position under another product.
+
+        Raises:
+            KiteRejected: the position is not that large, or not on that side.
+        """
+        self.booked = converted(self.booked, form, quantity)
+
     def release_after_market(self) -> None:
         """Send the after-market orders to the exchange, as the broker does before the open."""
         now_s = self._clock.now_s()
@@ -170,6 +181,7 @@ class Desk:
         self._stuck.clear()
         self._purse = Purse()
         self.trades.clear()
+        self.booked.clear()
         self._histories.update({order.order_id: [order] for order in kept})
         self.release_after_market()
 
@@ -307,7 +319,9 @@ class Desk:
         for done in fills:
             self._purse.trade(order.ticket, contract, done)
             trade_id = self._mint.trade_id()
-            self.trades.append(Trade(trade_id, order, done.price, done.quantity, now_s))
+            trade = Trade(trade_id, order, done.price, done.quantity, now_s)
+            self.trades.append(trade)
+            self.booked.append(trade)
         self._listener(order, order.status if order.is_terminal else "UPDATE")
         following = following_ticket(order.ticket) if order.status is Status.COMPLETE else None
         if following is not None and order.parent_order_id is None:

@@ -65,3 +65,20 @@ def not_enough_money(required: float, available: float) -> KiteRejected:
         error_type="MarginException",
         status=BAD_REQUEST,
     )
+
+
+def unknown_trigger() -> KiteRejected:
+    """Return the refusal of a trigger id that is not waiting."""
+    return KiteRejected(
+        "Couldn't find that `trigger_id`.", error_type="GeneralException", status=NOT_FOUND
+    )
+
+
+def funds_off() -> KiteRejected:
+    """Return the refusal of a write of mutual funds, which the broker has switched off."""
+    # The type is not known; nothing public says it.
+    return KiteRejected(
+        "Mutual fund orders are not available through the API.",
+        error_type="GeneralException",
+        status=FORBIDDEN,
+    )

@@ -139,7 +139,7 @@ class OrderRoutes:
 
     async def _positions(self, request: web.Request) -> web.Response:
         desk = self._simulation.desk(request[CALL].owner().user_id)
-        rows = position_rows(desk.trades, self._simulation.last_and_close(desk.trades))
+        rows = position_rows(desk.booked, self._simulation.last_and_close(desk.booked))
         return success({"net": rows, "day": rows})
 
     def _circumstances(self, occasion: Occasion, tags: tuple[str, ...]) -> Circumstances:

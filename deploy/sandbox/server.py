@@ -24,6 +24,7 @@ from deploy.sandbox.rest_market import MarketRoutes
 from deploy.sandbox.rest_orders import OrderRoutes
 from deploy.sandbox.rest_portfolio import PortfolioRoutes
 from deploy.sandbox.rest_user import UserRoutes
+from deploy.sandbox.rest_writes import WriteRoutes
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.simulation import Simulation
 from deploy.sandbox.tape import TapeFiles
@@ -108,6 +109,7 @@ def build(
         *_reads(market, settings.seed, clock, tape),
         *OrderRoutes(simulation, faults, limits, clock).routes(),
         *UserRoutes(accounts, simulation, clock).routes(),
+        *WriteRoutes(simulation, has_funds=settings.funds).routes(),
         *ControlRoutes(control).routes(),
     ]
     return _application(gate, routes, player), simulation, ticker

@@ -47,6 +47,8 @@ class SandboxSettings:
     profile: Profile = "strict"
     time_scale: float = 1.0
     limits: bool = True
+    #: Whether mutual funds may be written, which the broker has switched off.
+    funds: bool = False
     accounts: tuple[Credentials, ...] = ()
     #: Played in place of the simulated ticks, if any.
     tapes: tuple[Path, ...] = ()
@@ -89,6 +91,7 @@ def parse(arguments: Sequence[str]) -> SandboxSettings:
         profile=found.profile,
         time_scale=found.time_scale,
         limits=found.limits == "on",
+        funds=found.funds == "on",
         accounts=accounts or (default_account(found.seed),),
         tapes=tuple(found.tape),
         tape_speed=_speed(found.speed),
@@ -122,6 +125,7 @@ def _parser() -> _Parser:
     parser.add_argument("--profile", choices=("strict", "lenient"), default="strict")
     parser.add_argument("--time-scale", type=float, default=1.0, help="market seconds per second")
     parser.add_argument("--limits", choices=("on", "off"), default="on", help="request limits")
+    parser.add_argument("--funds", choices=("on", "off"), default="off", help="mutual-fund writes")
     parser.add_argument(
         "--account",
         action="append",

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from deploy.sandbox.contracts import Contract
 from deploy.sandbox.desk import Desk, Trade
+from deploy.sandbox.funds import FundDesk
+from deploy.sandbox.gtt import GttBook
 from deploy.sandbox.ids import IdMint
 from deploy.sandbox.market import Market
 from deploy.sandbox.market_clock import MarketClock
@@ -31,7 +33,19 @@ class Simulation:
         self._clock = clock
         mint = IdMint()
         self._desks = {user: Desk(user, market, clock, mint, self._note) for user in users}
+        self._gtts = {
+            user: GttBook(user, desk, market, clock) for user, desk in self._desks.items()
+        }
+        self._funds = {user: FundDesk(user, clock) for user in self._desks}
         self._day = market.day
+
+    def gtts(self, user_id: str) -> GttBook:
+        """Return the triggers of an account."""
+        return self._gtts[user_id]
+
+    def funds(self, user_id: str) -> FundDesk:
+        """Return the mutual funds of an account."""
+        return self._funds[user_id]
 
     def desk(self, user_id: str) -> Desk:
         """Return the desk of an account."""
@@ -62,6 +76,8 @@ class Simulation:
             for desk in self._desks.values():
                 desk.new_day()
         await self._ticker.flush(changed)
+        for book in self._gtts.values():
+            book.on_market()
         for desk in self._desks.values():
             desk.on_market()
         await self.deliver()

@@ -121,5 +121,12 @@ REFUSALS: Final = (
     ),
     _refusal("bad_input", _INPUT, "", _EXCEPTIONS, "Invalid `tradingsymbol`."),
     _refusal("margin", _MARGIN, "", "zerodha/kiteconnect-mocks autoslice_response.json", _FUNDS),
+    _refusal(
+        "edis_needed",
+        ("HoldingException", 428),
+        r"authori[sz]|\be-?dis\b|\btpin\b",
+        _EXCEPTIONS,
+        "Please authorise your holdings to sell them.",
+    ),
     _refusal("holding", _HOLDING, "", _EXCEPTIONS, "Insufficient stock holding."),
 )

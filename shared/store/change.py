@@ -22,7 +22,7 @@ from shared.store.rows import (
     order_row,
     reason_text,
 )
-from shared.store.trading import REDUCE_STRATEGY
+from shared.store.trading import REDUCE_STRATEGY, SET_TRADING, TradingSwitch
 from shared.wire.codec import JSON_FIELD, encode
 from shared.wire.orders import OrderEvent, State
 
@@ -131,6 +131,10 @@ class Change:
     async def placements_of(self, order_ids: Sequence[str]) -> dict[str, CommandRow]:
         """Return the placements that led to these orders, by command_id."""
         return await self._commands("order_id = ANY($2) AND kind = 'place'", order_ids)
+
+    async def commands_on(self, ids: Sequence[str]) -> list[CommandRow]:
+        """Return the commands that made or named something with these ids of the broker's."""
+        return list((await self._commands("order_id = ANY($2)", ids)).values())
 
     async def open_in(self, states: Sequence[State]) -> list[CommandRow]:
         """Return commands not at rest that are in one of these states, oldest first."""
@@ -263,6 +267,10 @@ class Change:
             REDUCE_STRATEGY, strategy_id, f"executor of {self._account}", sentence, self.at_us
         )
         return tag == "INSERT 0 1"
+
+    async def set_trading(self, switch: TradingSwitch) -> None:
+        """Put a trading switch where it says."""
+        await self._connection.execute(SET_TRADING, *msgspec.structs.astuple(switch))
 
     async def last_steps(self, command_ids: Sequence[str]) -> dict[str, OrderEvent]:
         """Return the newest step told of each of these commands, by command_id."""

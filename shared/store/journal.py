@@ -236,6 +236,17 @@ class Journal:
             )
         return {State(row["state"]): row["commands"] for row in rows}
 
+    async def kinds_in(self, state: State) -> list[str]:
+        """Return the kinds of the commands not at rest that are in a state."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT DISTINCT kind FROM order_commands "
+                "WHERE account = $1 AND is_open AND state = $2",
+                self._account,
+                state,
+            )
+        return [row["kind"] for row in rows]
+
     async def unpublished(self, count_max: int) -> list[StoredEvent]:
         """Return events that may not have been published yet, in order."""
         async with self._pool.connection() as connection:

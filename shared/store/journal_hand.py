@@ -131,8 +131,8 @@ def _resolved(row: CommandRow, resolution: Resolution, at_us: int) -> CommandRow
         state=State.ACCEPTED if has_arrived else State.REFUSED,
         order_id=resolution.order_id or row.order_id,
         reason=reason,
-        # A modify is done when the broker took it; orders, cancels are followed to their end.
-        is_open=has_arrived and row.kind != "modify",
+        # Orders, cancels are followed to their end; the rest is done when the broker took it.
+        is_open=has_arrived and row.kind in ("place", "cancel"),
         changed_us=at_us,
     )
 

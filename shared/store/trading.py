@@ -16,6 +16,11 @@ ON CONFLICT (scope, subject) DO UPDATE
 SET state = 'REDUCING', set_by = $2, sentence = $3, changed_us = $4
 WHERE known.state = 'ACTIVE'
 """
+SET_TRADING: Final = """
+INSERT INTO trading_states (scope, subject, state, set_by, sentence, changed_us)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (scope, subject) DO UPDATE SET state = $3, set_by = $4, sentence = $5, changed_us = $6
+"""
 Scope = Literal["global", "account", "strategy"]
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
@@ -38,20 +43,7 @@ async def set_trading(pool: Pool, switch: TradingSwitch) -> None:
         StoreError: PostgreSQL refused or vanished.
     """
     async with pool.transaction() as connection:
-        await connection.execute(
-            """
-            INSERT INTO trading_states (scope, subject, state, set_by, sentence, changed_us)
-            VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (scope, subject) DO UPDATE
-            SET state = $3, set_by = $4, sentence = $5, changed_us = $6
-            """,
-            switch.scope,
-            switch.subject,
-            switch.state,
-            switch.set_by,
-            switch.sentence,
-            switch.changed_us,
-        )
+        await connection.execute(SET_TRADING, *msgspec.structs.astuple(switch))
 
 
 async def get_trading(pool: Pool) -> list[TradingSwitch]:

@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from shared.wire.families import Basket, Exit
+from shared.wire.funds import MfCancel, MfPlace, SipCancel, SipModify, SipPlace
+from shared.wire.gtt import Convert, GttDelete, GttModify, GttPlace
 from shared.wire.order_fields import (
     CommandId,
     Disclosed,
@@ -29,6 +31,7 @@ from shared.wire.order_fields import (
     Validity,
     Variety,
 )
+from shared.wire.switching import Halt, Reduce, Resume
 
 
 class Place(
@@ -67,7 +70,25 @@ class Cancel(Head, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="c
     variety: Variety = "regular"
 
 
-Command = Place | Modify | Cancel | Exit | Basket
+Command = (
+    Place
+    | Modify
+    | Cancel
+    | Exit
+    | Basket
+    | Convert
+    | GttPlace
+    | GttModify
+    | GttDelete
+    | MfPlace
+    | MfCancel
+    | SipPlace
+    | SipModify
+    | SipCancel
+    | Halt
+    | Reduce
+    | Resume
+)
 
 
 class State(StrEnum):
@@ -111,6 +132,7 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int
     strategy_id: str = ""
     tag: str = ""
+    #: The broker's id of what the command made or names: an order, a trigger, a fund order, a plan.
     order_id: str = ""
     exchange: str = ""
     tradingsymbol: str = ""

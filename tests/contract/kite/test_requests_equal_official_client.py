@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from kiteconnect import KiteConnect
@@ -22,7 +23,10 @@ from shared.kite.reads import Candles, KiteReads
 from shared.kite.rest import KiteRest, Request, open_rest
 from shared.kite.session import KiteSessions, login_url
 from shared.kite.settings import KiteSettings
+from shared.kite.writes import KiteWrites, Write, call_of
 from shared.secret import Secret
+from shared.wire.funds import MfCancel, MfPlace, SipCancel, SipModify, SipPlace
+from shared.wire.gtt import Convert, GttDelete, GttModify, GttPlace
 from tests.support.kite_rest_server import Noted, serving_rest
 
 KEY, TOKEN, SECRET = "thekey", "thetoken", "thesecret"
@@ -95,6 +99,84 @@ def reading(official: Callable[[KiteConnect], Any], request: Request) -> Pair:
     return Pair(official, lambda rest: KiteReads(rest).json(request))
 
 
+TRIGGER: dict[str, Any] = {
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "trigger_type": "single",
+    "trigger_values": [1400.5],
+    "last_price": 1500.0,
+    "orders": [
+        {
+            "transaction_type": "BUY",
+            "quantity": 2,
+            "order_type": "LIMIT",
+            "product": "CNC",
+            "price": 1401.0,
+        }
+    ],
+}
+TWO_LEG = TRIGGER | {
+    "trigger_type": "two-leg",
+    "trigger_values": [1400.5, 1600.0],
+    "orders": TRIGGER["orders"] * 2,
+}
+CONVERSION = {
+    "exchange": "NSE",
+    "tradingsymbol": "M&M",
+    "transaction_type": "BUY",
+    "position_type": "overnight",
+    "quantity": 3,
+    "old_product": "NRML",
+    "new_product": "MIS",
+}
+FUND = "INF174K01LS2"
+MF_BUY = {"tradingsymbol": FUND, "transaction_type": "BUY", "amount": 1000}
+MF_SELL = {"tradingsymbol": FUND, "transaction_type": "SELL", "quantity": "1.005"}
+SIP = {"amount": 1000, "instalments": 12, "frequency": "monthly"}
+
+
+def writing(kind: type[Write], official: Callable[[KiteConnect], Any], **fields: Any) -> Pair:
+    wish = msgspec.convert(
+        {"kind": kind.__struct_config__.tag, "command_id": "command-1", **fields},
+        kind,
+        strict=False,
+    )
+    tag = fields.pop("tag", "")
+    return Pair(official, lambda rest: KiteWrites(rest).write(wish, tag=tag))
+
+
+WRITES: dict[str, Pair] = {
+    "gtt_place": writing(GttPlace, lambda kite: kite.place_gtt(**TRIGGER), **TRIGGER),
+    "gtt_place_two_leg": writing(GttPlace, lambda kite: kite.place_gtt(**TWO_LEG), **TWO_LEG),
+    "gtt_modify": writing(
+        GttModify, lambda kite: kite.modify_gtt(7, **TWO_LEG), trigger_id=7, **TWO_LEG
+    ),
+    "gtt_delete": writing(GttDelete, lambda kite: kite.delete_gtt(7), trigger_id=7),
+    "convert": writing(Convert, lambda kite: kite.convert_position(**CONVERSION), **CONVERSION),
+    "mf_buy": writing(
+        MfPlace, lambda kite: kite.place_mf_order(FUND, "BUY", amount=1000), **MF_BUY
+    ),
+    "mf_sell": writing(
+        MfPlace, lambda kite: kite.place_mf_order(FUND, "SELL", quantity="1.005"), **MF_SELL
+    ),
+    "mf_cancel": writing(MfCancel, lambda kite: kite.cancel_mf_order("a-b"), order_id="a-b"),
+    "sip_place": writing(
+        SipPlace,
+        lambda kite: kite.place_mf_sip(FUND, **SIP, initial_amount=500, instalment_day=1),
+        tradingsymbol=FUND,
+        **SIP,
+        initial_amount=500,
+        instalment_day=1,
+    ),
+    "sip_modify": writing(
+        SipModify,
+        lambda kite: kite.modify_mf_sip("77", amount=500, status="paused"),
+        sip_id="77",
+        amount=500,
+        status="paused",
+    ),
+    "sip_cancel": writing(SipCancel, lambda kite: kite.cancel_mf_sip("77"), sip_id="77"),
+}
 NAMES = ["NFO:NIFTY26NOVFUT", "NSE:NIFTY 50", "NSE:M&M"]
 SPAN = ("2026-11-20 09:15:00", "2026-11-20 15:30:00")
 RECKONED = {
@@ -139,6 +221,11 @@ READS: dict[str, Pair] = {
     ),
 }
 PAIRS: dict[str, Pair] = {
+    **WRITES,
+    "place_autoslice": Pair(
+        lambda kite: kite.place_autoslice_order(**PLAIN),
+        lambda rest: KiteOrders(rest).place(NewOrder(**PLAIN, autoslice="true")),
+    ),
     **READS,
     **{f"place_{name}": placing(fields) for name, fields in PLACEMENTS.items()},
     **{f"modify_{name}": changing(fields) for name, fields in CHANGES.items()},
@@ -239,3 +326,10 @@ async def test_request_for_a_session_equals_the_official_clients() -> None:
 
 def test_login_url_equals_the_official_clients() -> None:
     assert login_url(KiteSettings(), KEY) == KiteConnect(KEY).login_url()
+
+
+def test_tag_of_a_mutual_fund_order_is_a_field_of_its_form() -> None:
+    wish = MfPlace(
+        command_id="command-1", tradingsymbol=FUND, transaction_type="BUY", amount=Decimal(10)
+    )
+    assert ("tag", "t1234567") in call_of(wish, tag="t1234567").request.form

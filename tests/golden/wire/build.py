@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,6 +24,7 @@ from shared.wire.order_fields import Leg
 from shared.wire.orders import (
     BrokerUpdate,
     Cancel,
+    Command,
     Modify,
     OrderEvent,
     Place,
@@ -121,6 +123,44 @@ _CHAIN = Chain(
     ),
 )
 
+_GTT = {
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "trigger_type": "single",
+    "trigger_values": ["1400.5"],
+    "last_price": "1500",
+    "orders": [
+        {"transaction_type": "SELL", "quantity": 2, "product": "CNC", "price": "1399.95"},
+    ],
+}
+OTHER_COMMANDS: dict[str, dict[str, Any]] = {
+    "gtt_place": _GTT,
+    "gtt_modify": {"trigger_id": 123457, **_GTT},
+    "gtt_delete": {"trigger_id": 123457},
+    "convert": {
+        "exchange": "NSE",
+        "tradingsymbol": "INFY",
+        "transaction_type": "BUY",
+        "position_type": "day",
+        "quantity": 2,
+        "old_product": "MIS",
+        "new_product": "CNC",
+    },
+    "mf_place": {"tradingsymbol": "INF174K01LS2", "transaction_type": "BUY", "amount": "1000"},
+    "mf_cancel": {"order_id": "b8f2b1c0-2b8e-4b0e-9c9e-0a8f8f0f6a11"},
+    "sip_place": {
+        "tradingsymbol": "INF174K01LS2",
+        "amount": "1000",
+        "instalments": -1,
+        "frequency": "monthly",
+        "instalment_day": 1,
+    },
+    "sip_modify": {"sip_id": "181635213661372", "status": "paused"},
+    "sip_cancel": {"sip_id": "181635213661372"},
+    "halt": {"by": "risk desk", "sentence": "too many fills"},
+    "reduce": {"by": "risk desk", "scope": "strategy", "subject": "mean-reversion"},
+    "resume": {"by": "risk desk"},
+}
 MESSAGES: dict[str, msgspec.Struct] = {
     "place.v1": Place(
         command_id="01JD3Z7Q-0001",
@@ -172,6 +212,12 @@ MESSAGES: dict[str, msgspec.Struct] = {
             )
         ],
     ),
+    **{
+        f"{kind}.v1": msgspec.convert(
+            {"kind": kind, "command_id": f"01JD3Z7Q-{number:04d}", **fields}, Command, strict=False
+        )
+        for number, (kind, fields) in enumerate(OTHER_COMMANDS.items(), start=7)
+    },
     "event.v1": OrderEvent(
         sequence=7,
         account="AB1234",

@@ -26,6 +26,7 @@ KINDS: dict[str, Any] = {
     "place.v1": Command,
     "modify.v1": Command,
     "cancel.v1": Command,
+    **{f"{kind}.v1": Command for kind in build.OTHER_COMMANDS},
     "place_in_pieces.v1": Command,
     "exit.v1": Command,
     "basket.v1": Command,

@@ -1,0 +1,172 @@
+"""Writes that are no orders, and switches, from command to broker and back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from urllib.request import Request, urlopen
+
+import pytest
+
+from shared.wire.orders import State
+from tests.integration.executor.conftest import LAST_PRICE, limit_order
+
+pytestmark = pytest.mark.integration
+
+
+def gtt(**facts):
+    order = {"transaction_type": "SELL", "quantity": 1, "product": "CNC", "price": "1399"}
+    return {
+        "kind": "gtt_place",
+        "exchange": "NSE",
+        "tradingsymbol": "INFY",
+        "trigger_type": "single",
+        "trigger_values": ["1400"],
+        "last_price": str(LAST_PRICE),
+        "orders": [order],
+        **facts,
+    }
+
+
+async def triggers(room):
+    account = room.sandbox.account
+    headers = {"Authorization": f"token {account.api_key}:{account.access_token}"}
+    request = Request(f"{room.sandbox.rest_url}/gtt/triggers", headers=headers)
+
+    def read():
+        with urlopen(request, timeout=10) as response:
+            return json.load(response)["data"]
+
+    return {row["id"]: row for row in await asyncio.to_thread(read)}
+
+
+async def test_trigger_is_placed_modified_and_deleted(room):
+    async with room.executor():
+        placed = await room.send(**gtt())
+        events = await room.until(placed, "received", "sending", "accepted")
+        trigger_id = int(events[-1].order_id)
+        change = gtt(kind="gtt_modify", trigger_id=trigger_id, trigger_values=["1390"])
+        await room.until_state(await room.send(**change), "ACCEPTED")
+        assert (await triggers(room))[trigger_id]["condition"]["trigger_values"] == [1390.0]
+        await room.until_state(
+            await room.send(kind="gtt_delete", trigger_id=trigger_id), "ACCEPTED"
+        )
+        assert (await triggers(room))[trigger_id]["status"] == "deleted"
+
+
+async def test_trigger_fires_an_order_that_is_kept_as_nobody_heres(room):
+    leg = {"transaction_type": "BUY", "quantity": 1, "product": "CNC", "price": "1460"}
+    command = gtt(
+        trigger_type="two-leg",
+        trigger_values=["1440", "1600"],
+        orders=[leg, {**leg, "price": "1600"}],
+    )
+    async with room.executor():
+        placed = await room.send(**command)
+        events = await room.until_state(placed, "ACCEPTED")
+        await asyncio.to_thread(room.sandbox.post, "price", symbol="INFY", price=1430)
+        row = (await triggers(room))[int(events[-1].order_id)]
+        assert row["status"] == "triggered"
+        assert row["orders"][0]["result"]["order_result"]["status"] == "success"
+
+
+@pytest.mark.parametrize("kind", ["accept_then_drop", "accept_then_500"])
+async def test_trigger_of_unknown_outcome_is_found_by_content_and_never_placed_twice(room, kind):
+    command = gtt(trigger_values=["1401"] if kind == "accept_then_drop" else ["1402"])
+    async with room.executor():
+        await room.ready()
+        before = await triggers(room)
+        await room.fault(kind=kind, method="POST", path="/gtt")
+        placed = await room.send(**command)
+        events = await room.until(placed, "received", "sending", "unknown", "accepted")
+        (new,) = (await triggers(room)).keys() - before.keys()
+        assert events[-1].order_id == str(new)
+
+
+async def test_trigger_that_never_arrived_is_left_to_a_person(room):
+    async with room.executor():
+        await room.ready()
+        before = await triggers(room)
+        await room.fault(kind="drop_request", method="POST", path="/gtt")
+        placed = await room.send(**gtt(trigger_values=["1403"]))
+        events = await room.until(placed, "received", "sending", "unknown", "manual")
+        assert events[-1].reason.code == "never_seen"
+        assert await triggers(room) == before
+
+
+async def test_refused_trigger_tells_the_brokers_words(room):
+    async with room.executor():
+        placed = await room.send(**gtt(tradingsymbol="NOSUCHTHING"))
+        events = await room.until(placed, "received", "sending", "rejected")
+        assert events[-1].reason.code == "broker_bad_input"
+
+
+async def test_position_is_converted_to_another_product(room):
+    order = limit_order(price=str(LAST_PRICE + 5), quantity=2, product="MIS")
+    conversion = {
+        "kind": "convert",
+        "exchange": "NSE",
+        "tradingsymbol": "INFY",
+        "transaction_type": "BUY",
+        "position_type": "day",
+        "quantity": 2,
+        "old_product": "MIS",
+        "new_product": "CNC",
+    }
+    async with room.executor():
+        await room.until_state(await room.send(**order), "COMPLETE")
+        converted = await room.send(**conversion)
+        await room.until(converted, "received", "sending", "accepted")
+        again = await room.send(**{**conversion, "quantity": 100_000})
+        events = await room.until_state(again, "REJECTED")
+        assert events[-1].reason.code == "broker_bad_input"
+
+
+async def test_edis_that_is_needed_is_a_refusal_of_its_own_kind(room):
+    async with room.executor():
+        await room.ready()
+        await room.fault(
+            kind="http_error",
+            method="POST",
+            path="/orders",
+            status=428,
+            error_type="HoldingException",
+            message="Please authorise your holdings to sell them.",
+        )
+        placed = await room.send(**limit_order(transaction_type="SELL", price="1550"))
+        events = await room.until(placed, "received", "sending", "rejected")
+        assert events[-1].reason.code == "broker_edis_needed"
+
+
+async def test_mutual_funds_are_refused_without_a_request(room):
+    command = {"tradingsymbol": "INF174K01LS2", "transaction_type": "BUY", "amount": "1000"}
+    async with room.executor():
+        placed = await room.send(kind="mf_place", **command)
+        events = await room.until(placed, "received", "refused")
+        assert events[-1].reason.code == "switched_off"
+
+
+async def test_halt_holds_for_whatever_is_read_after_it_until_somebody_resumes(room):
+    async with room.executor():
+        halt = await room.send(kind="halt", by="risk desk", sentence="too many fills")
+        placed = await room.send(**limit_order())
+        await room.until(halt, "received", "accepted")
+        events = await room.until(placed, "received", "refused")
+        assert events[-1].reason.code == "trading_halted"
+        resume = await room.send(kind="resume", by="risk desk")
+        await room.until(resume, "received", "accepted")
+        await room.until_state(await room.send(**limit_order(price="1449")), "OPEN")
+
+
+async def test_halt_of_one_strategy_leaves_the_others(room):
+    async with room.executor():
+        await room.until_state(
+            await room.send(kind="halt", by="me", scope="strategy", subject="mad"), "ACCEPTED"
+        )
+        mad = await room.send(**limit_order(strategy_id="mad"))
+        await room.until_state(mad, "REFUSED")
+        await room.until_state(await room.send(**limit_order(strategy_id="calm")), "OPEN")
+        nobody = await room.send(kind="halt", by="me", scope="strategy")
+        events = await room.until_state(nobody, "REFUSED")
+        assert events[-1].reason.code == "subject_mismatch"
+        assert events[-1].state is State.REFUSED
