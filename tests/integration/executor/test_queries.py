@@ -6,8 +6,11 @@ import asyncio
 import itertools
 import json
 import os
+import re
+import shlex
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,6 +25,7 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "queries.md"
 WHO = {"query_id": "-", "client": "-"}
 INFY = ("NSE:INFY",)
 
@@ -86,6 +90,15 @@ async def test_query_written_by_hand_is_answered_in_the_askers_own_stream(room, 
             return group["pending"] == 0
 
         await eventually(acknowledged)
+
+
+async def test_example_of_the_page_is_answered(room, producer):
+    asking_line, reading_line = re.findall(r"^(?:XADD|XREAD) .*$", PAGE.read_text(), re.MULTILINE)
+    async with room.executor():
+        assert room.account in asking_line
+        await producer.execute_command(*shlex.split(asking_line))
+        ((_, ((_, fields),)),) = await producer.execute_command(*shlex.split(reading_line))
+    assert json.loads(fields[b"json"])["data"]["enabled"] is True
 
 
 async def test_order_book_has_the_order_just_placed_with_its_history(room, asker):
