@@ -23,6 +23,8 @@ SPREAD_MS: Final = 1_100
 _WAIT_S_MAX = 1.0
 #: A turn taken ahead is of a calendar second that may end: it counts for this long only.
 _AHEAD_S_MAX = 0.02
+#: After a 429 everything but cancels goes at half the pace for so long.
+SLOW_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Pace:
         self._foreseen: bool | None = None
         self._foreseeing = asyncio.Event()
         self._ahead: _Ahead | None = None
+        self._slow_until_s = 0.0
 
     def foresee(self, *, only_cancels: bool) -> None:
         """Say that a command is about to need a turn: it is taken while the journal is written."""
@@ -127,14 +130,16 @@ class Pace:
     async def _take(self, *, reserve: bool) -> Granted | WaitUntil:
         """Ask the budgets, by the broker's clock where it is known."""
         server_s = self._skew.server_s() if self._skew is not None else None
+        is_slow = not reserve and self._clock.monotonic_s() < self._slow_until_s
         return await self._limiter.take(
-            self._account, ORDER_REQUESTS, reserve=reserve, server_s=server_s
+            self._account, ORDER_REQUESTS, 2 if is_slow else 1, reserve=reserve, server_s=server_s
         )
 
     async def hold(self, seconds: float) -> None:
-        """Send nothing for the account for a while: its answer to a 429.
+        """Send nothing for the account for a while, then more slowly: its answer to a 429.
 
         Raises:
             StreamError: the budgets' Redis is away.
         """
+        self._slow_until_s = self._clock.monotonic_s() + seconds + SLOW_S
         await self._limiter.pause(self._account, ORDER_REQUESTS, seconds)

@@ -57,9 +57,11 @@ class Recorder:
 
         await self._desk.patience.until_done(commit, name="record", stopping=self._never)
         self._desk.look_soon.set()
+        await self._hold(outcome)
         if recorded[0].state not in UNSENT:
             return Verdict.DONE
-        await self._hold(outcome)
+        if isinstance(outcome, NotExecuted):
+            await pause(self._desk.stopping, max(outcome.pause_s, self._desk.attempt_gap_s))
         return Verdict.BACK
 
     def _bar(self, outcome: Outcome) -> None:
@@ -70,16 +72,15 @@ class Recorder:
         self._desk.egress.note(outcome)
 
     async def _hold(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, NotExecuted):
+        """Let everybody who sends for the account wait after a 429, also after the last attempt."""
+        if not isinstance(outcome, NotExecuted) or not outcome.pause_s:
             return
-        if outcome.pause_s:
-            held_s = outcome.pause_s
+        held_s = outcome.pause_s
 
-            async def hold() -> None:
-                await self._desk.pace.hold(held_s)
+        async def hold() -> None:
+            await self._desk.pace.hold(held_s)
 
-            await self._desk.patience.tried(hold, name="pause")
-        await pause(self._desk.stopping, max(outcome.pause_s, self._desk.attempt_gap_s))
+        await self._desk.patience.tried(hold, name="pause")
 
     async def _look_at(self, request: Request, outcome: Outcome) -> Sequence[BrokerOrder]:
         """Read the order a cancel was refused for, which may be cancelled, or slices just taken."""

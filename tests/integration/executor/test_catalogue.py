@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +14,8 @@ from shared.clock import SystemClock
 from shared.store.pool import open_pool
 from shared.store.trading import TradingSwitch, set_trading
 from shared.wire.orders import State
-from tests.integration.executor.conftest import LAST_PRICE, limit_order
+from tests.chaos.rig import Rig, running_broker
+from tests.integration.executor.conftest import LAST_PRICE, Room, limit_order
 
 pytestmark = pytest.mark.integration
 
@@ -125,3 +128,28 @@ def test_stuck_cancel_is_neither_issued_again_nor_forgotten():
     taken = msgspec.structs.replace(unknown, state=State.ACCEPTED)
     assert not _is_in_limbo(taken, NOW_US + LIMBO_AFTER_US)
     assert _is_in_limbo(taken, NOW_US + LIMBO_AFTER_US + 1)
+
+
+async def test_account_whose_broker_hangs_delays_no_other(
+    orders_redis, ticks_redis, postgres, executor_database
+):
+    database = executor_database.reveal().split("@/")[1].split("?")[0]
+    rig = Rig(Path())
+    await rig.borrow(orders=orders_redis, ticks=ticks_redis, postgres=postgres, database=database)
+    generation = int(uuid.uuid4().hex[:4], 16)
+    try:
+        async with running_broker(7, generation) as broker:
+            hung, well = [
+                Room(rig.settings(broker, broker.free.pop()), rig.redis, broker.info)
+                for _ in range(2)
+            ]
+            hung_id = hung.settings.account.id.partition("G")[0]
+            await hung.fault(kind="slow", account=hung_id, path="/orders", seconds=5, count=None)
+            async with hung.executor(), well.executor():
+                first = await hung.send(**limit_order())
+                await well.until_state(await well.send(**limit_order()), "OPEN", within_s=15)
+                states = {each.state for each in await hung.events(first)}
+                assert not states & {"ACCEPTED", "OPEN"}, "it was to hang"
+                await broker.ask("DELETE", "faults")
+    finally:
+        await rig.stop()

@@ -18,7 +18,7 @@ from executor.gate import Bar, Gate
 from executor.handler import Handler
 from executor.steady import Patience
 from shared.clock import ManualClock
-from shared.errors import KiteUnavailable, StoreError
+from shared.errors import KiteThrottled, KiteUnavailable, StoreError
 from shared.kite.sliced import Placed
 from shared.resilience.breaker import Breaker, BreakerPolicy
 from shared.resilience.retry import RetryPolicy
@@ -103,8 +103,14 @@ class Knowledge:
 
 
 class Pace:
+    def __init__(self):
+        self.held = []
+
     async def turn(self, _row):
         return True
+
+    async def hold(self, seconds):
+        self.held.append(seconds)
 
 
 @pytest.fixture
@@ -202,3 +208,12 @@ async def test_handler_sends_nothing_that_expired_while_it_waited_for_its_turn(d
     assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
     assert desk.journal.row.state is State.EXPIRED
     assert desk.broker.placed == []
+
+
+async def test_429_pauses_the_account_after_the_last_attempt_as_well(desk):
+    handler, row = Handler(desk), desk.journal.row
+    desk.broker.errors = [KiteThrottled("slow down", retry_after_s=0.01) for _ in range(2)]
+    assert await handler.handle(row) is Verdict.BACK
+    assert await handler.handle(row) is Verdict.DONE
+    assert desk.journal.row.state is State.REFUSED
+    assert desk.pace.held == [0.01, 0.01]

@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 
 from executor.gate import Bar, Gate
-from executor.pace import ORDER_REQUESTS, Pace, windows
+from executor.pace import ORDER_REQUESTS, SLOW_S, Pace, windows
 from executor.settings import BehaviourSettings
 from executor.skew import Skew
 from shared.clock import ManualClock
@@ -22,9 +22,11 @@ class Limiter:
         self.answers = list(answers)
         self.asked = []
         self.seconds = []
+        self.costs = []
         self.held = []
 
-    async def take(self, account, endpoint_class, *, reserve, server_s=None):
+    async def take(self, account, endpoint_class, cost, *, reserve, server_s=None):
+        self.costs.append(cost)
         self.seconds.append(server_s)
         self.asked.append((account, endpoint_class, reserve))
         return self.answers.pop(0)
@@ -150,3 +152,15 @@ def test_clock_that_is_certainly_wrong_holds_entries_but_no_cancels(ahead_s, pas
     clock.advance(700)
     skew.heard(formatdate(NOW_US // 1_000_000 + 700, usegmt=True), clock.now_ns())
     assert gate.passes("place")
+
+
+async def test_pace_is_halved_for_a_while_after_a_429_but_not_for_cancels():
+    clock, limiter = ManualClock(NOW_US * 1000), Limiter(*(Granted((1,)) for _ in range(4)))
+    pace = Pace(limiter, "AB1234", clock, asyncio.Event())
+    await pace.turn(a_row())
+    await pace.hold(2.0)
+    for row in (a_row(), a_row(a_cancel())):
+        await pace.turn(row)
+    clock.advance(2.0 + SLOW_S)
+    await pace.turn(a_row())
+    assert limiter.costs == [1, 2, 1, 1]
