@@ -134,14 +134,25 @@ def test_margins_of_orders_of_a_basket_and_charges_agree(kite: KiteConnect) -> N
 
 
 def test_mutual_funds_can_be_read(kite: KiteConnect) -> None:
-    (order,) = kite.mf_orders()
-    assert isinstance(order["order_timestamp"], datetime)
-    assert kite.mf_orders(order["order_id"]) == order
-    (sip,) = kite.mf_sips()
-    assert kite.mf_sips(sip["sip_id"])["status"] == "ACTIVE"
+    assert kite.mf_orders() == kite.mf_sips() == []
     assert kite.mf_holdings()[0]["tradingsymbol"] == kite.mf_instruments()[0]["tradingsymbol"]
-    with pytest.raises(exceptions.GeneralException):
+    with pytest.raises(exceptions.KiteException):
         kite.mf_orders("nobody")
+    assert isinstance(kite.mf_instruments()[0]["last_price_date"], date)
+
+
+def test_gtts_can_be_read(kite: KiteConnect) -> None:
+    leg = {
+        "transaction_type": "BUY",
+        "quantity": 1,
+        "order_type": "LIMIT",
+        "product": "CNC",
+        "price": 1000,
+    }
+    placed = kite.place_gtt("single", "INFY", "NSE", [1000.0], 1500.0, [leg])
+    assert placed["trigger_id"] in {row["id"] for row in kite.get_gtts()}
+    assert kite.get_gtt(placed["trigger_id"])["status"] == "active"
+    kite.delete_gtt(placed["trigger_id"])
 
 
 def test_trigger_range_holds_the_price(kite: KiteConnect) -> None:

@@ -113,6 +113,50 @@ async def test_order_book_has_the_order_just_placed_with_its_history(room, asker
     assert [row["status"] for row in steps][-1] == "OPEN"
 
 
+RECKONED = wire.MarginOrder(
+    exchange="NSE", tradingsymbol="INFY", transaction_type="BUY", variety="regular",
+    product="CNC", order_type="LIMIT", quantity=1, price=1500,
+)  # fmt: skip
+EXECUTED = wire.ChargedOrder(
+    order_id="1", exchange="NSE", tradingsymbol="INFY", transaction_type="BUY", variety="regular",
+    product="CNC", order_type="LIMIT", quantity=1, average_price=1500,
+)  # fmt: skip
+OF_KIND = {
+    "order_history": {"order_id": "1"},
+    "order_trades": {"order_id": "1"},
+    "order_margins": {"orders": (RECKONED,)},
+    "basket_margins": {"orders": (RECKONED,)},
+    "charges": {"orders": (EXECUTED,)},
+    "gtt": {"trigger_id": 1},
+    "mf_order": {"order_id": "1"},
+    "mf_sip": {"sip_id": "1"},
+    "quote": {"instruments": INFY},
+    "ohlc": {"instruments": INFY},
+    "ltp": {"instruments": INFY},
+    "trigger_range": {"transaction_type": "BUY", "instruments": INFY},
+    "candles": {
+        "instrument_token": 256265, "interval": "day",
+        "begin": "2026-11-20 00:00:00", "end": "2026-11-20 23:59:59",
+    },
+}  # fmt: skip
+#: Kinds that ask for one thing by an id nobody has here.
+OF_ONE = {"order_history", "order_trades", "gtt", "mf_order", "mf_sip"}
+
+
+async def test_every_kind_reaches_kite_and_comes_back(room, asker):
+    async with room.executor():
+        asked = {
+            kind: asker.ask(room.account, made(**WHO, **OF_KIND.get(kind, {})), 25)
+            for kind, made in wire.KINDS.items()
+        }
+        replies = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+    refused = {kind: reply.error.code for kind, reply in replies.items() if not reply.ok}
+    assert refused == dict.fromkeys(OF_ONE, "broker_rejected")
+    assert data_of(replies["mf_instruments"]).startswith("tradingsymbol,amc,name,")
+    assert data_of(replies["basket_margins"])["final"]["total"] == 1500
+    assert all(reply.as_of_us > 0 for reply in replies.values() if reply.ok)
+
+
 async def test_equal_queries_at_once_share_one_call_and_the_next_is_cached(room, asker):
     async with room.executor():
         await room.fault(kind="slow", path="/quote/ltp", seconds=0.3)
