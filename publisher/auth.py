@@ -20,7 +20,17 @@ KEY_CHARACTERS_MAX = 256
 
 _NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,32}\Z")
 _SCOPE = re.compile(r"\A(ticks|wants|(orders|trade):([A-Z0-9]{2,16}|\*))\Z")
+_QUOTA = re.compile(r"\A(instruments|connections|bytes_per_s)=([1-9][0-9]{0,9})\Z")
 _DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """What a key allows less of than the settings do; None: as much as they do."""
+
+    instruments: int | None = None
+    connections: int | None = None
+    bytes_per_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class Principal:
 
     name: str
     scopes: frozenset[str]
+    quotas: Quotas = Quotas()
 
     @property
     def may_read_ticks(self) -> bool:
@@ -78,7 +89,7 @@ def digest(key: str) -> str:
 
 
 def read_keyring(lines: Iterable[str]) -> Keyring:
-    """Return the keyring of lines `name:scopes:hash`, the scopes joined by `+`.
+    """Return the keyring of lines `name:scopes:hash`, scopes and quotas joined by `+`.
 
     Raises:
         SettingsError: a line is not of that form, or a name or a hash comes twice.
@@ -94,23 +105,43 @@ def read_keyring(lines: Iterable[str]) -> Keyring:
     return Keyring(principals)
 
 
+def principal_of(name: str, words: Iterable[str]) -> Principal:
+    """Return who has this name, scopes and quotas.
+
+    Raises:
+        ValueError: the name, or a word, is none.
+    """
+    if not _NAME.match(name):
+        raise ValueError("the name must be 1 to 32 of A-Z a-z 0-9 _ . -")
+    scopes: set[str] = set()
+    quotas: dict[str, int] = {}
+    for word in words:
+        quota = _QUOTA.match(word)
+        if quota:
+            quotas[quota[1]] = int(quota[2])
+        elif _SCOPE.match(word):
+            scopes.add(word)
+        else:
+            raise ValueError(
+                "a scope must be ticks, wants, orders:<account>, trade:<account> (or * for every "
+                "account), a quota instruments=<n>, connections=<n> or bytes_per_s=<n>"
+            )
+    if not scopes:
+        raise ValueError("a scope must be named")
+    return Principal(name=name, scopes=frozenset(scopes), quotas=Quotas(**quotas))
+
+
 def _read(line: str, number: int) -> tuple[Principal, str]:
     name, _, rest = line.strip().partition(":")
-    scopes_text, _, key_digest = rest.rpartition(":")
-    scopes = frozenset(scopes_text.split("+"))
-    if not _NAME.match(name):
-        raise SettingsError(
-            f"publisher.keys: the name of key {number} must be 1 to 32 of A-Z a-z 0-9 _ . -"
-        )
-    if not all(map(_SCOPE.match, scopes)):
-        raise SettingsError(
-            f"publisher.keys: a scope of key {number} ({name}) must be "
-            "ticks, wants, orders:<account>, trade:<account> (or * for every account), "
-            "several joined by +"
-        )
+    words, _, key_digest = rest.rpartition(":")
+    try:
+        principal = principal_of(name, words.split("+"))
+    except ValueError as error:
+        # A name is no secret, but what stands in its place may be one.
+        raise SettingsError(f"publisher.keys: key {number}: {error}, joined by +") from None
     if not _DIGEST.match(key_digest):
         raise SettingsError(
             f"publisher.keys: the hash of key {number} ({name}) must be the SHA-256 of the key, "
             "64 digits of 0-9 a-f"
         )
-    return Principal(name=name, scopes=scopes), key_digest
+    return principal, key_digest

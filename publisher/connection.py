@@ -18,6 +18,8 @@ from shared.clock import Clock
 
 _CLOSED = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 _TEXT, _BINARY, _PING = int(WSMsgType.TEXT), int(WSMsgType.BINARY), int(WSMsgType.PING)
+#: A timer may fire a little early.
+_EXPIRY_MARGIN_S = 0.01
 _PING_FRAME = frames.header(_PING, 0)
 
 
@@ -81,7 +83,7 @@ class Connection:
     async def serve(self) -> Farewell | None:
         """Serve until one side ends it; return the farewell still to be said, if any."""
         self.session.welcome(self._clock.now_ns())
-        self._pulsing = self._loop.call_later(self._settings.heartbeat_s, self._pulse)
+        self._pulsing = self._loop.call_later(self._pulse_s(), self._pulse)
         try:
             async with asyncio.TaskGroup() as self._group:
                 name = f"{self.session.principal.name}#{self.session.subscriber}"
@@ -187,14 +189,22 @@ class Connection:
             return
         self.deliver()
 
+    def _pulse_s(self) -> float:
+        """Return when to look again: at the next heartbeat, or when the token expires."""
+        left_s = self.session.expires_s - self._clock.now_ns() / 1e9
+        return min(self._settings.heartbeat_s, max(0.0, left_s) + _EXPIRY_MARGIN_S)
+
     def _pulse(self) -> None:
         if self._verdict.done():
+            return
+        if self._clock.now_ns() / 1e9 >= self.session.expires_s:
+            self.end(farewells.EXPIRED)
             return
         silent_s = self._clock.monotonic_s() - self._heard_s
         if silent_s > self._settings.silence_timeout_s:
             self.end(farewells.SILENT)
             return
-        self._pulsing = self._loop.call_later(self._settings.heartbeat_s, self._pulse)
+        self._pulsing = self._loop.call_later(self._pulse_s(), self._pulse)
         self.session.heartbeat(self._clock.now_ns())
         if not self._transport.is_closing():
             self._transport.write(_PING_FRAME)

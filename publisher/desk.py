@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from publisher import channels, farewells
-from publisher.auth import Keyring
+from publisher.auth import Keyring, Principal
 from publisher.farewells import Farewell
 from publisher.hub import Hub
 from publisher.latest import Tokens
 from publisher.messages import ChainNotice
 from publisher.session import Session
+from publisher.tokens import Claimed, TokenKeys
 from publisher.universe import Universe, nothing_published
 
 #: Chains held at one time, each with what followed its newest snapshot.
@@ -68,22 +70,50 @@ class Desk:
         self._second_began_s = float("-inf")
         self._replays = 0
         self._keyring = keyring
+        self.tokens = TokenKeys()
         self._sessions: dict[int, Session] = {}
 
-    def enter(self, key: str, dialect: int = 0) -> Session | Farewell:
-        """Return a new session for whoever holds the key, or why there is none."""
-        principal = self._keyring.find(key)
-        if principal is None:
+    def enter(
+        self, key: str, dialect: int = 0, *, now_s: float = 0.0, takes_over: bool = False
+    ) -> Session | Farewell:
+        """Return a new session for whoever holds the key or token, or why there is none.
+
+        `takes_over`: where the key has its number of connections, its oldest one makes room.
+        """
+        claimed = self._claimed(key, now_s)
+        if claimed is None:
             return farewells.UNAUTHENTICATED
-        own = sum(each.principal.name == principal.name for each in self._sessions.values())
-        if own >= self.limits.connections_per_key_max:
+        principal = claimed.principal
+        own = [
+            each
+            for each in self._sessions.values()
+            if each.principal.name == principal.name and not each.is_leaving
+        ]
+        limit = self.limits.connections_per_key_max
+        is_full = len(own) >= min(limit, principal.quotas.connections or limit)
+        if is_full and not takes_over:
             return farewells.KEY_CONNECTIONS
         subscriber = self.hub.open(dialect)
         if subscriber is None:
             return farewells.CONNECTIONS
         session = Session(self, principal, subscriber)
+        session.expires_s = claimed.expires_s
+        if is_full:
+            own[0].is_leaving = True
+            session.displaces = own[0].subscriber
         self._sessions[subscriber] = session
         return session
+
+    def principal_of(self, key: str, now_s: float) -> Principal | None:
+        """Return who holds a key or token, or None."""
+        claimed = self._claimed(key, now_s)
+        return None if claimed is None else claimed.principal
+
+    def _claimed(self, key: str, now_s: float) -> Claimed | None:
+        principal = self._keyring.find(key)
+        if principal is not None:
+            return Claimed(principal, math.inf)
+        return self.tokens.find(key, now_s) if self.tokens else None
 
     def leave(self, session: Session) -> None:
         """Forget a session."""

@@ -54,7 +54,12 @@ async def admit_by_message(
         return farewells.MALFORMED
     if not isinstance(request, Auth):
         return farewells.UNAUTHENTICATED
-    return around.desk.enter(request.key, DIALECTS.index(dialect))
+    return around.desk.enter(
+        request.key,
+        DIALECTS.index(dialect),
+        now_s=around.clock.now_ns() / 1e9,
+        takes_over=request.takeover,
+    )
 
 
 def refusal(farewell: Farewell) -> bytes:

@@ -1,4 +1,4 @@
-"""The door: `GET /v1/stream` as a WebSocket."""
+"""The door: `GET /v1/stream` as a WebSocket, `GET /v1/sse` beside it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from publisher.dialects import DIALECTS, Dialect
 from publisher.door import SUBPROTOCOL, admit_by_message, asked_dialect, refusal
 from publisher.farewells import Farewell
 from publisher.session import Session
+from publisher.sse import EventSources
 from shared.errors import LocalError
 from shared.runtime.logs import Log
 from shared.runtime.supervise import pause
 
 STREAM_PATH = "/v1/stream"
+#: `true`: where the key has its number of connections, the oldest ends for this one.
+TAKEOVER_HEADER = "Tickflow-Takeover"
 _SCHEME = "bearer"
 #: Seconds between two updates of what was delivered.
 TALLY_S = 1.0
@@ -47,6 +50,7 @@ class Server:
         self._settings = around.settings
         self._log = log
         self._connections: dict[int, Connection] = {}
+        self._event_sources = EventSources(around)
         self.rounds = Rounds(self._serve_one, metrics.WAITED.observe, around.clock)
         self._unauthenticated = 0
         self._is_draining = False
@@ -60,6 +64,8 @@ class Server:
         connection = self._connections.get(subscriber)
         if connection is not None:
             connection.deliver()
+        else:
+            self._event_sources.wake(subscriber)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
@@ -70,6 +76,7 @@ class Server:
         """
         application = web.Application()
         application.add_routes([web.get(STREAM_PATH, self._stream)])
+        self._event_sources.attach(application)
         for extra in self.parts:
             extra.attach(application)
         application.on_response_prepare.append(_anonymous)
@@ -96,6 +103,7 @@ class Server:
                 self._is_draining = True
                 for connection in tuple(self._connections.values()):
                     connection.end(farewells.DRAINING)
+                self._event_sources.drain()
                 await runner.cleanup()
                 ended.set()
                 self.rounds.stop()
@@ -128,7 +136,10 @@ class Server:
             return await self._admit_by_message(request, dialect)
         scheme, _, key = header.partition(" ")
         session = self._around.desk.enter(
-            key.strip() if scheme.lower() == _SCHEME else "", DIALECTS.index(dialect)
+            key.strip() if scheme.lower() == _SCHEME else "",
+            DIALECTS.index(dialect),
+            now_s=self._around.clock.now_ns() / 1e9,
+            takes_over=request.headers.get(TAKEOVER_HEADER, "").lower() == "true",
         )
         if isinstance(session, Farewell):
             metrics.REFUSED.labels(reason=session.name).inc()
@@ -179,6 +190,9 @@ class Server:
         _narrow(request, self._settings.send_buffer_bytes)
         connection = Connection(request, ws, session, self._around)
         self._connections[session.subscriber] = connection
+        displaced = self._connections.get(-1 if session.displaces is None else session.displaces)
+        if displaced is not None:
+            displaced.end(farewells.TAKEN_OVER)
         metrics.CONNECTIONS.set(len(self._connections))
         log = self._log.bind(subscriber=session.subscriber, principal=session.principal.name)
         log.info("subscriber.connected")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ class Session:
         self.principal = principal
         self.subscriber = subscriber
         self.dialect: Dialect = desk.hub.dialect_of(subscriber)
+        #: Unix seconds after which the token behind it is good no longer.
+        self.expires_s = math.inf
+        #: A connection of the same key that ends for this one.
+        self.displaces: int | None = None
+        self.is_leaving = False
         self._desk = desk
         self._hub = desk.hub
         #: Accounts followed, by kind of channel.
@@ -65,13 +71,15 @@ class Session:
     def welcome(self, now_ns: int) -> None:
         """Greet: the first message of every connection."""
         limits = self._desk.limits
+        if self.principal.quotas.bytes_per_s:
+            self._hub.pace(self.subscriber, 0.0, float(self.principal.quotas.bytes_per_s))
         self._say(
             Welcome(
                 name=self.principal.name,
                 epoch=self._desk.epoch,
                 server_time_us=now_ns // 1000,
                 heartbeat_s=limits.heartbeat_s,
-                instruments_max=limits.instruments_per_connection_max,
+                instruments_max=self._instruments_max(),
                 message_bytes_max=limits.message_bytes_max,
             )
         )
@@ -89,6 +97,11 @@ class Session:
             )
         )
 
+    def ask(self, request: Subscribe, *, now_s: float) -> None:
+        """Carry out a subscribe that has been read already."""
+        self._snapshot_id, self._at = self._hub.sequence, {}
+        self._subscribe(request, now_s)
+
     def answer(self, message: str | bytes, *, now_ns: int, now_s: float) -> Farewell | None:
         """Carry out one text message; return why the connection must end, if it must."""
         if self._is_over_rate(now_s):
@@ -100,8 +113,7 @@ class Session:
             return farewells.MALFORMED
         match request:
             case Subscribe():
-                self._snapshot_id, self._at = self._hub.sequence, {}
-                self._subscribe(request, now_s)
+                self.ask(request, now_s=now_s)
             case Unsubscribe():
                 self._unsubscribe(request)
             case Ping():
@@ -219,7 +231,8 @@ class Session:
 
     def _obey(self, policy: Policy) -> None:
         self._policy = policy
-        self._hub.pace(self.subscriber, policy.min_interval_ms / 1000)
+        bytes_per_s = float(self.principal.quotas.bytes_per_s or 0)
+        self._hub.pace(self.subscriber, policy.min_interval_ms / 1000, bytes_per_s)
         if policy.mode == "conflate":
             self._hub.conflate(self.subscriber)
         else:
@@ -335,8 +348,11 @@ class Session:
         return fitting
 
     def _room(self, tokens: Tokens) -> NDArray[np.bool_]:
+        return self._hub.room(self.subscriber, tokens, self._instruments_max())
+
+    def _instruments_max(self) -> int:
         limit = self._desk.limits.instruments_per_connection_max
-        return self._hub.room(self.subscriber, tokens, limit)
+        return min(limit, self.principal.quotas.instruments or limit)
 
     def _follow(
         self,

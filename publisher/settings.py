@@ -38,11 +38,21 @@ class PublisherSection(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Secret, ...],
         Meta(
             max_length=1000,
-            description="subscribers' keys as name:scopes:hash, scopes joined by + "
+            description="subscribers' keys as name:scopes:hash, scopes and quotas joined by + "
             "(ticks, wants, orders:<account>, trade:<account>, * for every account); "
             "`python -m publisher.new_key` makes them",
         ),
     ] = ()
+    jwt_secret: Annotated[
+        Secret,
+        Meta(description="shared secret of HS256 tokens; 32 bytes or more; empty: none are taken"),
+    ] = Secret("")
+    jwt_jwks_file: Annotated[
+        str,
+        Meta(description="file with public keys (JWKS) of tokens, read at the start; empty: none"),
+    ] = ""
+    jwt_audience: Annotated[str, Meta(description="`aud` that tokens must say, if any")] = ""
+    jwt_issuer: Annotated[str, Meta(description="`iss` that tokens must say, if any")] = ""
     accounts: Annotated[
         tuple[Annotated[str, Meta(pattern=r"\A[A-Z0-9]{2,16}\Z")], ...],
         Meta(max_length=100, description="accounts whose order events can be subscribed to"),

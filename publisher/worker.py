@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from publisher import metrics
@@ -20,8 +21,9 @@ from publisher.http import Around, Job, wire
 from publisher.hub import Hub, HubLimits
 from publisher.server import Server
 from publisher.settings import PublisherSection, PublisherSettings
+from publisher.tokens import TokenKeys
 from publisher.walk_feed import WalkFeed
-from shared.errors import StreamError
+from shared.errors import SettingsError, StreamError
 from shared.runtime.logs import Log
 from shared.runtime.probe import Check
 from shared.runtime.resources import Resources
@@ -159,7 +161,8 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     section, log = settings.publisher, resources.log
     keyring = read_keyring(key.reveal() for key in section.keys)
     desk = _desk(section, keyring, epoch=f"{resources.random.getrandbits(64):016x}")
-    if not section.keys:
+    desk.tokens = read_token_keys(section)
+    if not section.keys and not desk.tokens:
         log.warning("publisher.no_keys", hint="nobody can subscribe: set publisher.keys")
     ticks = await resources.enter(
         connect(settings.redis.ticks_url, name="publisher", settings=settings.redis)
@@ -191,6 +194,26 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     worker.jobs = side.jobs
     resources.probe.register("feeds", worker.readiness)
     return worker
+
+
+def read_token_keys(section: PublisherSection) -> TokenKeys:
+    """Return the keys that tokens may be signed with.
+
+    Raises:
+        SettingsError: the secret is too short, or the file is no JWKS.
+    """
+    keys = TokenKeys(
+        secret=section.jwt_secret.reveal(),
+        audience=section.jwt_audience,
+        issuer=section.jwt_issuer,
+    )
+    if section.jwt_jwks_file:
+        try:
+            document = Path(section.jwt_jwks_file).read_text()
+        except OSError as error:
+            raise SettingsError(f"publisher.jwt_jwks_file: {error.strerror}") from error
+        keys.publish(document)
+    return keys
 
 
 def _tick_feeds(

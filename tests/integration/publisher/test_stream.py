@@ -1,9 +1,14 @@
 """Ticks and order events travel from the streams to WebSockets."""
 
+import time
+
 import aiohttp
+import jwt
 import numpy as np
 import pytest
 
+from publisher.tokens import LEEWAY_S
+from shared.secret import Secret
 from shared.wire.instruments import Kind
 from shared.wire.orders import State
 from tests.support.eventually import eventually
@@ -168,6 +173,37 @@ async def test_connections_are_counted_per_key(start, upstream) -> None:
                 await client.say("ping")
                 await client.hear_of("heartbeat")
             await eventually(lambda p=publisher: not p.worker._desk.hub.subscribers)
+
+
+async def test_a_new_connection_takes_the_place_of_the_oldest_where_it_asks_to(
+    start, upstream
+) -> None:
+    async with (
+        start(connections_per_key_max=1) as publisher,
+        publisher.subscriber() as first,
+        publisher.subscriber(key=None) as second,
+    ):
+        await second.say("auth", key=KEY, takeover=True)
+        assert (await second.hear())["op"] == "welcome"
+        assert await first.farewell() == (4502, "taken_over retry=no")
+        await second.say("ping")
+        await second.hear_of("heartbeat")
+
+
+async def test_a_token_opens_the_door_until_it_expires(start, upstream) -> None:
+    secret = Secret("s" * 32)
+    claims = {"sub": "page", "scope": "ticks", "exp": time.time() - LEEWAY_S + 1.0}
+    good = jwt.encode(claims, secret.reveal(), algorithm="HS256")
+    expired = jwt.encode({**claims, "exp": 1}, secret.reveal(), algorithm="HS256")
+    async with start(jwt_secret=secret) as publisher:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            async with publisher.subscriber(key=expired):
+                pass
+        assert caught.value.status == 401
+        async with publisher.subscriber(key=None) as client:
+            await client.say("auth", key=good)
+            assert (await client.hear())["name"] == "page"
+            assert await client.farewell() == (4007, "expired retry=yes")
 
 
 async def test_malformed_messages_get_a_reason_then_a_close(start, upstream) -> None:

@@ -1,0 +1,113 @@
+"""An EventSource comes in with a ticket, hears what it asked for, comes back where it was."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from publisher.sse_request import Place, parse_query, read_place
+from shared.errors import MessageError
+from tests.support.publisher_rows import CALL, PUT, rows
+
+pytestmark = pytest.mark.integration
+
+KEY, ACCOUNT = "k" * 43, "SB0001"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+class Source:
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self.answer = answer
+        self.last_id = ""
+
+    async def hear_of(self, op: str) -> dict:
+        while True:
+            event = {}
+            while line := (await self.answer.content.readline()).decode().rstrip("\n"):
+                name, _, value = line.partition(": ")
+                event[name] = value
+            self.last_id = event.get("id", self.last_id)
+            if event.get("event") == op:
+                return json.loads(event["data"])
+
+
+@asynccontextmanager
+async def listening(publisher, headers=None, **query) -> AsyncIterator[Source]:
+    url = f"http://{publisher.worker.address}/v1/sse"
+    timeout = aiohttp.ClientTimeout(sock_read=5)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(url, params=query, headers=HEADERS if headers is None else headers) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+        assert answer.content_type == "text/event-stream"
+        yield Source(answer)
+
+
+async def test_an_event_source_comes_back_where_it_was(start, upstream) -> None:
+    await upstream.last(rows((CALL, 10.0), (PUT, 20.0)))
+    asked = {"tokens": f"{CALL},{PUT}", "mode": "ltp", "orders": ACCOUNT}
+    async with start() as publisher:
+        async with listening(publisher, **asked) as source:
+            assert len((await source.hear_of("snapshot"))["ticks"]) == 2
+            await upstream.ticks(rows((CALL, 11.0), received_at_ns=2_000_000_000))
+            assert (await source.hear_of("ticks"))["ticks"][0]["last_price"] == 11.0
+            await upstream.order(1)
+            assert (await source.hear_of("order"))["event"]["sequence"] == 1
+        await upstream.order(2)
+        await upstream.ticks(rows((PUT, 21.0), received_at_ns=2_000_000_000))
+        back = {**HEADERS, "Last-Event-ID": source.last_id}
+        async with listening(publisher, back, **asked) as source:
+            subscribed = await source.hear_of("subscribed")
+            assert (subscribed["recovered"], subscribed["missed"]) == (True, [])
+            assert (await source.hear_of("order"))["event"]["sequence"] == 2
+
+
+async def test_a_ticket_is_good_once(start, upstream) -> None:
+    async with start() as publisher, aiohttp.ClientSession() as session:
+        address = f"http://{publisher.worker.address}"
+        async with session.post(f"{address}/v1/tickets", headers=HEADERS) as answer:
+            ticket = (await answer.json())["ticket"]
+        async with listening(publisher, {}, ticket=ticket, symbols="NSE:INFY") as source:
+            assert (await source.hear_of("subscribed"))["accepted"]["instruments"] == 1
+        for wrong in (ticket, "x"):
+            async with session.get(f"{address}/v1/sse", params={"ticket": wrong}) as answer:
+                assert answer.status == 401
+        async with session.post(f"{address}/v1/tickets") as answer:
+            assert answer.status == 401
+
+
+async def test_a_query_that_is_none_of_ours_is_refused_in_words(start, upstream) -> None:
+    async with start() as publisher, aiohttp.ClientSession() as session:
+        address = f"http://{publisher.worker.address}/v1/sse"
+        for query in ({"key": KEY}, {"tokens": "x"}, {"tokens": "1", "mode": "all"}):
+            async with session.get(address, params=query, headers=HEADERS) as answer:
+                assert answer.status == 400
+                assert "query" in (await answer.json())["message"]
+
+
+async def test_an_event_source_is_told_when_the_publisher_stops(start, upstream) -> None:
+    async with start() as publisher, listening(publisher, symbols="NSE:INFY") as source:
+        await source.hear_of("subscribed")
+        publisher.stopping.set()
+        assert (await source.hear_of("closing"))["code"] == 4000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "e.1,o:SB0001", "e.-1", "e.1,z:SB0001:1-0", "e.1,o:x:y", "e." + "9" * 3000]
+)
+def test_what_is_no_place_is_refused(text: str) -> None:
+    with pytest.raises(MessageError):
+        read_place(text)
+
+
+def test_a_place_is_read_as_it_was_written() -> None:
+    place = Place("abc")
+    place.begin({"orders:SB0001": "5-0", "updates:SB0001": "6-0"})
+    place.note({"op": "ticks", "ticks": [{"sequence": 7}, {"sequence": 9}]})
+    place.note({"op": "order", "account": "SB0001", "id": "8-1"})
+    resume = parse_query({}, str(place)).resume
+    assert (resume.epoch, resume.sequence) == ("abc", 9)
+    assert (resume.orders, resume.updates) == ({"SB0001": "8-1"}, {"SB0001": "6-0"})
