@@ -151,13 +151,13 @@ class Door:
         now_s = self._clock.monotonic_s()
         if not route.needs_key:
             return _NOBODY
-        stranger = request.remote or ""
-        if self._strangers.left(stranger, now_s) < 1.0:
-            raise _throttled(self._strangers.take(stranger, now_s))
         scheme, _, key = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         principal = self._identify(key.strip()) if scheme.lower() == _SCHEME else None
         if principal is None:
-            self._strangers.take(stranger, now_s)
+            # Behind a proxy everybody has one address: only who has no key is slowed down.
+            wait_s = self._strangers.take(request.remote or "", now_s)
+            if wait_s:
+                raise _throttled(wait_s)
             raise HttpRefusal(
                 401,
                 "unauthenticated",

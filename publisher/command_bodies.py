@@ -28,7 +28,11 @@ def _without(kind: type[msgspec.Struct], name: str, *left_out: str) -> type[msgs
         if each.name in {"command_id", *left_out}:
             continue
         declared = (each.name, each.type)
-        fields.append(declared if each.required else (*declared, each.default))
+        if each.default_factory is not msgspec.NODEFAULT:
+            made = msgspec.field(default_factory=each.default_factory)
+            fields.append((*declared, made))
+        else:
+            fields.append(declared if each.required else (*declared, each.default))
     return msgspec.defstruct(
         name, fields, frozen=True, kw_only=True, forbid_unknown_fields=True, module=__name__
     )

@@ -35,7 +35,7 @@ export class Health {
     this.rateNote.textContent = `${lots(data.records_per_s)} records a second`;
     const hops = data.hops.map((hop) => [NAMES[hop.hop], hop.mean_s, hop.worst_s]);
     const mean = this.ages.length ? this.ages.reduce((a, b) => a + b) / this.ages.length : NaN;
-    hops.push(["ingest → this page (drawn twice a second)", mean, this.ages.length ? Math.max(...this.ages) : NaN]);
+    hops.push(["ingest → this page", mean, this.ages.length ? Math.max(...this.ages) : NaN]);
     this.body.replaceChildren(...hops.map((hop) => this.row(hop)));
     const oldest = data.shards.length ? Math.max(...data.shards.map((each) => each.age_s)) : NaN;
     this.note.textContent = [

@@ -147,6 +147,11 @@ async def test_page_refuses_a_wrong_key_then_works_with_the_keyboard_narrow_and_
         dark = await page.js(ground)
         await page.prefer("light")
         assert await page.js(ground) != dark
+
+        async def measured():
+            return len(await texts(page, "#health tbody tr")) == 4
+
+        await eventually(measured, within_s=WITHIN_S)
         wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         assert await page.js(wide), "nothing sticks out of a narrow window"
         await page.js("document.querySelector('#chain tbody tr[tabindex=\"0\"]').focus()")
