@@ -17,7 +17,16 @@ from shared.runtime.numba_cache import prepare_numba_cache
 
 ROOT = Path(__file__).resolve().parents[2]
 #: In this order: short ones first.
-SECTIONS = ("decode", "ingest", "instruments", "enrichment", "executor", "publisher", "end_to_end")
+SECTIONS = (
+    "decode",
+    "ingest",
+    "instruments",
+    "enrichment",
+    "executor",
+    "orders",
+    "publisher",
+    "end_to_end",
+)
 
 
 def machine() -> str:

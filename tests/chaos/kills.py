@@ -45,6 +45,7 @@ class Killing(Run):
         finally:
             await _end(first)
         try:
+            await self._until_seated(last)
             await self._until_settled(last)
         finally:
             await _end(last)
@@ -94,6 +95,18 @@ class Killing(Run):
             if told >= min(count, 2 * len(self._kinds)):
                 return
             await asyncio.sleep(0.002)
+
+    async def _until_seated(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until it works: a signal before that ends it as it would any Python program."""
+        ends_s = time.monotonic() + START_S
+        while time.monotonic() < ends_s and process.returncode is None:
+            async with self._rig.pool.connection() as connection:
+                owner = await connection.fetchval(
+                    "SELECT owner FROM order_accounts WHERE account = $1", self._name
+                )
+            if owner is not None and owner.endswith(f":{process.pid}"):
+                return
+            await asyncio.sleep(0.05)
 
     async def _until_settled(
         self, process: asyncio.subprocess.Process, *, within_s: float = SETTLE_S
