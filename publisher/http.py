@@ -15,7 +15,7 @@ from publisher.api_orders import Orders
 from publisher.api_wants import Wants
 from publisher.api_webhooks import Webhooks
 from publisher.archive import Archive
-from publisher.auth import Keyring
+from publisher.auth import Keyring, Principal
 from publisher.desk import Desk
 from publisher.feeds import Feed, Malformed
 from publisher.outcomes import OutcomeFeed, Outcomes
@@ -52,6 +52,10 @@ class Around:
     settings: PublisherSettings
     resources: Resources
 
+    def identify(self, key: str) -> Principal | None:
+        """Return who holds a key or a token, or None."""
+        return self.desk.principal_of(key, self.resources.clock.now_ns() / 1e9)
+
     @property
     def accounts(self) -> tuple[str, ...]:
         """Return the accounts that are known here."""
@@ -75,7 +79,7 @@ async def wire(around: Around) -> HttpSide:
     """
     resources, http = around.resources, around.settings.http
     door = Door(
-        around.keyring.find, http, clock=resources.clock, chance=resources.random, log=resources.log
+        around.identify, http, clock=resources.clock, chance=resources.random, log=resources.log
     )
     archive = Archive(around.settings.postgres, resources)
     outcomes = Outcomes()

@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+import jwt
 import pytest
 
 from publisher.api import OPENAPI_PATH
 from publisher.auth import digest
 from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSection
+from shared.clock import SystemClock
 from shared.errors import SettingsError
 from shared.secret import Secret
 from shared.store.journal import Journal
@@ -341,6 +343,24 @@ async def test_keys_do_what_their_scopes_say(api, upstream) -> None:
         assert me.data["reads_accounts"] == [ACCOUNT]
         assert me.data["trades_accounts"] == []
         assert taken == []
+
+
+async def test_a_token_opens_what_it_says_until_it_ends(start, upstream) -> None:
+    secret, now_s = "j" * 32, int(SystemClock().now_ns() / 1e9)
+
+    def token(**claims):
+        told = {"sub": "web", "scope": "ticks", "exp": now_s + 300, **claims}
+        return jwt.encode(told, secret, algorithm="HS256")
+
+    async with (
+        start(keys=KEYS, jwt_secret=Secret(secret)) as publisher,
+        aiohttp.ClientSession() as session,
+    ):
+        caller = Caller(publisher.worker.address, session)
+        me = await caller.ask("GET", "/v1/me", key=token())
+        assert (me.status, me.data["name"], me.data["scopes"]) == (200, "web", ["ticks"])
+        assert (await caller.ask("GET", "/v1/me", key=token(exp=now_s - 300))).status == 401
+        assert (await caller.ask("GET", "/v1/webhooks", key=token())).status == 503
 
 
 async def test_publisher_without_the_right_gives_no_commands(start, upstream) -> None:
