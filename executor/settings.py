@@ -155,6 +155,9 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     market_unfilled_s: Annotated[
         float, Meta(gt=0, le=3600, description="a market order not filled by then is told of")
     ] = 3.0
+    market_unfilled_cancel: Annotated[
+        bool, Meta(description="and cancelled; nothing is ever sent in its place")
+    ] = False
     settle_s: Annotated[
         tuple[Seconds, ...],
         Meta(min_length=3, max_length=10, description="looks for an order of unknown outcome"),

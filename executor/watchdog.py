@@ -1,21 +1,25 @@
 """Tells of market orders that do not fill.
 
 With market protection, which is mandatory, such an order becomes a limit order that may rest in the
-book. Source: kite.trade/forum/13838, tradingqna.com/t/193460 (read 2026-11). It is only told of:
-chasing it is nobody's business here.
+book. Source: kite.trade/forum/13838, tradingqna.com/t/193460 (read 2026-11). It is told of, and
+cancelled where settings say so: chasing it is nobody's business here.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from executor.asked import new_command, spawn
+from executor.derived import derived_id
 from executor.desk import Desk
 from executor.metrics import UNFILLED
 from executor.telling import Told, parse_command, tell
 from shared.runtime.supervise import pause
-from shared.store.rows import CommandRow
-from shared.wire.orders import Place, Reason, State
+from shared.store.rows import CommandRow, NewCommand
+from shared.wire.orders import Cancel, Place, Reason, State
 
+#: The cancel of an order has its command_id with this after it, the same at every attempt.
+CANCEL_NAME: Final = "unfilled"
 _EVERY_S: Final = 1.0
 _LIVING: Final = (State.ACCEPTED, State.OPEN, State.PARTIALLY_ACCEPTED)
 #: Placements that an earlier process sent are looked at once more, so far back.
@@ -25,7 +29,8 @@ _BACK_US: Final = 86_400_000_000
 class Watchdog:
     """Looks at each placement once, so long after it was sent."""
 
-    def __init__(self, *, desk: Desk, after_s: float) -> None:
+    def __init__(self, *, desk: Desk, after_s: float, cancels: bool) -> None:
+        self._cancels = cancels
         self._desk = desk
         self._after_us = round(after_s * 1e6)
         self._every_s = min(_EVERY_S, after_s)
@@ -52,6 +57,8 @@ class Watchdog:
                 if row.state in _LIVING:
                     UNFILLED.inc()
                     change.emit(tell(Told.UNFILLED, row, reason=self._reason), is_step=False)
+                    if self._cancels:
+                        await spawn(change, [_cancel(row)])
 
     @property
     def _reason(self) -> Reason:
@@ -65,6 +72,15 @@ class Watchdog:
 
     def _due_us(self) -> int:
         return self._desk.clock.now_ns() // 1000 - self._after_us
+
+
+def _cancel(row: CommandRow) -> NewCommand:
+    cancel = Cancel(
+        command_id=derived_id(row.command_id, CANCEL_NAME),
+        strategy_id=row.strategy_id,
+        target_command_id=row.command_id,
+    )
+    return new_command(cancel, parent_command_id=row.command_id)
 
 
 def _is_market(row: CommandRow) -> bool:

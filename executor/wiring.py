@@ -303,7 +303,11 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             desk=desk, writer=outside.writer, events_max=behaviour.events_published_max
         ),
         syncing=Syncing(desk=desk, behaviour=behaviour),
-        watchdog=Watchdog(desk=desk, after_s=behaviour.market_unfilled_s),
+        watchdog=Watchdog(
+            desk=desk,
+            after_s=behaviour.market_unfilled_s,
+            cancels=behaviour.market_unfilled_cancel,
+        ),
         housekeeping=Housekeeping(desk=desk, behaviour=behaviour, dead=outside.dead),
         instruments=outside.instruments,
         trim=outside.trim,

@@ -11,9 +11,9 @@ import click
 import msgspec
 
 from shared.wire.decimals import paise
-from shared.wire.orders import Cancel, Modify, Place
+from shared.wire.orders import Cancel, Command, Modify, Place
 
-C = TypeVar("C", Place, Modify, Cancel)
+C = TypeVar("C", bound=Command)
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_US: Final = 1000

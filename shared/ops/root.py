@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ticks": ("ticks", "Watch enriched ticks."),
     "chain": ("chain", "Show an option chain with implied volatility and Greeks."),
     "orders": ("orders", "Place, change, cancel orders; see what became of them."),
+    "gtt": ("gtt", "Place, change, delete good-till-triggered orders."),
     "query": ("query", "Read orders, positions, quotes, candles through the executor."),
     "trading": ("trading", "Halt, reduce, resume trading."),
     "dlq": ("dlq", "Look at what was given up; play it back or throw it away."),
