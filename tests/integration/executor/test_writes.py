@@ -177,7 +177,8 @@ async def test_market_order_that_rests_is_cancelled_where_settings_say_so(room):
     order = {"order_type": "MARKET", "price": None, "market_protection": 0.01, "quantity": 90_000}
     limits = {"order_notional_max": 0, "day_turnover_max": 0}
     async with room.executor(market_unfilled_s=0.3, market_unfilled_cancel=True, **limits):
+        await room.ready()
         command_id = await room.send(**limit_order(**order))
+        events = await room.until_state(command_id, "CANCELLED", within_s=15)
         await room.until_state(f"{command_id}.unfilled", "CANCELLED")
-        events = await room.until_state(command_id, "CANCELLED")
         assert events[-1].cancelled_quantity > 0
