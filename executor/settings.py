@@ -13,6 +13,7 @@ from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.settings import AccountSettings
 from shared.errors import SettingsError
 from shared.kite.settings import KiteSettings
+from shared.runtime.market_calendar import MarketSettings
 from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.secret import Secret
 from shared.store.settings import PostgresSettings
@@ -205,6 +206,7 @@ class ExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     kite: KiteSettings
     redis: RedisSettings
     postgres: PostgresSettings
+    market: MarketSettings = MarketSettings()
     executor: BehaviourSettings = BehaviourSettings()
     queries: QuerySettings = QuerySettings()
     log: LogSettings = LogSettings()

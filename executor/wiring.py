@@ -53,9 +53,9 @@ from shared.kite.reads import KiteReads
 from shared.kite.rest import KiteRest
 from shared.kite.session import KiteSessions
 from shared.kite.writes import KiteWrites
-from shared.market.calendar import packaged_calendar
 from shared.resilience.breaker import Breaker, BreakerPolicy
 from shared.resilience.retry import RetryPolicy
+from shared.runtime.market_calendar import calendar_of
 from shared.runtime.resources import Resources
 from shared.store.journal import Journal
 from shared.store.migrate import migrate
@@ -255,7 +255,7 @@ def _desk(
             journal=journal,
             instruments=outside.instruments,
             quotes=outside.quotes,
-            calendar=packaged_calendar(),
+            calendar=calendar_of(settings.market),
             runaway=Runaway(_runaway_limits(behaviour)),
         ),
         _limits(settings),

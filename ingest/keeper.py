@@ -285,7 +285,9 @@ class Keeper:
         self.state = state
         metrics.RECONNECTS.labels(state).inc()
         log.warning("socket.down", socket=self.index, state=state, reason=reason)
-        since_ns = self._last_frame_ns or self._tools.clock.now_ns()
+        # Heartbeats covered nothing where it was ticks that stayed away.
+        last_ns = self._ticked_ns if state == _STATES[Still] else self._last_frame_ns
+        since_ns = last_ns or self._tools.clock.now_ns()
         self._coverage.lose(since_ns, frozenset(self._wanted), cause)
         self._tools.owner.changed()
 

@@ -61,6 +61,8 @@ def subscriptions(
         left_out=list(left_out[:NAMED_MAX]),
         unlisted_count=len(unlisted),
         unlisted=list(unlisted[:NAMED_MAX]),
+        ranking=reconciler.ranking,
+        priorities=reconciler.priorities,
     )
 
 

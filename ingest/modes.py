@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -39,6 +40,14 @@ def granted(
     for want in sorted(wants, key=_importance):
         needed[want.token] = max(want.mode, needed.get(want.token, want.mode))
     return {token: _kept(mode, before.get(token), now_s, dwell_s) for token, mode in needed.items()}
+
+
+def priorities(wants: Iterable[Want]) -> list[tuple[int, int]]:
+    """Return (priority, how many instruments have it as their highest), highest first."""
+    highest: dict[int, int] = {}
+    for want in wants:
+        highest[want.token] = max(want.priority, highest.get(want.token, want.priority))
+    return sorted(Counter(highest.values()).items(), reverse=True)
 
 
 def _importance(want: Want) -> int:

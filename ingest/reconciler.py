@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest import metrics
-from ingest.modes import Granted, Want, granted
+from ingest.modes import Granted, Want, granted, priorities
 from ingest.moves import step
 from ingest.plan import Plan, Pool, Seat, Seating, Tokens, plan
 from ingest.pool import AccountPool
@@ -47,6 +48,9 @@ class Reconciler:
         #: Instruments that fit on the usable accounts, headroom left free.
         self.capacity = 0
         self.plan = Plan({})
+        #: What is wanted, most important first, as u32; with how many of each priority.
+        self.ranking = b""
+        self.priorities: list[tuple[int, int]] = []
 
     @property
     def modes(self) -> Mapping[int, Granted]:
@@ -58,7 +62,7 @@ class Reconciler:
         """Return what every socket keeps free for instruments that move."""
         return self._room.headroom
 
-    def converge(self, wants: Iterable[Want], version: object) -> None:
+    def converge(self, wants: Sequence[Want], version: object) -> None:
         """Take the next step, if there is one; `version` differs when the wants do."""
         self._pool.look()
         # An account that went and came back is another one, without sockets.
@@ -69,6 +73,7 @@ class Reconciler:
         now_s = self._clock.monotonic_s()
         self._granted = granted(wants, self._granted, now_s=now_s, dwell_s=self._room.dwell_s)
         ranked = tuple(self._granted)
+        self.ranking, self.priorities = array("I", ranked).tobytes(), priorities(wants)
         self._plan(ranked)
         holding = self._pool.holding()
         rank = {token: position for position, token in enumerate(ranked)}

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ingest import dump, metrics
+from ingest.bands import Bands
 from ingest.following import Centre, Reluctance, followed
 from ingest.settings import IngestOptions, wish
 from ingest.sharding import assign, balanced, weights
@@ -33,6 +34,8 @@ LOADS_PER_DAY_MAX = 100
 DUMP_RETRY_S = 300.0
 #: Prices that the sockets do not bring are asked for at this pace, and sooner while one is unknown.
 ASK_EVERY_S, ASK_SOON_S = 30.0, 2.0
+#: How often windows by delta are looked at: each look reads every held record of their chains.
+DELTAS_EVERY_S = 5.0
 
 
 class Prices(Protocol):
@@ -44,6 +47,14 @@ class Prices(Protocol):
 
     def read(self) -> Mapping[int, float]:
         """Return what was seen, by token in rupees, since this was called last."""
+        ...
+
+
+class Deltas(Protocol):
+    """Where deltas of held options come from."""
+
+    async def read(self, shard: int, tokens: Sequence[int]) -> Mapping[int, float]:
+        """Return deltas by token, of those that are known."""
         ...
 
 
@@ -103,14 +114,20 @@ class Registry:
         self._following = [each.underlying for each in self._wish.windows if each.follows]
         self._reluctance = Reluctance(options.recentre_strikes, options.dwell_s)
         self._centres: dict[str, Centre] = {}
+        self._deltas: Deltas | None = None
+        self._bands = Bands(self._reluctance)
         self._listing = Listing(np.empty(0, INSTRUMENT_DTYPE))
         self._shard_map = ShardMap(version=0, shards=options.shards, underlyings={})
         self._wanted = Universe((), (), {})
         self._wanted_on = 0
         self._fetched_ns = 0
-        self._retry_s = self._ask_s = 0.0
+        self._retry_s = self._ask_s = self._deltas_s = 0.0
         #: Underlyings whose window changed and of whom nobody was told yet.
         self.moved: set[str] = set()
+
+    def go_by(self, deltas: Deltas) -> None:
+        """Have windows by delta follow these; without any they take every strike."""
+        self._deltas = deltas
 
     def resume(self, instruments: np.ndarray, shard_map: ShardMap | None) -> None:
         """Go on from what was published before: half a dump is told by it, shards stay as they are.
@@ -149,7 +166,9 @@ class Registry:
         body = await self._kite.instruments()
         # A hundred thousand lines: the sockets must not wait for them.
         before = self._listing.instruments
-        listing, changes = await asyncio.to_thread(_read, body, before, self._options.shrinkage_max)
+        listing, changes = await asyncio.to_thread(
+            _read, body, before, self._options.shrinkage_max, self._calendar
+        )
         self._listing, self._fetched_ns = listing, asked_ns
         if len(before) and changes:
             _tell(changes)
@@ -193,7 +212,8 @@ class Registry:
         for name, price in prices.items():
             if price > 0.0:
                 self._centres[name] = self._follow(name, price, now_s)
-        if self._centres == before and self._wanted_on == self._today():
+        moved = await self._follow_deltas(now_s)
+        if not moved and self._centres == before and self._wanted_on == self._today():
             return False
         wanted = self._wanted.tokens
         self._choose()
@@ -231,11 +251,29 @@ class Registry:
         step = strike_step(rows["strike"][rows["strike"] > 0], price)
         return followed(self._centres.get(name), price, step, now_s, self._reluctance)
 
+    async def _follow_deltas(self, now_s: float) -> bool:
+        """Look how far the options reach that windows by delta take; return whether one moved."""
+        if self._deltas is None or now_s < self._deltas_s:
+            return False
+        self._deltas_s = now_s + DELTAS_EVERY_S
+        moved = False
+        for window in self._wish.windows:
+            held = self._wanted.chains.get(window.underlying, frozenset())
+            shard = self._shard_map.underlyings.get(window.underlying)
+            if window.delta and held and shard is not None:
+                rows = self._listing.of(window.underlying)
+                rows = rows[np.isin(rows["instrument_token"], list(held))]
+                found = await self._deltas.read(shard, rows["instrument_token"].tolist())
+                name = window.underlying
+                moved |= self._bands.follow(name, rows, found, window.delta, now_s)
+        return moved
+
     def _choose(self) -> None:
         """Choose what is wanted now; note whose window is another one."""
         today, before = self._today(), self._wanted.chains
         centres = {name: centre.price for name, centre in self._centres.items()}
-        self._wanted = universe(self._listing, self._wish, centres, today)
+        bands = self._bands.strikes
+        self._wanted = universe(self._listing, self._wish, centres, today, bands)
         self._wanted_on = today
         chains = self._wanted.chains
         self.moved |= {name for name in before if before[name] != chains.get(name)}
@@ -276,10 +314,10 @@ class Registry:
 
 
 def _read(
-    body: bytes, before: np.ndarray, shrinkage_max: float
+    body: bytes, before: np.ndarray, shrinkage_max: float, calendar: Calendar
 ) -> tuple[Listing, dump.Differences]:
     """Return a dump, indexed, with what it changes; raises as `parse` and `dump.check` do."""
-    parsed = parse(body)
+    parsed = parse(body, calendar)
     dump.check(before, parsed.records, shrinkage_max)
     for refusal in parsed.refused:
         log.warning("instrument.refused", reason=refusal.sentence)

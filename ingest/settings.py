@@ -11,6 +11,7 @@ from ingest.universe import Window, Wish
 from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.settings import AccountSettings
 from shared.kite.settings import KiteSettings
+from shared.runtime.market_calendar import MarketSettings
 from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.secret import Secret
 from shared.store.settings import PostgresSettings
@@ -18,10 +19,13 @@ from shared.streams.settings import RedisSettings
 
 Name = Annotated[str, Meta(pattern=r"\A[A-Z0-9&-]{1,24}\Z")]
 Symbol = Annotated[str, Meta(pattern=r"\A[A-Z]{2,8}:[A-Z0-9 &_.-]{1,36}\Z")]
-#: Underlying, strikes on either side or percent of the money or `all`, expiries.
+#: Underlying, strikes on either side or percent of the money or least delta or `all`, expiries.
 WindowText = Annotated[
     str,
-    Meta(pattern=r"\A[A-Z0-9&-]{1,24}:([0-9]{1,3}|[0-9]{1,2}(\.[0-9]{1,3})?%|all):[0-9]{1,2}\Z"),
+    Meta(
+        pattern=r"\A[A-Z0-9&-]{1,24}:"
+        r"([0-9]{1,3}|[0-9]{1,2}(\.[0-9]{1,3})?%|0\.[0-4][0-9]{0,2}d|all):[0-9]{1,2}\Z"
+    ),
 ]
 WholeText = Annotated[str, Meta(pattern=r"\A[A-Z0-9&-]{1,24}:20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z")]
 
@@ -73,7 +77,8 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
         tuple[WindowText, ...],
         Meta(
             description="other windows, by underlying: strikes either side, percent of the money "
-            "or all, then expiries, e.g. SENSEX:10:1,BANKEX:2.5%:3,INFY:all:1"
+            "or least delta or all, then expiries, "
+            "e.g. SENSEX:10:1,BANKEX:2.5%:3,NIFTY:0.05d:2,INFY:all:1"
         ),
     ] = ()
     whole_expiries: Annotated[
@@ -159,6 +164,8 @@ def _window(text: str) -> Window:
     name, size, expiries = text.split(":")
     if size.endswith("%"):
         return Window(name, int(expiries), percent=float(size[:-1]))
+    if size.endswith("d"):
+        return Window(name, int(expiries), delta=float(size[:-1]))
     return Window(name, int(expiries), each_side=0 if size == "all" else int(size))
 
 
@@ -170,6 +177,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     accounts: AccountsSettings = AccountsSettings()
     postgres: IngestPostgres = IngestPostgres()
     kite: KiteSettings = KiteSettings()
+    market: MarketSettings = MarketSettings()
     ingest: IngestOptions = IngestOptions()
     log: LogSettings = LogSettings()
     probe: ProbeSettings = ProbeSettings()

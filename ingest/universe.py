@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from shared.wire.instruments import Kind
+
+#: Lowest and highest strike by underlying and expiry (yyyymmdd).
+Bands = Mapping[tuple[str, int], tuple[float, float]]
 
 #: Priorities before any distance from the money, which is never negative.
 _SPOT, _FUTURE, _PINNED = -2.0, -1.0, 0.0
@@ -17,19 +21,20 @@ _SPOT, _FUTURE, _PINNED = -2.0, -1.0, 0.0
 class Window:
     """Options of one underlying: of its nearest `expiries` the strikes near the money.
 
-    `each_side` strikes on either side, or the strikes within `percent` of the money; every strike
-    where neither is given.
+    `each_side` strikes on either side, or the strikes within `percent` of the money, or those
+    whose options are worth at least `delta` on either side of it; every strike where none is given.
     """
 
     underlying: str
     expiries: int
     each_side: int = 0
     percent: float = 0.0
+    delta: float = 0.0
 
     @property
     def follows(self) -> bool:
         """Say whether it moves with the money."""
-        return bool(self.each_side or self.percent)
+        return bool(self.each_side or self.percent or self.delta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +107,21 @@ class Universe:
     chains: Mapping[str, frozenset[int]]
 
 
-def universe(listing: Listing, wish: Wish, centres: Mapping[str, float], today: int) -> Universe:
+def universe(
+    listing: Listing,
+    wish: Wish,
+    centres: Mapping[str, float],
+    today: int,
+    bands: Bands = MappingProxyType({}),
+) -> Universe:
     """Return the wanted tokens of a listing.
 
     `centres` is a price per underlying round which strikes are taken, in rupees; an underlying
-    without one gets every strike of its expiries. `today` (yyyymmdd) hides expired contracts, so
-    that a window rolls over with the date. Indices and shares come first, then futures, then
-    options from the money outwards: a shortage of room takes the least useful away.
+    without one gets every strike of its expiries. `bands` are, by underlying and expiry, the
+    lowest and the highest strike of windows by delta; without one likewise. `today`
+    (yyyymmdd) hides expired contracts, so that a window rolls over with the date. Indices and
+    shares come first, then futures, then options from the money outwards: a shortage of room takes
+    the least useful away.
     """
     wanted: list[tuple[float, int]] = []
     missing: list[str] = []
@@ -120,7 +133,8 @@ def universe(listing: Listing, wish: Wish, centres: Mapping[str, float], today: 
     for name in wish.underlyings:
         rows = listing.of(name)
         rows = rows[(rows["expiry"] == 0) | (rows["expiry"] >= today)]
-        options = _options(rows[rows["kind"] >= Kind.CALL], name, wish, centres.get(name))
+        chain = rows[rows["kind"] >= Kind.CALL]
+        options = _options(chain, (name, centres.get(name)), wish, bands)
         wanted += _always(rows) + options
         missing += [] if len(rows) else [name]
         chains[name] = frozenset(token for _, token in options)
@@ -145,21 +159,39 @@ def _always(rows: np.ndarray) -> list[tuple[float, int]]:
 
 
 def _options(
-    options: np.ndarray, name: str, wish: Wish, centre: float | None
+    options: np.ndarray, money: tuple[str, float | None], wish: Wish, bands: Bands
 ) -> list[tuple[float, int]]:
     """Return (distance from the money as a priority, token) of what is wanted of a chain."""
+    name, centre = money
     expiries = np.unique(options["expiry"])
     kept = np.isin(options["expiry"], [on for whole, on in wish.whole if whole == name])
     for window in wish.windows:
         if window.underlying == name:
             for expiry in expiries[: window.expiries]:
-                kept |= _within(options, options["expiry"] == expiry, window, centre)
+                of_expiry = options["expiry"] == expiry
+                if window.delta:
+                    kept |= _banded(options, of_expiry, bands.get((name, int(expiry))))
+                else:
+                    kept |= _within(options, of_expiry, window, centre)
     chosen = options[kept]
     tokens = chosen["instrument_token"].tolist()
     if centre is None:
         return [(1.0, token) for token in tokens]
     distance = np.abs(chosen["strike"] / centre - 1.0).tolist()
     return list(zip(distance, tokens, strict=True))
+
+
+def _banded(
+    options: np.ndarray, of_expiry: np.ndarray, band: tuple[float, float] | None
+) -> np.ndarray:
+    """Return which of an expiry's options lie in a band, one strike more on either side."""
+    if band is None:
+        return of_expiry
+    strikes = np.unique(options["strike"][of_expiry])
+    first = int(np.searchsorted(strikes, band[0])) - 1
+    last = int(np.searchsorted(strikes, band[1], side="right")) + 1
+    inside: np.ndarray = of_expiry & np.isin(options["strike"], strikes[max(0, first) : last])
+    return inside
 
 
 def _within(

@@ -10,6 +10,7 @@ from functools import partial
 
 from ingest import metrics
 from ingest.arrivals import Arrivals
+from ingest.deltas import LastDeltas
 from ingest.lookout import Lookout
 from ingest.outlet import MessageOutlet, TickOutlet
 from ingest.pool import AccountPool, Means
@@ -33,7 +34,8 @@ from shared.clock import Clock
 from shared.errors import SettingsError
 from shared.kite.data import KiteData
 from shared.kite.rest import open_rest
-from shared.market.calendar import packaged_calendar
+from shared.market.calendar import Calendar
+from shared.runtime.market_calendar import calendar_of
 from shared.runtime.resources import Resources
 from shared.secret import Secret
 from shared.store.accounts_vault import Vault
@@ -50,6 +52,7 @@ class Watched:
     lookout: Lookout
     publication: Publication
     gaps: MessageOutlet
+    calendar: Calendar
     clock: Clock
 
 
@@ -75,7 +78,12 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
     arrivals = Arrivals(account, outlet, gaps, updates, clock)
     rest = await resources.enter(open_rest(settings.kite, "", partial(Secret, "")))
     options, lookout, publication = settings.ingest, Lookout(), Publication(ticks, clock)
-    kite, watched = KiteData(rest), Watched(lookout, publication, gaps, clock)
+    calendar, kite = calendar_of(settings.market), KiteData(rest)
+    watched = Watched(lookout, publication, gaps, calendar, clock)
+    registry = Registry(
+        kite, options, clock, calendar=calendar, prices=lookout, shelf=_shelf(tables)
+    )
+    registry.go_by(LastDeltas(ticks, clock))
     sweeper = Sweeper(account, _sweeping(kite, (ticks, orders), watched))
     pool = AccountPool(_means(settings, (arrivals, sweeper), watched, resources))
     room = Room(options.headroom, options.mode_dwell_s)
@@ -85,7 +93,7 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
         updates=updates,
         arrivals=arrivals,
         publication=publication,
-        registry=Registry(kite, options, clock, prices=lookout, shelf=_shelf(tables)),
+        registry=registry,
         sweeper=sweeper,
         accounts=book,
         tenancy=Tenancy(ticks, owner=_owner(settings), ttl_s=options.lease_s, clock=clock),
@@ -113,7 +121,7 @@ def _means(
         arrivals=hearers[0],
         gaps=hearers[1],
         lookout=watched.lookout,
-        stillness=Stillness(packaged_calendar(), expected, lambda: watched.publication.market),
+        stillness=Stillness(watched.calendar, expected, lambda: watched.publication.market),
         clock=watched.clock,
         random=resources.random,
         well_after_s=settings.ingest.give_back_s,

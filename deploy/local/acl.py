@@ -62,7 +62,7 @@ class Grant(Struct, frozen=True):
 
 GRANTS: Mapping[tuple[Role, Kind], Grant] = {
     ("ingest", "ticks"): Grant(
-        reads=(),
+        reads=("ticks.last.v1.*",),
         writes=(
             "ticks.raw.v1.*",
             "ticks.gaps.v1*",

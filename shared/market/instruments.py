@@ -14,7 +14,7 @@ from datetime import date
 import numpy as np
 
 from shared.errors import MessageError
-from shared.market.expiry import expiry_ns
+from shared.market.calendar import Calendar, packaged_calendar
 from shared.market.underlyings import underlying_of
 from shared.wire.instruments import INSTRUMENT_DTYPE, Kind
 
@@ -47,8 +47,8 @@ class Instruments:
     refused_count: int
 
 
-def parse(dump: bytes) -> Instruments:
-    """Return the instruments of a CSV dump.
+def parse(dump: bytes, calendar: Calendar | None = None) -> Instruments:
+    """Return the instruments of a CSV dump; contracts expire by `calendar`, else the packaged one.
 
     Raises:
         MessageError: not a dump at all: wrong header, not UTF-8, too many rows, or no good row.
@@ -63,12 +63,13 @@ def parse(dump: bytes) -> Instruments:
         raise MessageError(
             f"instruments dump: header is {header[:80]!r}, not Kite's twelve columns"
         )
+    expiries = Expiries(calendar or packaged_calendar())
     rows: list[tuple[object, ...]] = []
     refusals: list[Refusal] = []
     refused = 0
     for line, row in _numbered(csv.reader(lines)):
         try:
-            rows.append(_record(row))
+            rows.append(_record(row, expiries))
         except (ValueError, KeyError, OverflowError) as error:
             refused += 1
             if len(refusals) < REFUSALS_NAMED_MAX:
@@ -86,7 +87,19 @@ def _numbered(rows: Iterator[list[str]]) -> Iterable[tuple[int, list[str]]]:
             yield line, row
 
 
-def _record(row: list[str]) -> tuple[object, ...]:
+class Expiries(dict[tuple[str, date], int]):
+    """Expiry moments by exchange and date, each asked of the calendar once."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+
+    def __missing__(self, key: tuple[str, date]) -> int:
+        """Return the moment in Unix ns; raises KeyError for an exchange without expiries."""
+        self[key] = self._calendar.expiry_ns(*key)
+        return self[key]
+
+
+def _record(row: list[str], expiries: Expiries) -> tuple[object, ...]:
     """Return one row in INSTRUMENT_DTYPE order, underlying_token and shard still 0."""
     if len(row) != 12:  # noqa: PLR2004  # Kite's twelve columns
         raise ValueError(f"{len(row)} columns, not 12")
@@ -109,7 +122,7 @@ def _record(row: list[str]) -> tuple[object, ...]:
         0,
         strike if derivative else 0.0,
         float(row[7] or 0),
-        expiry_ns(exchange, expiry) if expiry else 0,
+        expiries[exchange, expiry] if expiry else 0,
         int(row[8] or 0),
         expiry.year * 10_000 + expiry.month * 100 + expiry.day if expiry else 0,
         0,

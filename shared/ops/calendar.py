@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--file",
     "overrides",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="TOML file of rows that win over those of the program.",
+    help="TOML file of rows that win over those of the program, instead of market.calendar_file.",
 )
 @output_options
 @pass_session
@@ -40,10 +40,12 @@ def command(
     A day nobody has read about is shown as unknown, exit code 3: workers take it for an ordinary
     one and warn.
     """
-    from shared.market.calendar import Calendar, date_of
+    from shared.market.calendar import date_of
     from shared.ops.outcome import ExitCode, NotFound
+    from shared.runtime.market_calendar import MarketSettings, calendar_of
 
-    calendar = Calendar.load(overrides.read_bytes() if overrides else None)
+    chosen = MarketSettings(calendar_file=str(overrides)) if overrides else session.settings.market
+    calendar = calendar_of(chosen)
     wanted = [each.upper() for each in segment] or calendar.segments()
     strange = [each for each in wanted if each not in calendar.segments()]
     if strange:

@@ -14,6 +14,7 @@ from shared.accounts.settings import AccountSettings
 from shared.errors import SettingsError
 from shared.kite.settings import KiteSettings
 from shared.ops import local_run
+from shared.runtime.market_calendar import MarketSettings
 from shared.runtime.settings import Loaded, load_with_origins
 from shared.secret import Secret
 from shared.store.settings import PostgresSettings
@@ -84,6 +85,7 @@ class OpsSettings(msgspec.Struct, frozen=True, kw_only=True):
     account: OpsAccount = OpsAccount()
     accounts: AccountsSettings = AccountsSettings()
     kite: KiteSettings = KiteSettings()
+    market: MarketSettings = MarketSettings()
     ops: OpsOptions = OpsOptions()
 
     @property

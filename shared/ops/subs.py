@@ -95,15 +95,32 @@ def list_wants(session: Session) -> None:
 
 
 @command.command()
+@click.option(
+    "--add",
+    "added",
+    multiple=True,
+    metavar="EXCHANGE:SYMBOL",
+    help="What if this were wanted, too? Nothing is changed; may be repeated.",
+)
+@click.option(
+    "--priority", type=click.IntRange(0, 100), default=50, show_default=True, help="Of --add."
+)
 @output_options
 @pass_session
-def plan(session: Session) -> None:
-    """Show what each socket holds and is to hold; say what does not fit."""
+def plan(session: Session, added: tuple[str, ...], priority: int) -> None:
+    """Show what each socket holds and is to hold; say what does not fit.
+
+    With --add: what would become of further wants, before anybody has them.
+    """
     from shared.ops.reach import run
 
+    _check(added, "ops")
     layouts, names = run(_layouts(session))
     if not layouts:
         raise NotFound("no ingest has told what it holds: tickflow status")
+    if added:
+        _tell_what_if(session, layouts, added, priority)
+        return
     if session.printer.as_json:
         from msgspec import to_builtins
 
@@ -116,6 +133,49 @@ def plan(session: Session) -> None:
     missing = sum(each.left_out_count + each.unlisted_count for each in layouts.values())
     if missing:
         raise Degraded(f"{missing} wanted instruments are not held")
+
+
+def _tell_what_if(
+    session: Session, layouts: Mapping[str, Subscriptions], added: tuple[str, ...], priority: int
+) -> None:
+    from shared.ops.reach import run
+    from shared.ops.subs_what_if import what_if
+
+    named = run(_named(session))
+    tokens = {name: token for token, name in named.items()}
+    unknown = [symbol for symbol in added if symbol not in tokens]
+    if unknown:
+        raise NotFound(f"not listed: {', '.join(unknown)}")
+    wanted = [tokens[symbol] for symbol in added]
+    told = {}
+    for account, layout in layouts.items():
+        found = what_if(layout, wanted, priority)
+        told[account] = {
+            kind: [named.get(token, str(token)) for token in getattr(found, kind)]
+            for kind in ("placed", "left_out", "pushed_out", "wanted_already")
+        }
+    if session.printer.as_json:
+        session.printer.value(told)
+    else:
+        from shared.ops.subs_view import show_what_if
+
+        for account, each in told.items():
+            show_what_if(session.printer, layouts[account], each)
+    if any(each["left_out"] or each["pushed_out"] for each in told.values()):
+        raise Degraded("not everything would fit")
+
+
+async def _named(session: Session) -> dict[int, str]:
+    from shared.ops.reach import reach
+    from shared.streams.published import get_instruments
+
+    async with reach(session.settings, "ticks") as redis:
+        _, rows = await get_instruments(redis)
+    columns = (rows[field].tolist() for field in ("instrument_token", "exchange", "tradingsymbol"))
+    return {
+        token: f"{exchange.decode()}:{symbol.decode()}"
+        for token, exchange, symbol in zip(*columns, strict=True)
+    }
 
 
 def _check(symbols: tuple[str, ...], source: str) -> None:

@@ -11,6 +11,12 @@ from shared.wire.subscriptions import SocketUse, Subscriptions
 
 #: Left-out instruments that a person wants to read at a time; --json has more.
 SHOWN_MAX: Final = 20
+_WHAT_IF: Final = {
+    "placed": "would be held:",
+    "wanted_already": "wanted already:",
+    "left_out": "no room for",
+    "pushed_out": "would lose their place:",
+}
 _HEADINGS: Final = ("account", "socket>", "state", "holds>", "planned>", "modes")
 
 
@@ -32,6 +38,15 @@ def show(printer: Printer, layout: Subscriptions, names: Mapping[int, str], *, n
         printer.text(f"no room for {_few(left_out, layout.left_out_count)}")
     if layout.unlisted_count:
         printer.text(f"not listed: {_few(layout.unlisted, layout.unlisted_count)}")
+
+
+def show_what_if(printer: Printer, layout: Subscriptions, told: Mapping[str, list[str]]) -> None:
+    """Print what would become of further wants on an ingest."""
+    free = max(0, layout.capacity - layout.wanted)
+    printer.text(f"ingest {layout.by}: {layout.wanted} wanted, room for {free} more")
+    for kind, words in _WHAT_IF.items():
+        if told[kind]:
+            printer.text(f"{words} {_few(told[kind], len(told[kind]))}")
 
 
 def _cells(use: SocketUse) -> list[str]:

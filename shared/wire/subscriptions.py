@@ -31,7 +31,11 @@ class SocketUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscriptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The layout of one ingest; `left_out` names the most important of what does not fit."""
+    """The layout of one ingest; `left_out` names the most important of what does not fit.
+
+    `ranking` are the tokens of everything wanted, most important first, little-endian u32 (in JSON
+    as base64); `priorities` says how many of them have which priority, in the same order.
+    """
 
     by: Text
     at_us: int
@@ -44,3 +48,5 @@ class Subscriptions(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[int] = []
     unlisted_count: int = 0
     unlisted: list[str] = []
+    ranking: bytes = b""
+    priorities: list[tuple[int, int]] = []

@@ -9,15 +9,18 @@ import aiohttp
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.ingest_rig import Rig, bounds, running_rig, untold
+from tests.support.ingest_rig import OPTIONS, STEP_S, Rig, bounds, running_rig, untold
 
 pytestmark = pytest.mark.e2e
 #: A dead socket is found within this; what follows is the first, jittered pause and a handshake.
 FOUND_WITHIN_S = 6.0
+MARKET_SILENT = ("tickflow_ingest_reconnects_total", 'cause="market_silent"')
+#: A socket that beats without ticks while its market is open.
+STILL_WITHIN_S = OPTIONS["market_silence_s"] + 1.0
 RECONNECT_S = 1.0
 MEMORY_MIB_MAX = 96
-#: Shorter than what any fault here lasts, longer than a step that comes late on a busy machine.
-HOLE_S = 1.9
+#: Shorter than what a dead socket lasts, longer than a step that comes late on a busy machine.
+HOLE_S = 4.0
 
 
 async def struck(rig: Rig, connection: int, since: int) -> int:
@@ -69,6 +72,15 @@ async def dead_sockets(rig: Rig) -> None:
     for kind in ("ws_stop_reading", "ws_silence"):
         lasted_s = await strike(rig, kind, cause="silent")
         assert lasted_s <= FOUND_WITHIN_S + RECONNECT_S, (kind, lasted_s)
+
+
+async def still_sockets(rig: Rig) -> None:
+    """Let a socket beat without a tick while its market is open: only ticks can tell that."""
+    since = await rig.figure(*MARKET_SILENT)
+    lasted_s = await strike(rig, "ws_heartbeats_only", cause="silent")
+    assert OPTIONS["market_silence_s"] <= lasted_s <= STILL_WITHIN_S + RECONNECT_S, lasted_s
+    now = await rig.figure(*MARKET_SILENT)
+    assert now == since + 1
 
 
 async def ended_sockets(rig: Rig) -> None:
@@ -160,6 +172,12 @@ async def _is_refused(rig: Rig, since: int) -> bool:
     ]
 
 
+async def read_up(rig: Rig) -> None:
+    """Wait until what came after the last gap has been written, and read."""
+    due_us = max(gap.to_us for gap in rig.written.gaps) + round(2 * STEP_S * 1e6)
+    await eventually(lambda: int(rig.written.times[-1].max()) // 1000 > due_us, within_s=10)
+
+
 async def check_whole(rig: Rig) -> None:
     """Hold every gap against the ticks themselves, every hole against the gaps."""
     for each in (await rig.ask("state"))["connections"]:
@@ -184,12 +202,13 @@ async def test_ingest_survives_every_fault_of_the_broker_and_tells_exactly_what_
         await eventually(lambda: len(rig.written.times) > 20, within_s=10)
         memory_mib = rig.resident_mib()
         await dead_sockets(rig)
+        await still_sockets(rig)
         await ended_sockets(rig)
         await refusals(rig)
         await damage(rig)
         await order_updates(rig)
         await strangers(rig)
-        await asyncio.sleep(1.0)
+        await read_up(rig)
         await check_whole(rig)
         await redis_away(rig, 5.0)
         assert rig.resident_mib() - memory_mib < MEMORY_MIB_MAX

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from redis.asyncio import Redis
 
 from shared.errors import StreamError
 from shared.kite.codec.entry import Columns
+from shared.market.calendar import date_of
 from shared.streams.client import connect
 from shared.streams.groups import BEFORE_ALL
 from shared.streams.reader import TailReader
@@ -40,7 +43,18 @@ OPTIONS = {
     "strikes_each_side": 0,
     "shards": SHARDS,
     "buffers": 3,
+    "market_silence_s": 7.0,
 }
+#: Every market is open all day, so that silence of ticks is told whenever the test runs.
+OPEN_DAY = """
+[[days]]
+on = {on}
+segments = ["NSE", "BSE", "NFO", "BFO"]
+name = "a day of this test"
+kind = "special"
+phases = [["open", 00:00:00, 23:59:59]]
+source = "test"
+"""
 
 
 @dataclass
@@ -116,11 +130,11 @@ class Rig:
         assert found
         return int(found.group(1)) / 1024
 
-    async def figure(self, name: str) -> float:
-        """Return the sum of a metric of ingest over its labels."""
+    async def figure(self, name: str, label: str = "") -> float:
+        """Return the sum of a metric of ingest over its labels, or over those with one label."""
         _, text = await asyncio.to_thread(self.ingest.page, "metrics")
-        found = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
-        return sum(map(float, found))
+        found = re.findall(rf"^{name}({{[^}}]*}})? (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for labels, value in found if label in labels)
 
 
 @contextlib.asynccontextmanager
@@ -134,6 +148,7 @@ async def running_rig(
             await server.start()
             await asyncio.to_thread(lambda: sandbox.post("market", frozen=True))
             told = ingest_environment(server, server, sandbox, **OPTIONS)
+            told["TICKFLOW_MARKET__CALENDAR_FILE"] = str(open_calendar(directory))
             written = Written()
             async with worker("ingest", told, directory, await_ready=False) as ingest:
                 reading = group.create_task(_read_all(server, written), name="reader")
@@ -141,6 +156,16 @@ async def running_rig(
                 await eventually(lambda: _ready(rig), within_s=60)
                 yield rig
                 reading.cancel()
+
+
+def open_calendar(directory: Path) -> Path:
+    """Write a calendar by which the markets are open today and tomorrow; return its file."""
+    today = date_of(time.time_ns())
+    source = '[sources.test]\ntitle = "a test"\nread_on = 2026-11-27\nconfidence = "high"\n'
+    days = [OPEN_DAY.format(on=today + timedelta(days=ahead)) for ahead in (0, 1)]
+    file = directory / "calendar.toml"
+    file.write_text(source + "".join(days))
+    return file
 
 
 async def _ready(rig: Rig) -> bool:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from array import array
 from collections.abc import Callable
 
 import msgspec
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from shared.ops.root import cli
 from shared.streams.client import connect
+from shared.streams.published import put_instruments
 from shared.streams.settings import RedisSettings
 from shared.streams.subscriptions import put_subscriptions
 from shared.wire.control import Control
+from shared.wire.instruments import INSTRUMENT_DTYPE
 from shared.wire.subscriptions import AccountUse, SocketUse, Subscriptions
 from shared.wire.topics import CONTROL
 
@@ -115,3 +119,27 @@ def test_plan_shows_sockets_and_what_does_not_fit(tickflow, on_redis) -> None:
     for words in ("1 ltp, 2 full", "its token is dead", "no room for 408065", "NSE:GONE"):
         assert words in shown.stdout
     assert json.loads(tickflow("plan", "--json").stdout)["AB1"]["wanted"] == 5
+
+
+def test_plan_tells_what_further_wants_would_do_before_anybody_has_them(tickflow, on_redis) -> None:
+    rows = np.zeros(3, INSTRUMENT_DTYPE)
+    rows["instrument_token"], rows["exchange"] = [256, 512, 768], b"NSE"
+    rows["tradingsymbol"] = [b"AAA", b"BBB", b"CCC"]
+    full = msgspec.structs.replace(
+        LAYOUT, wanted=2, capacity=2, ranking=array("I", [256, 512]).tobytes(), priorities=[(50, 2)]
+    )
+    on_redis(lambda redis: put_instruments(redis, 2026112700, rows))
+    on_redis(lambda redis: put_subscriptions(redis, "AB1", full))
+    asked = tickflow("plan", "--add", "NSE:CCC", "--priority", "60", "--json")
+    assert asked.exit_code == 3
+    assert json.loads(asked.stdout)["AB1"] == {
+        "placed": ["NSE:CCC"],
+        "left_out": [],
+        "pushed_out": ["NSE:BBB"],
+        "wanted_already": [],
+    }
+    shown = tickflow("plan", "--add", "NSE:CCC", "--add", "NSE:AAA")
+    for words in ("no room for NSE:CCC", "wanted already: NSE:AAA"):
+        assert words in shown.stdout
+    assert tickflow("plan", "--add", "NSE:DDD").exit_code == 4
+    assert json.loads(tickflow("list", "--json").stdout) == []

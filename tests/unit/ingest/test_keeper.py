@@ -146,9 +146,19 @@ def script_of(*each):
     return script
 
 
+#: What still sends though its script is over.
+BEATING: set[asyncio.Task[None]] = set()
+
+
+def in_background(sending) -> None:
+    task = asyncio.create_task(sending, name="beating")
+    BEATING.add(task)
+    task.add_done_callback(BEATING.discard)
+
+
 async def beating_in_background(socket) -> None:
     frames = (lambda: PACKET, lambda: HEARTBEAT)
-    socket["beating"] = asyncio.create_task(repeating(socket, *frames), name="beating")
+    in_background(repeating(socket, *frames))
 
 
 async def gone(socket) -> None:
@@ -277,6 +287,26 @@ async def test_socket_that_beats_without_ticks_is_opened_again_and_the_gap_told(
     assert len(clock.opened_at) == 2
 
 
+async def test_gap_of_a_socket_without_ticks_begins_at_its_last_tick_not_at_its_last_beat() -> None:
+    clock = StillOnce()
+
+    async def a_tick_then_beats(socket) -> None:
+        await socket.send_bytes(PACKET)
+        frames = repeating(socket, lambda: HEARTBEAT)
+        in_background(frames)
+
+    async with (
+        serving(a_tick_then_beats) as server,
+        keeping(server, 1, market_clock=lambda: clock) as kept,
+    ):
+        await eventually(lambda: clock.ticks > 0)
+        ticked_ns = SystemClock().now_ns()
+        await eventually(lambda: kept.heard.frames[-3:] == [(8, HEARTBEAT)] * 3)
+        clock.due = True
+        await eventually(lambda: kept.gaps)
+    assert kept.gaps[0].from_us * 1000 <= ticked_ns
+
+
 @pytest.mark.parametrize(
     ("status", "state"), [(403, "token_dead"), (429, "throttled"), (400, "unreachable")]
 )
@@ -299,7 +329,7 @@ async def test_heartbeats_alone_do_not_end_a_gap() -> None:
 
     async def heartbeats_then_packets(socket) -> None:
         frames = repeating(socket, lambda: PACKET if packets.is_set() else HEARTBEAT)
-        socket["beating"] = asyncio.create_task(frames, name="heartbeats")
+        in_background(frames)
 
     script = script_of(lambda socket: lived_then(gone, socket), heartbeats_then_packets)
     async with serving(script) as server, keeping(server, 1) as kept:

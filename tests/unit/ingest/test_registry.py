@@ -66,10 +66,28 @@ class Seen:
         return self.prices
 
 
-def registry(kite: Kite, *, clock=None, prices=None, **options: object) -> Registry:
+class Told:
+    """Deltas as enrich would keep them: every held option of NIFTY, money at 24,000."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def read(self, _shard: int, tokens: list[int]) -> dict[int, float]:
+        self.asked.append(len(tokens))
+        found = {}
+        for token in tokens:
+            at, side = divmod((token >> 8) - 100_001, 2)
+            found[token] = 1.0 / (1.0 + np.exp((STRIKES[at] - 24_000) / 200.0)) - side
+        return found
+
+
+def registry(kite: Kite, *, clock=None, prices=None, deltas=None, **options: object) -> Registry:
     chosen = {"underlyings": ("NIFTY",), "strikes_each_side": 2, "dwell_s": 0.0, **options}
     clock = clock or ManualClock(EVENING_NS)
-    return Registry(kite, IngestOptions(**chosen), clock, prices=prices)
+    made = Registry(kite, IngestOptions(**chosen), clock, prices=prices)
+    if deltas is not None:
+        made.go_by(deltas)
+    return made
 
 
 def strikes_of(market: Market) -> list[float]:
@@ -99,6 +117,20 @@ async def test_window_follows_the_money_that_passes_by_only_when_it_moved_far_en
     assert await listed.recentre()
     assert listed.moved == {"NIFTY"}
     assert strikes_of(listed.current()) == [24_050.0, 24_100.0, 24_150.0, 24_200.0]
+
+
+async def test_window_by_delta_narrows_from_every_strike_to_those_worth_it() -> None:
+    told, clock = Told(), ManualClock(MORNING_NS)
+    listed = registry(Kite(dump()), clock=clock, deltas=told, windows=("NIFTY:0.2d:1",))
+    assert len(strikes_of(await listed.load())) == len(STRIKES)
+    clock.advance(5.0)
+    assert await listed.recentre()
+    held = strikes_of(listed.current())
+    # Where 1 / (1 + exp(x / 200)) is 0.2 or 0.8: 277 rupees from the money; one strike beyond.
+    assert (held[0], held[-1]) == (23_700.0, 24_300.0)
+    assert listed.moved == {"NIFTY"}
+    assert not await listed.recentre()
+    assert told.asked == [2 * len(STRIKES)]
 
 
 async def test_price_that_no_socket_brings_is_asked_for_at_a_pace_while_the_market_is_open() -> (

@@ -53,6 +53,24 @@ def test_window_takes_strikes_on_both_sides_of_the_money() -> None:
     assert strikes.tolist() == [24_450.0, 24_500.0, 24_550.0, 24_600.0]
 
 
+def test_window_by_delta_takes_a_band_with_one_strike_beyond_on_either_side() -> None:
+    made = universe(
+        LISTING,
+        nifty(1, delta=0.1),
+        {"NIFTY": 24_510.0},
+        TODAY,
+        {("NIFTY", 20260818): (24_410.0, 24_590.0)},
+    )
+    rows = LISTING.instruments[np.isin(LISTING.instruments["instrument_token"], made.tokens)]
+    strikes = np.unique(rows["strike"][rows["kind"] >= 3])
+    assert strikes.tolist() == [24_400.0, 24_450.0, 24_500.0, 24_550.0, 24_600.0]
+
+
+def test_window_by_delta_takes_every_strike_until_deltas_are_known() -> None:
+    rows = chosen(nifty(1, delta=0.1))
+    assert len(np.unique(rows["strike"][rows["kind"] >= 3])) == 21
+
+
 def test_expired_contracts_are_not_wanted_and_futures_always_are() -> None:
     rows = chosen(nifty(1, each_side=2))
     assert np.unique(rows["expiry"][rows["kind"] >= 3]).tolist() == [20260818]
