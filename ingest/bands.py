@@ -64,13 +64,15 @@ class Bands:
     def _followed(
         self, key: tuple[str, int], rows: np.ndarray, found: tuple[float, float], now_s: float
     ) -> Band:
-        strikes = rows["strike"][rows["expiry"] == key[1]]
-        band = self._bands.get(key)
-        low, high = (
-            followed(at, price, strike_step(strikes, price), now_s, self._reluctance)
-            for at, price in zip((band and band.low, band and band.high), found, strict=True)
+        strikes, band = rows["strike"][rows["expiry"] == key[1]], self._bands.get(key)
+
+        def kept(centre: Centre | None, price: float) -> Centre:
+            return followed(centre, price, strike_step(strikes, price), now_s, self._reluctance)
+
+        return Band(
+            low=kept(band.low if band else None, found[0]),
+            high=kept(band.high if band else None, found[1]),
         )
-        return Band(low, high)
 
 
 def calls_of(rows: np.ndarray, deltas: Mapping[int, float]) -> tuple[np.ndarray, np.ndarray]:

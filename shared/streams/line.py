@@ -38,15 +38,17 @@ class Line:
             RedisError, OSError: the library's own; what was sent may have been done.
         """
         async with self._turn:
+            is_whole = False
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await self._exchanged(packed(commands))
+                    answers = await self._exchanged(packed(commands))
+                is_whole = True
             except TimeoutError as error:
-                await self._hang_up()
                 raise AnswerTimeout(f"no answer in {self._timeout_s:g} s") from error
-            except BaseException:
-                await self._hang_up()  # an answer nobody waits for may still be on its way
-                raise
+            finally:
+                if not is_whole:  # an answer that nobody waits for may still be on its way
+                    await self._hang_up()
+            return answers
 
     async def _exchanged(self, pieces: tuple[list[bytes | memoryview], int]) -> list[Any]:
         connection = await self._connected()
