@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
@@ -60,15 +61,25 @@ _DELIST: Final = f"""
 UPDATE instruments i SET delisted = $1, changed = $1 WHERE i.delisted IS NULL
 AND NOT EXISTS (SELECT 1 FROM dump d WHERE {_SAME_CONTRACT})
 """  # noqa: S608  # ours
+#: Contracts that left the exchange longer ago are forgotten, as are changes and dumps of then.
+KEPT_DAYS: Final = 750
+#: Rows of one kind forgotten with one dump: a backlog goes over some days, not in one lock.
+FORGOTTEN_MAX: Final = 50_000
+_FORGET: Final = (
+    ("instruments", "delisted < $1"),
+    ("instrument_changes", "version < $1"),
+    ("instrument_dumps", "version < $1"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a dump did to the table, in contracts."""
+    """What a dump did to the table, in contracts; `forgotten` are rows of long ago."""
 
     listed: int
     delisted: int
     changed: int
+    forgotten: int = 0
 
 
 class InstrumentTable:
@@ -80,7 +91,8 @@ class InstrumentTable:
     async def put(self, version: int, records: np.ndarray, *, fetched_us: int) -> Stored:
         """Make the table say what a dump of INSTRUMENT_DTYPE says, shape (n,), all or nothing.
 
-        Contracts that are missing stay as delisted; what changed is kept as it was, too.
+        Contracts that are missing stay as delisted; what changed is kept as it was, too. Both are
+        forgotten `KEPT_DAYS` later.
 
         Raises:
             ValueError: an empty dump would delist the whole market.
@@ -104,7 +116,16 @@ class InstrumentTable:
                 fetched_us,
                 len(rows),
             )
-        return Stored(_count(listed), _count(delisted), _count(changed))
+            forgotten = [
+                await connection.execute(
+                    f"DELETE FROM {table} WHERE ctid IN "  # noqa: S608  # ours
+                    f"(SELECT ctid FROM {table} WHERE {when} LIMIT $2)",
+                    kept_from(version),
+                    FORGOTTEN_MAX,
+                )
+                for table, when in _FORGET
+            ]
+        return Stored(*map(_count, (listed, delisted, changed)), sum(map(_count, forgotten)))
 
     async def current(self) -> np.ndarray:
         """Return what is listed by the newest dump, of INSTRUMENT_DTYPE, shape (n,), by token."""
@@ -118,6 +139,16 @@ class InstrumentTable:
             column = [row[name] for row in found]
             records[name] = [text.encode() for text in column] if name in _TEXTS else column
         return records
+
+
+def kept_from(version: int) -> int:
+    """Return the first version (yyyymmddnn) of which anything is still told at `version`."""
+    year, month, day = version // 1_000_000, version // 10_000 % 100, version // 100 % 100
+    try:
+        since = date(year, month, day) - timedelta(days=KEPT_DAYS)
+    except (ValueError, OverflowError):  # not a dump of a day: nothing is old beside it
+        return 0
+    return (since.year * 10_000 + since.month * 100 + since.day) * 100
 
 
 def _rows(records: np.ndarray) -> list[tuple[object, ...]]:

@@ -71,3 +71,20 @@ async def test_dump_that_cannot_be_stored_leaves_the_good_one(table) -> None:
     with pytest.raises(ValueError, match="without instruments"):
         await table.put(3, dump(), fetched_us=7)
     assert (await table.current())["tradingsymbol"].tolist() == [b"A"]
+
+
+async def test_contract_that_left_two_years_ago_is_forgotten_with_what_was_told_of_it(
+    table, pool
+) -> None:
+    await table.put(2024010100, dump((513, "OLD"), (770, "B")), fetched_us=5)
+    await table.put(2024010200, dump((770, "B"), lot_size=75), fetched_us=6)
+    recent = await table.put(2025010200, dump((1027, "C"), (770, "B"), lot_size=75), fetched_us=7)
+    assert recent.forgotten == 0
+    later = await table.put(2026112700, dump((770, "B"), lot_size=75), fetched_us=8)
+    async with pool.connection() as connection:
+        names = await connection.fetch("SELECT tradingsymbol FROM instruments ORDER BY 1")
+        dumps = await connection.fetch("SELECT version FROM instrument_dumps ORDER BY 1")
+        changes = await connection.fetchval("SELECT count(*) FROM instrument_changes")
+    assert [row["tradingsymbol"] for row in names] == ["B", "C"]
+    assert [row["version"] for row in dumps] == [2025010200, 2026112700]
+    assert (later.forgotten, changes) == (1 + 1 + 2, 0)
