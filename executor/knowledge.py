@@ -83,7 +83,9 @@ class Knowledge:
             PLACEMENTS_TODAY.set(self._sent_today)
 
     def note_sent(self, row: CommandRow) -> None:
-        """Count a placement on its way out."""
+        """Count a placement, or a cancel, on its way out."""
+        if row.kind == "cancel":
+            self._runaway.note_cancel(row.strategy_id, row.sending_us or 0)
         if row.kind == "place":
             place = _place_of(row)
             self._count_one()

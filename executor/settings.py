@@ -129,6 +129,10 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     runaway_rejections_max: Annotated[
         int, Meta(ge=0, description="rejections in a row that hold a strategy; 0: no limit")
     ] = 10
+    runaway_cancels_max: Annotated[
+        int,
+        Meta(ge=0, description="cancels in that time that hold a strategy of little else; 0: any"),
+    ] = 150
     breaker_failures_max: Annotated[
         int, Meta(ge=1, le=1000, description="failed order requests that stop all but cancels")
     ] = 5

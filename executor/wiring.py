@@ -334,6 +334,7 @@ def _runaway_limits(behaviour: BehaviourSettings) -> RunawayLimits:
         orders_max=behaviour.runaway_orders_max,
         window_s=behaviour.runaway_window_s,
         rejections_max=behaviour.runaway_rejections_max,
+        cancels_max=behaviour.runaway_cancels_max,
         alike_s=behaviour.duplicate_window_s,
     )
 

@@ -58,3 +58,19 @@ def test_placement_of_a_strategy_that_runs_away_is_refused_and_holds_it(runaway)
         runaway.note_sent("s", "BUY NSE:INFY", str(at_us), at_us)
     reason = runaway.judge("s", "BUY NSE:INFY", 3)
     assert decide(facts_of(a_place(), runaway=reason)) == Refuse(reason, holds_strategy=True)
+
+
+def test_runaway_holds_a_strategy_that_cancels_nearly_all_it_places():
+    runaway = Runaway(RunawayLimits(cancels_max=9, window_s=10))
+    for at_us in range(10):
+        runaway.note_sent("mad", "BUY NSE:INFY", str(at_us), at_us)
+        runaway.note_sent("calm", "BUY NSE:INFY", str(at_us), at_us)
+        runaway.note_sent("calm", "SELL NSE:INFY", str(at_us), at_us)
+    for at_us in range(9):
+        assert runaway.judge("mad", "SELL NSE:SBIN", 10) is None
+        runaway.note_cancel("mad", at_us)
+        runaway.note_cancel("calm", at_us)
+    reason = runaway.judge("mad", "SELL NSE:SBIN", 10)
+    assert (reason.code, reason.measured, reason.limit) == ("runaway_cancels", "9", "9 in 10 s")
+    assert runaway.judge("calm", "BUY NSE:INFY", 10) is None
+    assert runaway.judge("mad", "SELL NSE:SBIN", 11 * SECOND_US) is None
