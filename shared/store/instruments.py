@@ -125,7 +125,8 @@ class InstrumentTable:
                 )
                 for table, when in _FORGET
             ]
-        return Stored(*map(_count, (listed, delisted, changed)), sum(map(_count, forgotten)))
+        gone = sum(map(_count, forgotten))
+        return Stored(_count(listed), _count(delisted), _count(changed), gone)
 
     async def current(self) -> np.ndarray:
         """Return what is listed by the newest dump, of INSTRUMENT_DTYPE, shape (n,), by token."""
