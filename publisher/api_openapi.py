@@ -13,9 +13,8 @@ from publisher.api_route import Route
 from publisher.api_shapes import Error
 
 #: Refusals that any route may answer; those with a key also 401, 403 and 429.
-_ANYWHERE = (422, 503)
+_ANYWHERE = (400, 408, 413, 415, 422, 503)
 _WITH_KEY = (401, 403, 429)
-_WITH_BODY = (400, 408, 413)
 _REF = "#/components/schemas/{name}"
 
 
@@ -55,8 +54,6 @@ def statuses(route: Route) -> set[int]:
     refused = {*_ANYWHERE, *route.refusals}
     if route.needs_key:
         refused.update(_WITH_KEY)
-    if route.method in {"POST", "PUT"}:
-        refused.update(_WITH_BODY)
     return {*route.answers, *refused}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import re
 import uuid
 from contextlib import asynccontextmanager
@@ -525,6 +526,28 @@ async def test_bodies_are_bounded(api) -> None:
                 yield b"x" * 1024
 
         assert (await caller.ask("POST", "/v1/orders", data=chunks())).status == 413
+
+
+async def test_whatever_is_asked_is_answered_without_a_crash(api, upstream) -> None:
+    chance = random.Random(7)
+    pieces = ["orders", "commands", "x" * 300, "%00", "%2f", "1", "broker-orders", "webhooks"]
+    async with (
+        an_executor(upstream, lambda *_: []),
+        api(reads_burst=999, writes_burst=999, cancels_burst=999) as caller,
+    ):
+        for _ in range(80):
+            path = "/v1/" + "/".join(chance.sample(pieces, chance.randint(1, 3)))
+            query = chance.choice(
+                ["", "?wait=nan", "?limit=-1", "?cursor=%ff", "?account=x", "?a=b"]
+            )
+            method = chance.choice(["GET", "POST", "PUT", "DELETE", "PATCH"])
+            body = chance.randbytes(chance.randint(0, 60))
+            reply = await caller.ask(method, path + query, data=body)
+            assert reply.status < 500 or reply.error["code"] == "not_configured", reply
+        packed = await caller.ask(
+            "POST", "/v1/orders", data=b"x", headers={"Content-Encoding": "gzip"}
+        )
+        assert packed.status in {400, 415}
 
 
 async def test_other_sites_may_call_only_where_configured(api) -> None:
