@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from publisher import reference as protocol_reference  # noqa: E402  # see below
 from shared.runtime.settings import SettingRow, describe, env_example  # noqa: E402  # see above
 from shared.wire import reference  # noqa: E402  # the checkout is not installed
 
@@ -36,6 +37,8 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "wire.md": reference.markdown(),
         ROOT / "docs" / "wire.json": json.dumps(reference.machine_readable(), indent=1) + "\n",
+        ROOT / "docs" / "protocol.md": protocol_reference.markdown(),
+        ROOT / "docs" / "asyncapi.json": json.dumps(protocol_reference.asyncapi(), indent=1) + "\n",
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / ".env.example": env_example([row for row, _ in settings().values()]),
     }

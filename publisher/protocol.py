@@ -4,16 +4,22 @@ A client sends one JSON object per text message, told apart by `op`:
 
     {"op": "auth", "key": "..."}                       within the time limit, unless the key came
                                                        as `Authorization: Bearer ...`
-    {"op": "subscribe", "ticks": {...}, "orders": ["SB0001"], "gaps": true,
-     "policy": {"mode": "conflate", "min_interval_ms": 200}, "snapshot": true}
+    {"op": "subscribe", "ticks": {"symbols": ["NSE:INFY"], "mode": "ltp"}, "chains": ["NIFTY"],
+     "orders": ["SB0001"], "updates": ["SB0001"], "gaps": true,
+     "policy": {"mode": "conflate", "min_interval_ms": 200}, "snapshot": true, "resume": {...}}
     {"op": "unsubscribe", "ticks": {...}, "orders": [...], "gaps": true}
     {"op": "ping"}
 
 It hears, in this order after a subscribe: `subscribed`, then `snapshot` messages until one has
-`"last": true`, then `ticks`. Every tick carries `sequence`: the snapshot's are at most its
-`snapshot_id`, those of later messages are above it, and an instrument's only ever rise. What
-moved between two messages is conflated: the newest value of each instrument, never an older one.
-`order` and `gap` messages are never conflated: who does not read them in time is let go.
+`"last": true`, then `ticks`. `order`, `update`, `chain`, `gap` may stand between any of them. Every
+tick carries `sequence`: the snapshot's are at most its `snapshot_id`, those of later messages are
+above it, and an instrument's only ever rise.
+
+Policies, for the whole connection: `conflate` (at first): the newest value of each instrument,
+never an older one, at most one round in `min_interval_ms`. `skip`: every tick, up to a budget of
+unread bytes; past it what is unread is left out, told in `skipped` with how many, followed by the
+newest of each. `strict`: every tick, or the end of the connection. Orders, updates and gaps are
+never conflated: who does not read them in time is let go. A chain begins anew at its snapshots.
 
 Fields of a tick, by mode (`MODE_FIELDS`); all of them carry `sequence`, `tradingsymbol` and
 `received_at_us` (microseconds since 1970, UTC). A missing number is null.

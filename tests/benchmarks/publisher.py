@@ -10,6 +10,7 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,17 +75,21 @@ LOADS: Final = (
 
 def results() -> list[Row]:
     """Measure everything once."""
+    return list(_each())
+
+
+def _each() -> Iterator[Row]:
     logs.configure(
         LogSettings(level="warning"), worker="bench", clock=SystemClock(), stream=sys.stderr
     )
+    # Idle first: what later loads leave behind would hide what a connection costs.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        # First: what later loads leave behind would hide what a connection costs.
-        rows = [runner.run(_idle())]
-    rows += [_hub("ltp"), _hub("full")]
+        yield runner.run(_idle())
     for load in LOADS:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            rows += runner.run(_serve(load))
-    return rows
+            yield from runner.run(_serve(load))
+    yield _hub("ltp")
+    yield _hub("full")
 
 
 def _records(chance: np.random.Generator, count: int = BATCH) -> np.ndarray[Any, Any]:
@@ -350,5 +355,5 @@ async def _count(address: str, load: Load, wanted: list[list[int]], pipe: Any) -
 
 
 if __name__ == "__main__":
-    for row in results():
-        print(f"{row['name']}: {row['value']} {row['unit']} ({row['context']})")
+    for row in _each():
+        print(f"{row['name']}: {row['value']} {row['unit']} ({row['context']})", flush=True)
