@@ -115,9 +115,11 @@ class _Shown:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._due_s = 0.0
+        self._now = ""
 
     def __call__(self, told: Told) -> None:
-        if self._clock.monotonic_s() >= self._due_s:
+        if self._clock.monotonic_s() >= self._due_s or told.now != self._now:
+            self._now = told.now
             self._due_s = self._clock.monotonic_s() + _SHOW_EVERY_S
             _write({**asdict(told), "ended": False})
 

@@ -54,6 +54,7 @@ class Chunk(NamedTuple):
 class Told:
     """How far it is; `failures` says why by series, `total` counts requests and pricings."""
 
+    now: str = "fetching"
     total: int = 0
     done: int = 0
     requests: int = 0
@@ -95,6 +96,8 @@ class Backfill:
         async with asyncio.TaskGroup() as group:
             for number in range(min(IN_FLIGHT_MAX, len(missing))):
                 group.create_task(self._fetch_all(waiting, show), name=f"fetch {number}")
+        self.told.now = "pricing"
+        show(self.told)
         for each in options:
             await self._price(each, span)
             self.told.done += 1

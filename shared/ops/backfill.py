@@ -22,6 +22,8 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 _MODULE = "enrich.backfill"
 #: Failures named at the end; the others are counted.
 _NAMED_MAX = 10
+#: Said beside what is being done: it may look as if nothing were.
+_FIRST = {"pricing": " (the first time after an update compiles, for a minute or so)"}
 _CODES = {0: ExitCode.OK, 2: ExitCode.USAGE, 3: ExitCode.DEGRADED}
 
 
@@ -124,9 +126,13 @@ def _follow(session: Session, lines: Iterable[str]) -> dict[str, Any] | None:
     from shared.ops.progress import Figures, progress
 
     told: dict[str, Any] | None = None
+    now = ""
     with progress(session.printer, session.clock, "backfill", 1.0) as shown:
         for line in lines:
             told = msgspec.json.decode(line, type=dict[str, Any])
+            if told["now"] != now:
+                now = told["now"]
+                session.printer.note(f"{now}{_FIRST.get(now, '')} ...")
             share = told["done"] / told["total"] if told["total"] else 1.0
             words = f"{told['done']:,}/{told['total']:,} ranges, {told['candles']:,} candles"
             shown(Figures(share, 0, 0, f"{words}, {told['priced']:,} priced"))

@@ -56,11 +56,12 @@ def test_child_is_given_the_stores_and_the_prices_parameters_never_the_accounts_
 
 
 def test_progress_is_followed_and_failures_are_named_at_the_end(capsys):
-    told = {"total": 4, "done": 4, "requests": 4, "candles": 1234, "priced": 2, "solved": 1,
+    told = {"now": "pricing", "total": 4, "done": 4, "requests": 4, "candles": 1234, "priced": 2, "solved": 1,
             "failures": {"INFY": "broker_rejected: no"}, "ended": True}  # fmt: skip
     session = Session(clock=ManualClock(0), printer=Printer())
     last = _follow(session, [json.dumps(told | {"ended": False}), json.dumps(told)])
     _report(session, last)
     shown = capsys.readouterr()
     assert "1,234 candles in 4 requests, 2 priced, 1 with a volatility" in shown.out
+    assert shown.err.count("pricing (the first time") == 1
     assert "INFY: broker_rejected: no" in shown.err
