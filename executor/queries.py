@@ -18,7 +18,7 @@ from executor.query_settings import QuerySettings
 from executor.steady import Patience
 from shared.clock import Clock
 from shared.errors import MessageError, StreamError
-from shared.runtime.supervise import contain
+from shared.runtime.supervise import contain, pause
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
 from shared.wire import queries as wire
@@ -45,6 +45,7 @@ class Queries:
         reader: GroupReader,
         reading: Reading,
         put: Put,
+        trim: Callable[[], Awaitable[int]],
         clock: Clock,
         patience: Patience,
         settings: QuerySettings,
@@ -53,6 +54,7 @@ class Queries:
         self._reader = reader
         self._reading = reading
         self._put = put
+        self._trim = trim
         self._clock = clock
         self._patience = patience
         self._settings = settings
@@ -65,25 +67,32 @@ class Queries:
 
         What is not answered stays in the stream for the next process.
         """
-        await self._patience.until_done(self._take_over, name="queries", stopping=stopping)
+        attempt = 0
         async with asyncio.TaskGroup() as group:
-            step = partial(self._step, group)
-            await self._patience.repeat(step, name="queries", stopping=stopping)
+            while not stopping.is_set():
+                try:
+                    await self._step(group)
+                    attempt = 0
+                except StreamError as error:
+                    # Not the executor's patience: a failure here closes no bar of orders.
+                    attempt += 1
+                    metrics.FAILURES.labels(of="queries").inc()
+                    self._patience.log.warning("queries.read_failed", error=str(error))
+                    chance = self._patience.random.random()
+                    await pause(stopping, self._patience.policy.delay_s(attempt, chance))
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
             for task in self._tasks:
                 task.cancel()
 
-    async def _take_over(self) -> None:
-        await self._reader.ensure()
-        self._next_rescue_s = 0.0
-
     async def _step(self, group: asyncio.TaskGroup) -> None:
         entries: list[Entry] = []
         if self._clock.monotonic_s() >= self._next_rescue_s:
+            await self._reader.ensure()
             # The first time whatever an earlier process held: this one holds nothing yet.
             idle_ms = 0 if not self._next_rescue_s else _ABANDONED_MS
             entries = await self._reader.claim_abandoned(idle_ms)
+            await self._trim()
             self._next_rescue_s = self._clock.monotonic_s() + _ABANDONED_MS / 1000
         for entry in entries or await self._reader.read():
             work = contain(self._answer(entry), partial(self._give_up_on_bug, entry))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -151,7 +151,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -
         ),
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
-        trim=partial(_trim, orders, (COMMANDS.name(account.id), QUERIES.name(account.id))),
+        trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
         dead=_dead(orders, account.id),
         queries=await _queries(settings, resources, orders, held),
         instruments=instruments,
@@ -232,13 +232,10 @@ async def _queries(
         ),
         reading=Reading(KiteReads(rest), turns, resources.clock, chosen, REPLY_BYTES_MAX),
         put=partial(put_reply, orders),
+        trim=partial(trim_taken, orders, QUERIES.name(account.id)),
         clock=resources.clock,
         settings=chosen,
     )
-
-
-async def _trim(orders: Connection, streams: Sequence[str]) -> int:
-    return sum([await trim_taken(orders, stream) for stream in streams])
 
 
 def _desk(

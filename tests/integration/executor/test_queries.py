@@ -188,11 +188,14 @@ async def test_reads_keep_to_kites_rate_in_every_second_and_no_quote_is_refused(
 
 
 async def test_turn_that_does_not_come_before_the_deadline_is_a_refusal(room, asker):
+    def quote_of(symbol, within_s):
+        return asker.ask(room.account, wire.Ohlc(**WHO, instruments=(f"NSE:{symbol}",)), within_s)
+
     async with room.executor():
-        first = asker.ask(room.account, wire.Ohlc(**WHO, instruments=INFY), 5)
-        second = asker.ask(room.account, wire.Ohlc(**WHO, instruments=("NSE:TCS",)), 0.4)
-        answered, refused = await asyncio.gather(first, second)
-    assert answered.ok
+        before = [quote_of(symbol, 10) for symbol in ("INFY", "TCS", "SBIN", "RELIANCE")]
+        # Its turn would be the fifth second's.
+        *answered, refused = await asyncio.gather(*before, quote_of("HDFCBANK", 2))
+    assert all(reply.ok for reply in answered)
     assert refused.error.code == "rate_limited"
 
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import msgspec
 import pytest
 
+from executor.gate import Bar, Gate
+from executor.queries import Queries
 from executor.query_cache import Answer, Answers
 from executor.query_call import Found, Reading
 from executor.query_door import address_of, query_of
 from executor.query_kinds import KINDS, question, rate_of
 from executor.query_settings import QuerySettings
 from executor.query_turns import windows
+from executor.steady import Patience
 from shared.clock import ManualClock
-from shared.errors import KiteRejected, KiteSessionExpired, KiteUnavailable, MessageError
+from shared.errors import (
+    KiteRejected,
+    KiteSessionExpired,
+    KiteUnavailable,
+    MessageError,
+    StreamError,
+)
+from shared.resilience.retry import RetryPolicy
+from shared.runtime.logs import get_log
 from shared.wire import queries as wire
 
 WHO = {"query_id": "q", "client": "c"}
@@ -208,3 +220,45 @@ async def test_answer_too_long_for_an_entry_is_refused_with_its_size():
         "1001 bytes",
         "1000 bytes",
     )
+
+
+class FailingReader:
+    """A stream that cannot be read a few times; then whoever reads is stopped."""
+
+    def __init__(self, stopping):
+        self.stopping = stopping
+        self.failures = 2
+
+    async def ensure(self):
+        pass
+
+    async def claim_abandoned(self, _idle_ms):
+        return []
+
+    async def read(self):
+        if self.failures:
+            self.failures -= 1
+            raise StreamError("no rights")
+        self.stopping.set()
+        return []
+
+
+async def test_stream_of_queries_that_cannot_be_read_keeps_no_order_back():
+    async def nothing():
+        return 0
+
+    stopping, gate = asyncio.Event(), Gate()
+    reader = FailingReader(stopping)
+    queries = Queries(
+        account="A",
+        reader=reader,
+        reading=None,
+        put=None,
+        trim=nothing,
+        clock=ManualClock(10**18),
+        patience=Patience(gate, RetryPolicy(base_s=0.001, ceiling_s=0.01), Random(1), get_log()),
+        settings=QuerySettings(),
+    )
+    await asyncio.wait_for(queries.run(stopping), 5)
+    assert reader.failures == 0
+    assert not gate.is_closed(Bar.STREAMS)
