@@ -15,6 +15,7 @@ from publisher.api_errors import HttpRefusal, invalid, not_configured
 from publisher.api_route import Account, Answer, Call, one_of, parameters
 from publisher.api_shapes import One, Receipt, Until
 from publisher.archive import Archive
+from publisher.auth import EVERY_ACCOUNT
 from publisher.command_bodies import read_command
 from publisher.outcomes import Outcomes, Watch
 from shared.clock import Clock
@@ -109,6 +110,7 @@ class Commands:
         account = self._account(call_, query)
         key = call_.headers.get("Idempotency-Key")
         command = read_command(call_.body, said, idempotency_key=key, made_id=made_id)
+        _check_reach(call_, command)
         await self._check_new(account, command)
         if not query.wait:
             await self._write(account, command)
@@ -188,6 +190,15 @@ class Commands:
 
     def _new_id(self) -> str:
         return f"http-{uuid.UUID(int=self._trading.chance.getrandbits(128), version=4)}"
+
+
+def _check_reach(call_: Call, command: Command) -> None:
+    """Refuse what reaches beyond the account to a key that may trade some accounts only."""
+    scope = getattr(command, "scope", "account")
+    if scope != "account" and not call_.principal.may_trade(EVERY_ACCOUNT):
+        raise HttpRefusal(
+            403, "forbidden", f"scope {scope} is for keys with trade:*", field="scope"
+        )
 
 
 def is_settled(event: OrderEvent, until: Until) -> bool:

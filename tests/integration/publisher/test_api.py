@@ -36,9 +36,10 @@ from tests.support.json_schema import problems
 pytestmark = pytest.mark.integration
 
 ACCOUNT = "SB0001"
-TRADER, READER, TICKS = "w" * 43, "r" * 43, "t" * 43
+TRADER, SOME, READER, TICKS = "w" * 43, "o" * 43, "r" * 43, "t" * 43
 KEYS = (
     Secret(f"trader:ticks+wants+orders:*+trade:*:{digest(TRADER)}"),
+    Secret(f"some:trade:{ACCOUNT}:{digest(SOME)}"),
     Secret(f"reader:orders:{ACCOUNT}:{digest(READER)}"),
     Secret(f"ticks:ticks:{digest(TICKS)}"),
 )
@@ -344,6 +345,21 @@ async def test_keys_do_what_their_scopes_say(api, upstream) -> None:
         assert me.data["reads_accounts"] == [ACCOUNT]
         assert me.data["trades_accounts"] == []
         assert taken == []
+
+
+async def test_a_key_of_one_account_switches_that_account_only(api, upstream) -> None:
+    async with an_executor(upstream, accepting) as taken, api() as caller:
+        for key, scope, status in (
+            (SOME, "global", 403),
+            (SOME, "strategy", 403),
+            (SOME, "account", 202),
+            (TRADER, "global", 202),
+        ):
+            halt = {"kind": "halt", "command_id": an_id(), "by": "test", "scope": scope}
+            halt |= {"subject": "one"} if scope == "strategy" else {}
+            reply = await caller.ask("POST", "/v1/commands", json=halt, key=key)
+            assert reply.status == status, reply
+        await eventually(lambda: [each.scope for each in taken] == ["account", "global"])
 
 
 async def test_a_token_opens_what_it_says_until_it_ends(start, upstream) -> None:
