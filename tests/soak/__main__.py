@@ -36,6 +36,11 @@ SOCKET_FAULTS: Final = {
 QUIET: Final = "ws_heartbeats_only"
 REFUSALS: Final = (400, 429, 502)
 REDIS_AWAY_S: Final = (0.5, 2.0, 10.0, 60.0)
+#: What every run begins with: Redis gone for so long, back within so long; dead sockets found.
+FIRST_AWAY_S: Final = 60.0
+RESUMED_S_MAX: Final = 1.0
+FOUND_S_MAX: Final = 6.0
+DEAD: Final = ("ws_stop_reading", "ws_silence")
 #: How often, of ten faults, Redis goes, or the way back is barred.
 REDIS_OF_TEN, REFUSAL_OF_TEN = 1, 2
 PAUSE_S_MAX: Final = 6.0
@@ -54,6 +59,7 @@ class Outcome:
     done: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
     packets: int = 0
     memory_mib: float = 0.0
 
@@ -70,11 +76,37 @@ class Soak:
         #: When the transport was alive without ticks, which is no loss that it could tell.
         self._quiet_ns: list[tuple[int, int]] = []
 
+    async def begin(self) -> None:
+        """Do what is promised with a figure: dead sockets found, Redis gone for a minute."""
+        for kind in DEAD:
+            await self._find_dead(kind)
+            await eventually(self._is_whole, within_s=SETTLE_S_MAX, every_s=0.1)
+        await self._redis_away(FIRST_AWAY_S)
+        await eventually(self._is_whole, within_s=SETTLE_S_MAX, every_s=0.1)
+
+    async def _find_dead(self, kind: str) -> None:
+        """Time how long a dead socket stays unnoticed, from the moment it died."""
+        rig, victim = self._rig, min(await self._rig.sockets())
+        before = await rig.figure("tickflow_ingest_reconnects_total")
+        self.outcome.done[kind] += 1
+        began_s = time.monotonic()
+        await rig.tell("faults", kind=kind, connection=victim)
+
+        async def is_found() -> bool:
+            return await rig.figure("tickflow_ingest_reconnects_total") > before
+
+        await eventually(is_found, within_s=SETTLE_S_MAX, every_s=0.05)
+        took_s = time.monotonic() - began_s
+        await rig.forget_faults()
+        self.outcome.figures.append(f"{kind}: found after {took_s:.1f} s")
+        if took_s > FOUND_S_MAX:
+            self.outcome.wrong.append(f"{kind}: found after {took_s:.1f} s only")
+
     async def strike(self) -> None:
         """Let one thing go wrong, then wait until every socket is there again."""
         roll = self._chance.randrange(10)
         if roll < REDIS_OF_TEN:
-            await self._redis_away()
+            await self._redis_away(self._chance.choice(REDIS_AWAY_S))
         else:
             if roll < REDIS_OF_TEN + REFUSAL_OF_TEN:
                 status = self._chance.choice(REFUSALS)
@@ -129,20 +161,31 @@ class Soak:
                 self._quiet_ns.append((began_ns, time.time_ns()))
         await self._rig.forget_faults()
 
-    async def _redis_away(self) -> None:
-        away_s = self._chance.choice(REDIS_AWAY_S)
+    async def _redis_away(self, away_s: float) -> None:
         self.outcome.done[f"Redis away {away_s:g} s"] += 1
         since = await self._rig.sequence()
         # What Redis held is gone with it: let it all be read first, as a consumer would have.
         await self.judge()
+        memory_mib = self._rig.resident_mib()
         self._rig.server.stop()
         await asyncio.sleep(away_s)
+        grown_mib = self._rig.resident_mib() - memory_mib
+        written_ms = self._rig.written.newest_id_ms
         await self._rig.server.start()
+        back_s = time.monotonic()
         if ended := await self._rig.events(since):
             self.outcome.wrong.append(f"sockets moved while Redis was away: {ended}")
         self._rig.written.times[:], self._rig.written.tokens[:] = [], []
-        count = len(self._rig.written.seen)
-        await eventually(lambda: len(self._rig.written.seen) > count, within_s=SETTLE_S_MAX)
+        await eventually(
+            lambda: self._rig.written.newest_id_ms > written_ms, within_s=SETTLE_S_MAX, every_s=0.01
+        )
+        resumed_s = time.monotonic() - back_s
+        self.outcome.figures.append(
+            f"Redis away {away_s:g} s: written again {resumed_s:.2f} s after its return, "
+            f"memory {grown_mib:+.1f} MiB meanwhile"
+        )
+        if resumed_s > RESUMED_S_MAX:
+            self.outcome.wrong.append(f"written again {resumed_s:.2f} s after Redis came back")
 
     async def _is_whole(self) -> bool:
         sockets = await self._rig.sockets()
@@ -163,6 +206,7 @@ async def soak(minutes: float, seed: int, console: Console) -> Outcome:
             run, ends_s = Soak(rig, random.Random(seed)), time.monotonic() + minutes * 60
             with Progress(*columns, console=console) as progress:
                 bar = progress.add_task("", total=minutes * 60)
+                await run.begin()
                 number = 0
                 while (left_s := ends_s - time.monotonic()) > 0 and len(run.outcome.wrong) < 5:
                     await run.strike()
@@ -187,6 +231,8 @@ def main(arguments: list[str]) -> int:
     told = ", ".join(f"{name} x{count}" for name, count in sorted(outcome.gaps.items()))
     console.print(f"seed {chosen.seed}: {sum(outcome.done.values())} faults: {done}")
     console.print(f"{outcome.packets:,} ticks checked; gaps: {told}")
+    for figure in outcome.figures:
+        console.print(figure)
     console.print(f"memory: {outcome.memory_mib:+.0f} MiB at most")
     for sentence in outcome.wrong:
         console.print(f"WRONG: {sentence}")
