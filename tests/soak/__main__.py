@@ -47,7 +47,7 @@ PAUSE_S_MAX: Final = 6.0
 SETTLE_S_MAX: Final = 45.0
 MEMORY_MIB_MAX: Final = 128
 #: Ticks of an instrument further apart than this must be told, unless the market stood still.
-HOLE_S: Final = 4.0 * STEP_S
+HOLE_S: Final = 8.0 * STEP_S
 #: Ticks read so far are judged, then forgotten, so that a long run needs no more memory.
 JUDGE_EVERY: Final = 10
 
@@ -98,6 +98,11 @@ class Soak:
         await eventually(is_found, within_s=SETTLE_S_MAX, every_s=0.05)
         took_s = time.monotonic() - began_s
         await rig.forget_faults()
+
+        async def is_gone() -> bool:
+            return victim not in await rig.sockets()
+
+        await eventually(is_gone, within_s=SETTLE_S_MAX, every_s=0.1)
         self.outcome.figures.append(f"{kind}: found after {took_s:.1f} s")
         if took_s > FOUND_S_MAX:
             self.outcome.wrong.append(f"{kind}: found after {took_s:.1f} s only")

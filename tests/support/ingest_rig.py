@@ -28,7 +28,7 @@ from shared.wire.topics import CONTROL, GAPS, RAW_TICKS
 from tests.support.eventually import eventually
 from tests.support.restartable_redis import RestartableRedis, restartable_redis
 from tests.support.sandbox import SandboxInfo, running_sandbox
-from tests.support.workers import WorkerProcess, ingest_environment, worker
+from tests.support.workers import READY_S, WorkerProcess, ingest_environment, worker
 
 SHARDS = 2
 STEP_S = 0.5
@@ -153,7 +153,7 @@ async def running_rig(
             async with worker("ingest", told, directory, await_ready=False) as ingest:
                 reading = group.create_task(_read_all(server, written), name="reader")
                 rig = Rig(sandbox, server, ingest, written)
-                await eventually(lambda: _ready(rig), within_s=60)
+                await eventually(lambda: _ready(rig), within_s=READY_S)
                 yield rig
                 reading.cancel()
 
