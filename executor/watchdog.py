@@ -12,6 +12,7 @@ from typing import Final
 from executor.asked import new_command, spawn
 from executor.derived import derived_id
 from executor.desk import Desk
+from executor.lifecycle import UNSETTLED
 from executor.metrics import UNFILLED
 from executor.telling import Told, parse_command, tell
 from shared.runtime.supervise import pause
@@ -22,6 +23,7 @@ from shared.wire.orders import Cancel, Place, Reason, State
 CANCEL_NAME: Final = "unfilled"
 _EVERY_S: Final = 1.0
 _LIVING: Final = (State.ACCEPTED, State.OPEN, State.PARTIALLY_ACCEPTED)
+_PRESENT: Final = (*_LIVING, *UNSETTLED)
 #: Placements that an earlier process sent are looked at once more, so far back.
 _BACK_US: Final = 86_400_000_000
 
@@ -35,6 +37,7 @@ class Watchdog:
         self._after_us = round(after_s * 1e6)
         self._every_s = min(_EVERY_S, after_s)
         self._seen_us = self._due_us() - _BACK_US
+        self._unanswered: set[str] = set()
 
     async def step(self) -> None:
         """Wait a moment, look at those whose time has come.
@@ -45,20 +48,23 @@ class Watchdog:
         await pause(self._desk.stopping, self._every_s)
         due_us = self._due_us()
         rows = await self._desk.journal.placements_sent_since(self._seen_us + 1, until_us=due_us)
-        late = [row.command_id for row in rows if row.state in _LIVING and _is_market(row)]
-        if late:
-            await self._tell(late)
+        due = {row.command_id for row in rows if row.state in _PRESENT and _is_market(row)}
+        if due or self._unanswered:
+            await self._tell(due | self._unanswered)
         self._seen_us = due_us
 
-    async def _tell(self, command_ids: list[str]) -> None:
+    async def _tell(self, command_ids: set[str]) -> None:
         at_us = self._desk.clock.now_ns() // 1000
         async with self._desk.journal.change(at_us=at_us) as change:
-            for row in (await change.commands(command_ids)).values():
+            rows = (await change.commands(sorted(command_ids))).values()
+            for row in rows:
                 if row.state in _LIVING:
                     UNFILLED.inc()
                     change.emit(tell(Told.UNFILLED, row, reason=self._reason), is_step=False)
                     if self._cancels:
                         await spawn(change, [_cancel(row)])
+        # Whatever the broker has not answered yet is looked at again: it may rest as well.
+        self._unanswered = {row.command_id for row in rows if row.state in UNSETTLED}
 
     @property
     def _reason(self) -> Reason:
