@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +21,26 @@ class Contracts:
     strikes: np.ndarray
 
 
-def contracts(published: np.ndarray, *, rate: float, dividend_yield: float) -> Contracts:
+def contracts(
+    published: np.ndarray,
+    *,
+    rate: float,
+    dividend_yield: float,
+    carries: Mapping[str, tuple[float, float]] | None = None,
+) -> Contracts:
     """Return fresh tables for published instruments, shape (n,), of INSTRUMENT_DTYPE.
 
-    `rate` and `dividend_yield` are continuous, fractions a year.
+    `rate` and `dividend_yield` are continuous, fractions a year; `carries` has both by name of the
+    underlyings for which they differ.
     """
     states = _states(published)
     groups, strikes = _groups(published, states)
     groups["rate"] = rate
     groups["dividend_yield"] = dividend_yield
+    for name, own in (carries or {}).items():
+        of_name = published["underlying"] == name.encode()
+        rows = np.unique(states["group"][of_name & (states["group"] >= 0)])
+        groups["rate"][rows], groups["dividend_yield"][rows] = own
     tokens = np.ascontiguousarray(published["instrument_token"])
     return Contracts(tokens=tokens, states=states, groups=groups, strikes=strikes)
 

@@ -86,7 +86,10 @@ class Engine:
         self.version = version
         self.parameters = parameters
         self._contracts: Contracts = contracts(
-            published, rate=parameters.rate, dividend_yield=parameters.dividend_yield
+            published,
+            rate=parameters.rate,
+            dividend_yield=parameters.dividend_yield,
+            carries=parameters.carries(),
         )
         rows = np.arange(len(published), dtype=np.int32)
         table = TokenTable.build(self._contracts.tokens, rows)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+RATE_MIN, RATE_MAX = -0.5, 1.0
+
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter set; give a changed set another id, so that old records stay explained."""
@@ -24,6 +26,13 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=-0.5, le=1.0, description="continuous, a year; only for forwards from spot"),
     ] = 0.012
+    carry: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[^=/]+=-?[0-9.]+/-?[0-9.]+$", max_length=64)], ...],
+        Meta(
+            max_length=1024,
+            description="underlyings with their own NAME=rate/yield, like RELIANCE=0.06/0.004",
+        ),
+    ] = ()
     price_input: Annotated[
         Literal["mid", "last"], Meta(description="mid of a sane book before the last trade, or not")
     ] = "mid"
@@ -55,3 +64,25 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     parity_spread_ratio_max: Annotated[
         float, Meta(gt=0, le=1, description="spreads of a pair over its straddle, for parity")
     ] = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuse carries that are no numbers, out of bounds, or told twice.
+
+        Raises:
+            ValueError: one of them is.
+        """
+        names = [entry.partition("=")[0] for entry in self.carry]
+        if len(set(names)) != len(names):
+            raise ValueError(f"carry: an underlying is named twice in {', '.join(names)}")
+        for name, (rate, dividend_yield) in self.carries().items():
+            if not (RATE_MIN <= rate <= RATE_MAX and RATE_MIN <= dividend_yield <= RATE_MAX):
+                raise ValueError(f"carry: {name} is not within {RATE_MIN} and {RATE_MAX}")
+
+    def carries(self) -> dict[str, tuple[float, float]]:
+        """Return rate and dividend yield of the underlyings that have their own."""
+        found = {}
+        for entry in self.carry:
+            name, _, numbers = entry.partition("=")
+            rate, _, dividend_yield = numbers.partition("/")
+            found[name] = (float(rate), float(dividend_yield))
+        return found

@@ -24,9 +24,12 @@ class EnrichOptions(msgspec.Struct, frozen=True, kw_only=True):
     shards_max: Annotated[
         int, Meta(ge=0, le=1024, description="shards this worker takes; 0: every free one")
     ] = 0
+    rebalance: Annotated[
+        bool, Meta(description="give a shard up to a worker that carries less, by bytes a second")
+    ] = True
     lease_s: Annotated[
         float, Meta(ge=1, le=60, description="a dead owner's shards are free after this long")
-    ] = 4.0
+    ] = 3.5
     entries_max: Annotated[
         int, Meta(ge=1, le=1024, description="raw entries of one shard taken in one read")
     ] = 32

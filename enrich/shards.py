@@ -1,20 +1,26 @@
-"""Which shards this worker owns: leases, take-over, hand-over."""
+"""Which shards this worker owns: leases, take-over, hand-over, a fair part of the load."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from enrich import balance
 from enrich.settings import EnrichOptions
 from shared.clock import Clock
-from shared.errors import LeaseLost, StreamError
+from shared.errors import LeaseLost, MessageError, StreamError
 from shared.runtime.logs import get_log
+from shared.streams import loads
 from shared.streams.client import Connection
 from shared.streams.leases import Lease, acquire
+from shared.streams.loads import Load
 
 log = get_log()
 
 #: Renewals per lease time: two may fail before it runs out.
 _RENEWALS_PER_LEASE = 3
+ROOM = "enrich"
+#: Of the measured weight, how much the newest interval counts.
+_NEWEST_PART = 0.3
 
 
 class Shards:
@@ -29,6 +35,15 @@ class Shards:
         self._clock = clock
         self._leases: dict[int, Lease] = {}
         self._due_s = 0.0
+        self._bytes: dict[int, int] = {}
+        self._weights: dict[int, float] = {}
+        self._weighed_s = clock.monotonic_s()
+        #: Shards seen free that a lighter worker should have, and since when.
+        self._free_s: dict[int, float] = {}
+
+    def weigh(self, shard: int, size_bytes: int) -> None:
+        """Count what a shard brought."""
+        self._bytes[shard] = self._bytes.get(shard, 0) + size_bytes
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -52,10 +67,12 @@ class Shards:
         *,
         taken: Callable[[int], Awaitable[None]],
         lost: Callable[[int], None],
+        giving: Callable[[int], Awaitable[None]],
     ) -> None:
         """Renew what is held, take what is free; does nothing until the next renewal is due.
 
-        Shards beyond `shards`, as of a map that was made smaller, are given up.
+        Shards beyond `shards`, as of a map that was made smaller, are given up. So is one a call to
+        a worker that carries less; `giving` is awaited while it is still ours.
 
         Raises:
             StreamError: Redis refused or vanished.
@@ -65,9 +82,17 @@ class Shards:
             return
         for shard in self.held:
             await self._keep(shard, shards, lost)
-        for shard in range(shards):
-            if shard not in self._leases and self._has_room():
+        self._measure(now_s)
+        others = await self._others()
+        if self._options.rebalance:
+            await self._even_out(others, lost, giving)
+        free = [shard for shard in range(shards) if shard not in self._leases]
+        had = self.held
+        for shard in free:
+            if self._has_room() and self._is_due(shard, now_s, others):
                 await self._take(shard, taken, lost)
+        if self.held != had:
+            await self._others()  # what was told is old: it has no room, or is not the lightest
         self._due_s = now_s + self._options.lease_s / _RENEWALS_PER_LEASE
 
     def forget(self, shard: int, lost: Callable[[int], None], *, reason: str) -> None:
@@ -90,6 +115,51 @@ class Shards:
         for shard in self.held:
             await self._leases.pop(shard).release()
             log.info("shard.released", shard=shard)
+        await loads.leave(self._redis, ROOM, self._owner)
+
+    def _measure(self, now_s: float) -> None:
+        """Bring the weights of what is held, in bytes a second, up to date."""
+        spent_s = now_s - self._weighed_s
+        if spent_s > 0.0:
+            for shard in self._leases:
+                rate = self._bytes.get(shard, 0) / spent_s
+                before = self._weights.get(shard, rate)
+                self._weights[shard] = before + _NEWEST_PART * (rate - before)
+            self._bytes.clear()
+            self._weighed_s = now_s
+        self._weights = {shard: self._weights.get(shard, 0.0) for shard in self._leases}
+
+    async def _others(self) -> list[Load]:
+        load = Load(self._owner, balance.total(self._weights), self._has_room())
+        try:
+            return await loads.tell(self._redis, ROOM, load, self._options.lease_s)
+        except MessageError as error:  # of another version of ours: it is not counted
+            log.warning("loads.unreadable", reason=str(error))
+            return []
+
+    async def _even_out(
+        self,
+        others: list[Load],
+        lost: Callable[[int], None],
+        giving: Callable[[int], Awaitable[None]],
+    ) -> None:
+        """Give one shard up where a worker with room carries so much less that it helps."""
+        shard = balance.to_give(self._weights, [other.weight for other in others if other.has_room])
+        if shard is None:
+            return
+        await giving(shard)
+        lost(shard)
+        await self._leases.pop(shard).release()
+        del self._weights[shard]
+        log.info("shard.given", shard=shard)
+
+    def _is_due(self, shard: int, now_s: float, others: list[Load]) -> bool:
+        """Say whether to try for a shard: at once as the lightest, else after a round of trying."""
+        mine = (balance.total(self._weights), self._owner)
+        if all((other.weight, other.owner) > mine for other in others if other.has_room):
+            return True
+        since_s = self._free_s.setdefault(shard, now_s)
+        return now_s - since_s >= self._options.lease_s / _RENEWALS_PER_LEASE
 
     def _has_room(self) -> bool:
         return not self._options.shards_max or len(self._leases) < self._options.shards_max
@@ -116,8 +186,10 @@ class Shards:
             clock=self._clock,
         )
         if lease is None:
+            self._free_s.pop(shard, None)
             return
-        self._leases[shard] = lease
+        self._leases[shard], self._weights[shard] = lease, 0.0
+        self._free_s.clear()
         log.info("shard.taken", shard=shard, fence=lease.fence)
         try:
             await taken(shard)

@@ -93,7 +93,9 @@ class EnrichWorker:
         if self._batches is None:
             await pause(stopping, LOOK_EVERY_S / 4)
             return
-        await self._shards.maintain(self._shard_count, taken=self._taken, lost=self._lost)
+        await self._shards.maintain(
+            self._shard_count, taken=self._taken, lost=self._lost, giving=self._giving
+        )
         metrics.SHARDS_HELD.set(len(self._shards.held))
         entries = await self._reader.read()
         await self._work(entries)
@@ -140,6 +142,13 @@ class EnrichWorker:
         except MessageError as error:  # of another version of ours; what ticks next replaces it
             log.warning("last.unreadable", shard=shard, reason=str(error))
 
+    async def _giving(self, shard: int) -> None:
+        """Leave the newest values of a shard behind for the worker it goes to."""
+        assert self._batches is not None, "only a shard that was taken is given"
+        records = self._batches.engine.refreshed(shard)
+        if len(records):
+            await published.put_last(self._redis, shard, records)
+
     def _lost(self, shard: int) -> None:
         if RAW_TICKS.name(shard) in self._reader.streams:
             self._reader.remove(RAW_TICKS.name(shard))
@@ -159,6 +168,7 @@ class EnrichWorker:
         """Enrich and deliver entries of one shard; they stay pending if the lease is lost."""
         assert self._batches is not None, "entries are read only once instruments are known"
         fence = self._shards.fence(shard)
+        self._shards.weigh(shard, sum(len(entry.fields.get(b"s", b"")) for entry in entries))
         lag_s = self._clock.now_ns() / 1e9 - entries[0].id.ms / 1e3
         late = lag_s > self._options.late_after_s and len(entries) > 1
         appends, poison = self._batches.enrich(shard, fence, entries, late=late)

@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.greeks`: our solver and others on the same options, in one run.
 
-One thread on one core; solvers take turns, so that a machine that slows down slows all of them.
+One thread on one core, CPU time; solvers take turns, so that a machine that slows down slows all.
 Writes build/bench-greeks.json, ends with 1 where a target was missed.
 """
 

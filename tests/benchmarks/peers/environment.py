@@ -37,7 +37,15 @@ def python_of(peer: str) -> Path:
     shutil.rmtree(home, ignore_errors=True)
     print(f"making {home.relative_to(ROOT)} ...", flush=True)
     _run([interpreter, "-m", "venv", str(home)])
-    install = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--no-compile",
+        "--disable-pip-version-check",
+    ]
     _run([str(python), *install, "-r", str(REQUIREMENTS / f"{peer}.txt")])
     stamp.write_text(wanted)
     return python

@@ -17,7 +17,6 @@ from shared.clock import SystemClock
 from shared.streams import published
 from shared.streams.client import connect
 from shared.streams.settings import RedisSettings
-from shared.streams.writer import Append, StreamWriter
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import BATCH_HEADER_DTYPE, TICK_DTYPE
 from shared.wire.topics import ENRICHED_TICKS, RAW_TICKS, dead
@@ -51,10 +50,9 @@ class Market:
         """Write one raw entry, as received now; return its id."""
         raw = segments(packets, at_ns=self._clock.now_ns())
         fields = {b"h": header(len(packets)) if head is None else head, b"s": raw}
-        # A writer of its own: after a restart the stream is another one.
-        writer = StreamWriter(self.redis, self._clock)
-        (entry_id,) = await writer.append([Append(RAW_TICKS, shard, fields)])
-        return str(entry_id)
+        # Not through a StreamWriter: it remembers its streams, which a restart makes others.
+        entry_id: bytes = await self.redis.xadd(RAW_TICKS.name(shard), fields)
+        return entry_id.decode()
 
     async def batches(self, shard: int = 1) -> list[tuple[np.void, np.ndarray]]:
         return [

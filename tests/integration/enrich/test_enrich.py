@@ -101,7 +101,7 @@ async def test_newer_instruments_are_taken_up_without_forgetting_the_market(star
 
 
 async def test_second_worker_stands_by_then_goes_on_after_a_drain(start, market) -> None:
-    async with start("two", lease_s=1.0) as first:
+    async with start("two", lease_s=1.0, rebalance=False) as first:
         async with start("three") as second:
             assert (await second.ready()).reason.startswith("standing by")
             await market.say(packet(SHARE, 1.0))

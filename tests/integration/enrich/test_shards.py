@@ -22,7 +22,11 @@ class Owner:
         self.failing = False
 
     async def maintain(self, shards: int = 2) -> None:
-        await self.shards.maintain(shards, taken=self._taken, lost=self.lost)
+        await self.shards.maintain(shards, taken=self._taken, lost=self.lost, giving=self._giving)
+
+    async def _giving(self, shard: int) -> None:
+        assert self.shards.fence(shard), "still ours while it is given"
+        self.told.append(("giving", shard))
 
     def lost(self, shard: int) -> None:
         self.told.append(("lost", shard))
@@ -118,3 +122,73 @@ async def test_forgotten_shards_are_had_again_under_a_higher_fence(market, clock
     assert one.shards.held == ()
     await one.maintain()
     assert one.shards.fence(1) > before
+
+
+async def rounds(clock, *owners: Owner, shards: int, count: int = 6) -> None:
+    """Let every owner have so many turns, a renewal apart."""
+    for _ in range(count):
+        clock.advance(1.0)
+        for owner in owners:
+            await owner.maintain(shards)
+
+
+async def test_worker_that_starts_is_given_its_part(market, clock) -> None:
+    one, two = Owner(market.redis, "one", clock), Owner(market.redis, "two", clock)
+    await one.maintain(4)
+    assert one.shards.held == (0, 1, 2, 3)
+    await rounds(clock, two, one, shards=4)
+    assert (len(one.shards.held), len(two.shards.held)) == (2, 2)
+    given = one.told.index(("giving", two.shards.held[0]))
+    assert one.told[given + 1] == ("lost", two.shards.held[0])
+    held = one.shards.held
+    await rounds(clock, two, one, shards=4)
+    assert one.shards.held == held, "what is even stays"
+
+
+async def test_shards_are_shared_by_what_they_bring(market, clock) -> None:
+    one, two = Owner(market.redis, "one", clock), Owner(market.redis, "two", clock)
+    await one.maintain(4)
+    for _ in range(8):
+        clock.advance(1.0)
+        for owner in (one, two):
+            if 0 in owner.shards.held:
+                owner.shards.weigh(0, 900_000)
+            await owner.maintain(4)
+    hot = one if 0 in one.shards.held else two
+    assert hot.shards.held == (0,), "a hot shard has a worker of its own"
+
+
+async def test_worker_told_not_to_rebalance_keeps_what_it_has(market, clock) -> None:
+    one = Owner(market.redis, "one", clock, rebalance=False)
+    two = Owner(market.redis, "two", clock)
+    await one.maintain(3)
+    await rounds(clock, two, one, shards=3)
+    assert (len(one.shards.held), two.shards.held) == (3, ())
+
+
+async def test_worker_without_room_is_given_nothing(market, clock) -> None:
+    one = Owner(market.redis, "one", clock)
+    full = Owner(market.redis, "full", clock, shards_max=1)
+    await one.maintain(4)
+    await rounds(clock, full, one, shards=4)
+    assert (len(one.shards.held), len(full.shards.held)) == (3, 1)
+
+
+async def test_shards_of_a_dead_worker_are_spread_over_the_living(market, clock) -> None:
+    owners = [Owner(market.redis, name, clock) for name in ("one", "two", "three")]
+    await owners[0].maintain(6)
+    await rounds(clock, *reversed(owners), shards=6, count=10)
+    assert [len(owner.shards.held) for owner in owners] == [2, 2, 2]
+    for shard in owners[0].shards.held:
+        await market.redis.hset(f"lease.enrich.{shard}", "until_ms", 0)
+    await market.redis.hdel("lease.loads.enrich", "one")
+    await rounds(clock, *owners[1:], shards=6, count=4)
+    assert [len(owner.shards.held) for owner in owners[1:]] == [3, 3]
+
+
+async def test_drained_worker_is_counted_no_more(market, clock) -> None:
+    one = Owner(market.redis, "one", clock)
+    await one.maintain()
+    assert await market.redis.hkeys("lease.loads.enrich") == [b"one"]
+    await one.shards.release()
+    assert await market.redis.hkeys("lease.loads.enrich") == []

@@ -34,7 +34,7 @@ async def test_killed_worker_is_followed_by_another_and_nothing_is_lost(
     server, market, tmp_path
 ) -> None:
     # Late after a long time: every single tick must come out.
-    told = enrich_environment(server, lease_s=LEASE_S, late_after_s=600)
+    told = enrich_environment(server, lease_s=LEASE_S, late_after_s=600, rebalance=False)
     feed = Feed(market)
     async with (
         worker("enrich", {**told, "TICKFLOW_ENRICH__NAME": "first"}, tmp_path) as first,
@@ -74,3 +74,35 @@ async def test_drained_worker_leaves_nothing_pending_and_ends_cleanly(
             assert await one.drain() == 0
             feed.stopping.set()
         assert await market.pending() == 0
+
+
+async def test_worker_that_starts_takes_shards_over_while_ticks_flow(
+    server, market, tmp_path
+) -> None:
+    told = enrich_environment(server, lease_s=LEASE_S, late_after_s=600)
+    feed = Feed(market)
+    async with (
+        worker("enrich", {**told, "TICKFLOW_ENRICH__NAME": "first"}, tmp_path) as first,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(feed.run(), name="feed")
+        await market.until_price(20.0)
+        async with worker(
+            "enrich", {**told, "TICKFLOW_ENRICH__NAME": "second"}, tmp_path
+        ) as second:
+
+            async def shared() -> bool:
+                owners = {
+                    await market.redis.hget(f"lease.enrich.{shard}", "owner") for shard in (0, 1)
+                }
+                return owners == {b"first", b"second"}
+
+            await eventually(shared, within_s=20)
+            feed.stopping.set()
+            await market.until_price(float(feed.said), within_s=20)
+            await market.until_done()
+            assert set(await market.prices()) == {float(n) for n in range(1, feed.said + 1)}
+            fences = [int(head["fence"]) for head, _ in await market.batches()]
+            assert fences == sorted(fences)
+            assert await second.drain() == 0
+        assert await first.drain() == 0

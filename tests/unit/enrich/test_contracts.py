@@ -100,3 +100,26 @@ def test_same_name_and_date_on_two_exchanges_are_two_groups() -> None:
 def test_no_instruments_give_empty_tables() -> None:
     found = contracts(np.zeros(0, INSTRUMENT_DTYPE), rate=0.0, dividend_yield=0.0)
     assert [len(found.tokens), len(found.states), len(found.groups), len(found.strikes)] == [0] * 4
+
+
+def test_underlying_with_a_carry_of_its_own_has_it_in_all_its_expiries() -> None:
+    found = contracts(market(), rate=0.05, dividend_yield=0.01, carries={"NIFTY": (0.07, 0.02)})
+    assert set(found.groups["rate"].tolist()) == {0.07}
+    assert set(found.groups["dividend_yield"].tolist()) == {0.02}
+    other = contracts(market(), rate=0.05, dividend_yield=0.01, carries={"INFY": (0.07, 0.02)})
+    assert set(other.groups["rate"].tolist()) == {0.05}
+
+
+def test_group_knows_the_futures_that_expire_round_it() -> None:
+    found = tables()
+    near = group_of(found, option(Kind.CALL, 24_000.0, NEAR))
+    far = group_of(found, option(Kind.CALL, 24_000.0, FAR))
+    assert found.tokens[near["future_after"]] == FUTURE
+    assert (near["future_before"], far["future_before"], far["future_after"]) == (-1, -1, -1)
+
+
+def test_option_points_at_the_other_side_of_its_strike() -> None:
+    found = tables()
+    call = found.states[row_of(found, option(Kind.CALL, 24_000.0))]
+    assert found.tokens[call["twin"]] == option(Kind.PUT, 24_000.0)
+    assert found.states[row_of(found, SHARE)]["twin"] == -1
