@@ -76,33 +76,24 @@ async def test_drained_worker_leaves_nothing_pending_and_ends_cleanly(
         assert await market.pending() == 0
 
 
-async def test_worker_that_starts_takes_shards_over_while_ticks_flow(
-    server, market, tmp_path
-) -> None:
-    told = enrich_environment(server, lease_s=LEASE_S, late_after_s=600)
-    feed = Feed(market)
-    async with (
-        worker("enrich", {**told, "TICKFLOW_ENRICH__NAME": "first"}, tmp_path) as first,
-        asyncio.TaskGroup() as group,
-    ):
-        group.create_task(feed.run(), name="feed")
-        await market.until_price(20.0)
-        async with worker(
-            "enrich", {**told, "TICKFLOW_ENRICH__NAME": "second"}, tmp_path
-        ) as second:
+async def test_worker_that_starts_is_given_a_busy_shard_and_nothing_is_lost(start, market) -> None:
+    told = {"lease_s": 3.0, "late_after_s": 600}
+    said = 0
+    async with start("one", **told), start("two", **told):
 
-            async def shared() -> bool:
-                owners = {
-                    await market.redis.hget(f"lease.enrich.{shard}", "owner") for shard in (0, 1)
-                }
-                return owners == {b"first", b"second"}
+        async def shared() -> bool:
+            nonlocal said
+            said += 1
+            for shard in (0, 1):  # as much for either
+                await market.say(packet(SHARE, float(said)), shard=shard)
+            owners = [await market.redis.hget(f"lease.enrich.{n}", "owner") for n in (0, 1)]
+            return set(owners) == {b"one", b"two"}
 
-            await eventually(shared, within_s=20)
-            feed.stopping.set()
-            await market.until_price(float(feed.said), within_s=20)
-            await market.until_done()
-            assert set(await market.prices()) == {float(n) for n in range(1, feed.said + 1)}
-            fences = [int(head["fence"]) for head, _ in await market.batches()]
+        await eventually(shared, within_s=30)
+        await shared()  # once more, for the new owner
+        for shard in (0, 1):
+            await market.until_price(float(said), shard, within_s=30)
+            await market.until_done(shard)
+            assert set(await market.prices(shard)) == {float(n) for n in range(1, said + 1)}
+            fences = [int(head["fence"]) for head, _ in await market.batches(shard)]
             assert fences == sorted(fences)
-            assert await second.drain() == 0
-        assert await first.drain() == 0
