@@ -10,6 +10,9 @@ from publisher.latest import Slots
 Words = NDArray[np.uint64]
 
 _BITS = 64
+#: Made once: a numpy scalar costs more to make than to use.
+_BIT = [np.uint64(1 << place) for place in range(_BITS)]
+_OTHERS = [~bit for bit in _BIT]
 
 
 class Interest:
@@ -36,11 +39,11 @@ class Interest:
 
     def add(self, subscriber: int, slots: Slots) -> None:
         """Note that the subscriber wants these instruments."""
-        self._bits[slots, subscriber // _BITS] |= _bit(subscriber)
+        self._bits[slots, subscriber // _BITS] |= _BIT[subscriber % _BITS]
 
     def remove(self, subscriber: int, slots: Slots) -> None:
         """Note that the subscriber no longer wants these instruments."""
-        self._bits[slots, subscriber // _BITS] &= ~_bit(subscriber)
+        self._bits[slots, subscriber // _BITS] &= _OTHERS[subscriber % _BITS]
 
     def rows(self, slots: Slots) -> Words:
         """Return the rows of these slots, one below the other."""
@@ -71,12 +74,12 @@ def pairs(rows: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def mark(words: Words, subscriber: int) -> None:
     """Set the subscriber's bit in place."""
-    words[subscriber // _BITS] |= _bit(subscriber)
+    words[subscriber // _BITS] |= _BIT[subscriber % _BITS]
 
 
 def clear(words: Words, subscriber: int) -> None:
     """Clear the subscriber's bit in place."""
-    words[subscriber // _BITS] &= ~_bit(subscriber)
+    words[subscriber // _BITS] &= _OTHERS[subscriber % _BITS]
 
 
 def members(words: Words) -> list[int]:
@@ -86,7 +89,3 @@ def members(words: Words) -> list[int]:
     bits = np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little")
     found: list[int] = np.flatnonzero(bits).tolist()
     return found
-
-
-def _bit(subscriber: int) -> np.uint64:
-    return np.uint64(1 << (subscriber % _BITS))

@@ -153,9 +153,11 @@ def _portions(bits: Words) -> list[tuple[int, Slots]]:
     subscribers, places = interest.pairs(bits)
     if not len(subscribers):
         return []
-    begins = np.flatnonzero(np.diff(subscribers)) + 1
-    whose = subscribers[np.concatenate([[0], begins])].tolist()
-    return list(zip(whose, np.split(places, begins), strict=True))
+    begins = [0, *(np.flatnonzero(np.diff(subscribers)) + 1).tolist()]
+    whose = subscribers[begins].tolist()
+    ends = [*begins[1:], len(places)]
+    parts = zip(whose, begins, ends, strict=True)
+    return [(subscriber, places[begin:end]) for subscriber, begin, end in parts]
 
 
 def _kinds(ledger: Ledger, slots: Slots) -> dict[_Kind, Slots]:

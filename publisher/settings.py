@@ -51,6 +51,10 @@ class PublisherSection(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="file with public keys (JWKS) of tokens, read at the start; empty: none"),
     ] = ""
+    jwt_jwks_url: Annotated[
+        str,
+        Meta(description="https address of such keys, read every five minutes; empty: none"),
+    ] = ""
     jwt_audience: Annotated[str, Meta(description="`aud` that tokens must say, if any")] = ""
     jwt_issuer: Annotated[str, Meta(description="`iss` that tokens must say, if any")] = ""
     accounts: Annotated[

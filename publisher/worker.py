@@ -21,6 +21,7 @@ from publisher.http import Around, Job, wire
 from publisher.hub import Hub, HubLimits
 from publisher.server import Server
 from publisher.settings import PublisherSection, PublisherSettings
+from publisher.token_feed import TokenKeyFeed
 from publisher.tokens import TokenKeys
 from publisher.walk_feed import WalkFeed
 from shared.errors import SettingsError, StreamError
@@ -162,7 +163,7 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     keyring = read_keyring(key.reveal() for key in section.keys)
     desk = _desk(section, keyring, epoch=f"{resources.random.getrandbits(64):016x}")
     desk.tokens = read_token_keys(section)
-    if not section.keys and not desk.tokens:
+    if not (section.keys or desk.tokens or section.jwt_jwks_url):
         log.warning("publisher.no_keys", hint="nobody can subscribe: set publisher.keys")
     ticks = await resources.enter(
         connect(settings.redis.ticks_url, name="publisher", settings=settings.redis)
@@ -173,6 +174,8 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     catalogue = Catalogue(ticks, outlet)
     feeds = _tick_feeds(ticks, catalogue, outlet, section)
     feeds.append(WalkFeed(outlet, resources.random))
+    if section.jwt_jwks_url:
+        feeds.append(TokenKeyFeed(desk.tokens, section.jwt_jwks_url, log))
     orders = None
     if section.accounts:
         orders = await resources.enter(

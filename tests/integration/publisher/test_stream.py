@@ -1,11 +1,15 @@
 """Ticks and order events travel from the streams to WebSockets."""
 
+import json
 import time
 
 import aiohttp
 import jwt
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from publisher.tokens import LEEWAY_S
 from shared.secret import Secret
@@ -204,6 +208,27 @@ async def test_a_token_opens_the_door_until_it_expires(start, upstream) -> None:
             await client.say("auth", key=good)
             assert (await client.hear())["name"] == "page"
             assert await client.farewell() == (4007, "expired retry=yes")
+
+
+async def test_public_keys_of_tokens_are_read_from_their_address(start, upstream) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(private.public_key()))
+    keys = {"keys": [{**public, "kid": "one", "alg": "ES256", "use": "sig"}]}
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(keys)
+
+    application = web.Application()
+    application.add_routes([web.get("/jwks.json", answer)])
+    claims = {"sub": "page", "scope": "ticks", "exp": time.time() + 60}
+    token = jwt.encode(claims, private, algorithm="ES256", headers={"kid": "one"})
+    async with TestServer(application) as server:
+        url = f"http://127.0.0.1:{server.port}/jwks.json"
+        async with start(jwt_jwks_url=url) as publisher:
+            await eventually(lambda: bool(publisher.worker._desk.tokens))
+            async with publisher.subscriber(key=token) as client:
+                await client.say("ping")
+                await client.hear_of("heartbeat")
 
 
 async def test_malformed_messages_get_a_reason_then_a_close(start, upstream) -> None:
