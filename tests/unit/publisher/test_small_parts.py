@@ -1,0 +1,127 @@
+"""Frames, tickets, patterns, walks, turns, channels: each does its one thing."""
+
+import asyncio
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from publisher import frames
+from publisher.backlog import Backlog
+from publisher.delivering import Rounds
+from publisher.dialects import DIALECTS
+from publisher.messages import Skipped
+from publisher.tickets import GOOD_FOR_S, TICKETS_MAX, Tickets
+from publisher.universe import Universe
+from publisher.walk import TOKENS, Walk, listed
+from shared.clock import SystemClock
+from tests.support.eventually import eventually
+from tests.support.publisher_rows import CALL, PUT, instruments
+
+
+@pytest.mark.parametrize(
+    ("length", "header"),
+    [
+        (0, b"\x81\x00"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e\x00\x7e"),
+        (65535, b"\x81\x7e\xff\xff"),
+        (65536, b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
+    ],
+)
+def test_a_frame_begins_as_the_standard_says(length: int, header: bytes) -> None:
+    assert frames.header(1, length) == header
+
+
+def test_a_ticket_is_redeemed_once_in_time() -> None:
+    numbers = map(str, itertools.count())
+    tickets = Tickets(lambda: next(numbers))
+    one, two = tickets.issue("key", 0.0), tickets.issue("key", 0.0)
+    assert tickets.redeem(one, 1.0) == "key"
+    assert tickets.redeem(one, 1.0) is None
+    assert tickets.redeem(two, GOOD_FOR_S) is None
+    for _ in range(TICKETS_MAX + 10):
+        tickets.issue("key", 0.0)
+    assert len(tickets) == TICKETS_MAX
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("NFO:NIFTY26NOV*", [CALL, PUT]),
+        ("NFO:*CE", [CALL]),
+        ("NFO:NIFTY26NOV24000?E", [CALL, PUT]),
+        ("NFO:NIFTY26NOV24000PE", [PUT]),
+        ("NFO:NIFTY26NOV24000", []),
+        ("NFO:NIFTY.*", []),
+        ("BFO:*", []),
+        ("*:NIFTY26*CE", [CALL]),
+    ],
+)
+def test_a_pattern_finds_whole_names(pattern: str, found: list[int]) -> None:
+    assert Universe(instruments()).matching(pattern).tolist() == found
+
+
+def test_a_walk_goes_by_single_ticks_and_is_listed() -> None:
+    universe = Universe(np.concatenate([instruments(), listed()]))
+    assert universe.matching("TEST:*").tolist() == TOKENS.tolist()
+    walk, chance = Walk(), random.Random(1)
+    before = walk.step(1_000_000_000, chance.random)["last_price"]
+    for number in range(2, 50):
+        records = walk.step(number * 1_000_000_000, chance.random)
+        assert np.all(np.abs(records["last_price"] - before) < 0.0501)
+        assert records["volume_traded"].tolist() == [number] * len(TOKENS)
+        before = records["last_price"]
+
+
+async def test_whoever_is_woken_again_while_it_waits_is_served_once() -> None:
+    served: list[int] = []
+    waits_s: list[float] = []
+    rounds = Rounds(served.append, waits_s.append, SystemClock())
+    rounds.wake([3, 1])
+    rounds.wake([1, 2, 3])
+    stopping = asyncio.Event()
+    running = asyncio.create_task(rounds.run(stopping))
+    await eventually(lambda: len(waits_s) == 3)
+    stopping.set()
+    rounds.stop()
+    await running
+    assert served == [3, 1, 2]
+    assert len(waits_s) == 3
+
+
+def message(number: int) -> Skipped:
+    return Skipped(ticks=number, instruments=0)
+
+
+def test_a_channel_keeps_so_many_and_knows_what_it_let_go() -> None:
+    channel = Backlog(DIALECTS, entries_max=3, bytes_max=10_000)
+    channel.begin("0-0")
+    assert channel.after("0-0") == 0
+    for number in range(1, 6):
+        channel.append(f"{number}-0", message(number))
+    assert len(channel) == 3
+    assert channel.after("0-0") is None
+    assert channel.after("1-0") is None
+    assert channel.after("2-0") == 2
+    assert channel.after("5-0") == channel.next == 5
+    assert channel.after("9-0") is None
+    assert (channel.is_lost(1), channel.is_lost(2)) == (True, False)
+    bodies, reader = channel.read(2, 0, 10_000)
+    assert (len(bodies), reader) == (3, 5)
+
+
+def test_a_channel_keeps_no_more_bytes_than_it_may() -> None:
+    channel = Backlog(DIALECTS, entries_max=1000, bytes_max=300)
+    for number in range(50):
+        channel.append(f"{number}-0", message(number))
+        assert channel.bytes <= 300
+
+
+def test_a_channel_that_restarts_begins_at_its_newest_restart() -> None:
+    channel = Backlog(DIALECTS, entries_max=10, bytes_max=10_000, restarts=True)
+    for number in range(7):
+        channel.append(f"{number}-0", message(number), is_restart=number % 3 == 0)
+    assert (channel.first, channel.start, channel.next) == (6, 6, 7)
+    assert channel.is_lost(4)
