@@ -81,8 +81,9 @@ class Run:
         lives = [await begin(self._settings, crash, self._what.seed)]
         if self._what.fault == "two executors":
             lives.append(await begin(self._settings, None, self._what.seed))
+        over = asyncio.Event()
         async with asyncio.TaskGroup() as beside:
-            fault = beside.create_task(self._world(), name="fault")
+            fault = beside.create_task(self._world(over), name="fault")
             try:
                 if write:
                     await self._write(self._what.commands[self._what.early :])
@@ -91,7 +92,8 @@ class Run:
                     await fault
                     await self._until_over(lives[0], within_s=within_s)
             finally:
-                fault.cancel()
+                # Not cancelled: redis-py has been seen to go on as if nothing had been said.
+                over.set()
                 for life in lives:
                     await life.end()
         self._look_at(lives)
@@ -122,12 +124,12 @@ class Run:
             if self._chance.random() < 0.3:
                 await asyncio.sleep(self._chance.random() * 0.1)
 
-    async def _world(self) -> None:
+    async def _world(self, over: asyncio.Event) -> None:
         """Be the fault, where it is not the broker that misbehaves."""
         if self._what.fault == "token death":
             await self._end_session()
         elif self._what.fault == "updates doubled and shuffled":
-            await self._babble()
+            await self._babble(over)
         elif self._what.is_exclusive and self._verdict.lives == 1:
             await asyncio.sleep(self._chance.random() * 0.3)
             name = "orders" if self._what.fault == "Redis restarted" else "postgres"
@@ -146,10 +148,10 @@ class Run:
         account = replace(self._settings.account, access_token=token)
         self._settings = replace(self._settings, account=account)
 
-    async def _babble(self) -> None:
+    async def _babble(self, over: asyncio.Event) -> None:
         """Repeat what the broker said of its orders, old and new, in any order."""
         heard: list[bytes] = []
-        while True:
+        while not over.is_set():
             book = await self._broker.ask("GET", f"orders?account={self._account.id}")
             heard += [msgspec.json.encode(row) for row in book]
             for row in self._chance.sample(heard, min(len(heard), 6)):
