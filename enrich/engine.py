@@ -21,6 +21,7 @@ from shared.kite.codec.packets import FRAME_PACKETS_MAX
 from shared.kite.codec.tokens import TokenTable
 from shared.wire.bars import BAR_DTYPE
 from shared.wire.chains import Chain
+from shared.wire.instruments import Kind
 from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_REPAIR, TickFlag
 
 #: Packets one raw entry may hold: a header that promises more is damaged.
@@ -284,21 +285,32 @@ class Engine:
             kept = np.where(there[place] == here, place, -1) if len(there) else place - 1
             self._chains.adopt(before._chains, kept)
 
-    def restore(self, records: np.ndarray) -> None:
+    def restore(self, records: np.ndarray, *, references_since_ns: int = 0) -> None:
         """Take over what another owner of a shard published last, shape (n,).
 
-        Of an instrument that has ticked here since, the newer of the two is kept.
+        Of an instrument that has ticked here since, the newer of the two is kept. What prices
+        options (an index, a future, a share) is taken over only if it was received at
+        `references_since_ns` or later: until it ticks, its options carry a status, no old Greeks.
         """
-        if len(records):
-            if self._bars is not None:
-                self._bars.restore(records)
-            enrichment.restore(
-                records.copy(),
-                self._table,
-                self._contracts.states,
-                self._last,
-                self._parameters[0],
-            )
+        if not len(records):
+            return
+        if self._bars is not None:
+            self._bars.restore(records)
+        enrichment.restore(
+            records[
+                self._are_options(records) | (records["received_at_ns"] >= references_since_ns)
+            ],
+            self._table,
+            self._contracts.states,
+            self._last,
+            self._parameters[0],
+        )
+
+    def _are_options(self, records: np.ndarray) -> np.ndarray:
+        tokens = self._contracts.tokens
+        rows = np.minimum(np.searchsorted(tokens, records["instrument_token"]), len(tokens) - 1)
+        options: np.ndarray = self._contracts.states["kind"][rows] >= Kind.CALL
+        return options
 
 
 def promised_packets(header: bytes) -> int:

@@ -14,11 +14,21 @@ from shared.runtime.logs import get_log
 from shared.runtime.throttle import Throttle
 from shared.streams import published
 from shared.streams.client import Connection
+from shared.streams.published import Records
 
 #: How often the published instruments are looked at again.
 LOOK_EVERY_S = 2.0
 
 log = get_log()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One version of the instruments, and into how many shards they are split."""
+
+    version: int
+    records: Records
+    shards: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,20 @@ class Listing:
         self._troubles = Throttle(0.1, clock=clock)
 
     async def newer(self) -> Listed | None:
+        """Return an engine for what was published since the last call, None for nothing readable.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        found = await self.newer_published()
+        if found is None:
+            return None
+        engine = await asyncio.to_thread(
+            Engine, found.records, found.version, self._parameters, self._derived
+        )
+        return Listed(engine, found.shards)
+
+    async def newer_published(self) -> Published | None:
         """Return what was published since the last call, None for nothing that can be read.
 
         Raises:
@@ -61,7 +85,7 @@ class Listing:
                 log.warning("instruments.unreadable", reason=str(error), suppressed=suppressed)
             return None
 
-    async def _load(self) -> Listed | None:
+    async def _load(self) -> Published | None:
         version = await published.get_instruments_version(self._redis)
         # 0: a Redis that lost its memory; whoever published will publish again.
         if version in (0, self._version):
@@ -70,8 +94,7 @@ class Listing:
         version, records = await published.get_instruments(self._redis)
         if shard_map is None or not version:
             return None
-        engine = await asyncio.to_thread(Engine, records, version, self._parameters, self._derived)
         self._version = version
         metrics.INSTRUMENTS.set(len(records))
         log.info("instruments.loaded", version=version, instruments=len(records))
-        return Listed(engine, shard_map.shards)
+        return Published(version, records, shard_map.shards)

@@ -35,3 +35,35 @@ HOP_SECONDS = Histogram(
 SHARDS_HELD = Gauge("tickflow_enrich_shards_held", "Shards this worker owns now.")
 LAG_SECONDS = Gauge("tickflow_enrich_stream_lag_seconds", "Age of the entries being read.")
 INSTRUMENTS = Gauge("tickflow_enrich_instruments", "Instruments loaded.")
+
+# With Kafka: what Faust's monitor says, what we know better.
+KAFKA_LAG_SECONDS = Gauge(
+    "tickflow_enrich_kafka_lag_seconds", "Age of what waits in a partition; 0: nothing.", ["shard"]
+)
+KAFKA_LAG_MESSAGES = Gauge(
+    "tickflow_enrich_kafka_lag_messages", "Messages of a partition not delivered yet.", ["shard"]
+)
+KAFKA_UNCOMMITTED = Gauge(
+    "tickflow_enrich_kafka_uncommitted_messages", "Delivered, not committed yet.", ["shard"]
+)
+KAFKA_MESSAGES = Gauge("tickflow_enrich_faust_messages_received", "Messages Faust took in.")
+KAFKA_EVENTS = Gauge("tickflow_enrich_faust_events", "Events that went through Faust's streams.")
+KAFKA_ACTIVE = Gauge("tickflow_enrich_faust_messages_active", "Messages being worked on.")
+KAFKA_REBALANCES = Gauge("tickflow_enrich_faust_rebalances", "Rebalances since the start.")
+KAFKA_REBALANCE_SECONDS = Gauge(
+    "tickflow_enrich_faust_rebalance_seconds", "Mean time from a rebalance to streams resumed."
+)
+KAFKA_COMMIT_SECONDS = Gauge("tickflow_enrich_faust_commit_seconds", "Time of the last commit.")
+KAFKA_BUFFER_FULL = Gauge("tickflow_enrich_faust_buffer_full", "Times a buffer was full.")
+KAFKA_TAKEN_OVER = Counter(
+    "tickflow_enrich_kafka_taken_over_total", "Partitions begun with state restored."
+)
+KAFKA_RESTORE_SECONDS = Histogram(
+    "tickflow_enrich_kafka_restore_seconds", "State of a partition restored.", buckets=HOP_BUCKETS_S
+)
+KAFKA_TRUNCATED = Counter(
+    "tickflow_enrich_kafka_truncated_total", "Messages deleted by retention before we read them."
+)
+KAFKA_SEEN = Counter(
+    "tickflow_enrich_kafka_seen_total", "Messages handed out again, already delivered by us."
+)

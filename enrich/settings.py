@@ -11,6 +11,7 @@ from enrich.bars import BarOptions
 from enrich.chain import ChainOptions
 from enrich.parameters import Parameters
 from shared.runtime.settings import LogSettings, ProbeSettings
+from shared.streams.kafka_settings import KafkaSettings, TicksSettings
 from shared.streams.settings import RedisSettings
 
 
@@ -42,6 +43,20 @@ class EnrichOptions(msgspec.Struct, frozen=True, kw_only=True):
     late_after_s: Annotated[
         float, Meta(gt=0, le=600, description="older entries: only the newest per instrument")
     ] = 2.0
+    take_within_ms: Annotated[
+        int, Meta(ge=1, le=1000, description="with Kafka: longest wait to fill one batch, in ms")
+    ] = 5
+    commit_every_s: Annotated[
+        float, Meta(ge=0.1, le=60, description="with Kafka: seconds between commits of offsets")
+    ] = 1.0
+    stall_after_s: Annotated[
+        float,
+        Meta(
+            ge=5,
+            le=3600,
+            description="with Kafka: a worker that stands still so long with work waiting ends",
+        ),
+    ] = 60.0
     pricing: Parameters = Parameters()
     chains: ChainOptions = ChainOptions()
     bars: BarOptions = BarOptions()
@@ -51,6 +66,8 @@ class EnrichSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of `python -m enrich`."""
 
     redis: RedisSettings
+    ticks: TicksSettings = TicksSettings()
+    kafka: KafkaSettings = KafkaSettings()
     enrich: EnrichOptions = EnrichOptions()
     log: LogSettings = LogSettings()
     probe: ProbeSettings = ProbeSettings()

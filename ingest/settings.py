@@ -15,6 +15,7 @@ from shared.runtime.market_calendar import MarketSettings
 from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.secret import Secret
 from shared.store.settings import PostgresSettings
+from shared.streams.kafka_settings import KafkaSettings, TicksSettings
 from shared.streams.settings import RedisSettings
 
 Name = Annotated[str, Meta(pattern=r"\A[A-Z0-9&-]{1,24}\Z")]
@@ -173,6 +174,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of `python -m ingest`."""
 
     redis: RedisSettings
+    ticks: TicksSettings = TicksSettings()
+    kafka: KafkaSettings = KafkaSettings()
     account: IngestAccount = IngestAccount()
     accounts: AccountsSettings = AccountsSettings()
     postgres: IngestPostgres = IngestPostgres()

@@ -10,6 +10,7 @@ from msgspec import Meta
 from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSection
 from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.secret import Secret
+from shared.streams.kafka_settings import KafkaSettings, TicksSettings
 from shared.streams.settings import RedisSettings
 
 
@@ -180,6 +181,8 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the publisher reads from its environment."""
 
     redis: RedisSettings
+    ticks: TicksSettings = TicksSettings()
+    kafka: KafkaSettings = KafkaSettings()
     publisher: PublisherSection = PublisherSection()
     http: HttpSection = HttpSection()
     webhooks: WebhookSection = WebhookSection()

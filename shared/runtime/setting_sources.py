@@ -16,6 +16,7 @@ CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 PLAIN_NAMES: Final[Mapping[str, tuple[FieldPath, ...]]] = {
     "REDIS_URL": (("redis", "ticks_url"), ("redis", "orders_url")),
     "POSTGRES_URL": (("postgres", "url"),),
+    "TICKS_BACKEND": (("ticks", "backend"),),
 }
 #: A secret is a line; a larger file was named by mistake.
 SECRET_FILE_BYTES_MAX: Final = 65_536

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from redis.asyncio import Redis
+
 from shared.errors import MessageError
 from shared.streams import ids
+from shared.streams.client import call
 from shared.streams.entry import Entry
 from shared.streams.ids import EntryId
+from shared.wire import topics
 
 #: The original fields keep their names behind this, so none can collide with ours.
 PREFIX = b"field."
@@ -37,6 +41,19 @@ def to_fields(letter: DeadLetter) -> dict[bytes, bytes]:
         b"attempts": str(letter.attempts).encode(),
     }
     return about | {PREFIX + name: value for name, value in letter.fields.items()}
+
+
+async def put(redis: Redis, letter: DeadLetter) -> None:
+    """Keep a letter whose entry is not in this Redis, hence not acknowledged here.
+
+    Raises:
+        StreamError: Redis refused or vanished; the letter may be kept.
+    """
+    kept = letters_max(letter.stream)
+    bound = ("MAXLEN", kept) if kept else ()
+    fields = [word for pair in to_fields(letter).items() for word in pair]
+    what = f"dead letter of {letter.id} of {letter.stream}"
+    await call(redis, what, "XADD", topics.dead(letter.stream), *bound, "*", *fields)
 
 
 def of_entry(entry: Entry) -> DeadLetter:

@@ -1,0 +1,1 @@
+"""The same engine on Kafka, hosted by Faust: partitions are shards."""

@@ -1,0 +1,96 @@
+"""A Faust app told everything that its defaults would decide for us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import faust
+from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP
+from mode import CrashingSupervisor
+
+from enrich.settings import EnrichOptions
+from shared.streams.kafka_client import MESSAGE_BYTES_MAX, ssl_context
+from shared.streams.kafka_settings import KafkaSettings
+from shared.wire.topics import RAW_TICKS
+
+#: The consumer group, and the prefix of everything Faust names.
+APP_ID = "tickflow-enrich"
+#: Messages in hand of all partitions: one holds up to a megabyte.
+BUFFER_MESSAGES = 64
+#: Heartbeats within one session time.
+_HEARTBEATS = 4
+
+#: What may be committed of each partition, as offsets of the next message.
+Positions = Callable[[], Mapping[int, int]]
+
+
+def faust_app(kafka: KafkaSettings, options: EnrichOptions, positions: Positions) -> faust.App:
+    """Return an app that commits `positions` and nothing else; its agents are yet to be added."""
+    servers = [server.strip() for server in kafka.servers.split(",")]
+    app = faust.App(
+        APP_ID,
+        broker=[f"kafka://{server}" for server in servers],
+        broker_client_id=options.name or APP_ID,
+        broker_credentials=_credentials(kafka),
+        broker_session_timeout=kafka.session_timeout_s,
+        broker_heartbeat_interval=kafka.session_timeout_s / _HEARTBEATS,
+        broker_request_timeout=max(kafka.request_timeout_s, kafka.session_timeout_s + 1),
+        broker_rebalance_timeout=max(30.0, 2 * kafka.session_timeout_s),
+        broker_commit_interval=options.commit_every_s,
+        broker_max_poll_records=BUFFER_MESSAGES,
+        consumer_max_fetch_size=MESSAGE_BYTES_MAX,
+        consumer_auto_offset_reset="earliest",
+        stream_buffer_maxsize=BUFFER_MESSAGES,
+        stream_wait_empty=True,
+        stream_recovery_delay=0.0,
+        agent_supervisor=CrashingSupervisor,
+        key_serializer="raw",
+        value_serializer="raw",
+        # Messages come from our own topics, made by whoever writes them.
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        store="memory://",
+        web_enabled=False,
+        autodiscover=False,
+        worker_redirect_stdouts=False,
+    )
+    app.transport.Consumer = _consumer_of(positions)
+    return app
+
+
+def raw_topic(app: faust.App) -> Any:
+    """Return the topic of raw ticks as Faust reads it."""
+    return app.topic(RAW_TICKS.prefix, key_type=bytes, value_type=bytes, acks=True)
+
+
+def _consumer_of(positions: Positions) -> type[Consumer]:
+    class PositionConsumer(Consumer):
+        """Commits what is delivered, whatever Faust itself believes to be done."""
+
+        def _filter_tps_with_pending_acks(self, _topics: Any = None) -> Iterable[TP]:
+            # Faust's lists would grow for ever, as nobody else takes anything out of them.
+            self._acked.clear()
+            self._acked_index.clear()
+            self._gap.clear()
+            return self.assignment()
+
+        def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+            told = positions()
+            found = {tp: told[tp.partition] for tp in tps if tp.partition in told}
+            return {tp: at for tp, at in found.items() if at > (self._committed_offset[tp] or 0)}
+
+    return PositionConsumer
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    context = ssl_context(kafka)
+    if kafka.security.startswith("sasl"):
+        return faust.SASLCredentials(
+            username=kafka.username,
+            password=kafka.password.reveal(),
+            ssl_context=context,
+            mechanism=kafka.sasl_mechanism,
+        )
+    return None if context is None else faust.SSLCredentials(context=context)
