@@ -85,6 +85,10 @@ class Listing:
                 log.warning("instruments.unreadable", reason=str(error), suppressed=suppressed)
             return None
 
+    def forget(self) -> None:
+        """Let what was returned last be returned again."""
+        self._version = 0
+
     async def _load(self) -> Published | None:
         version = await published.get_instruments_version(self._redis)
         # 0: a Redis that lost its memory; whoever published will publish again.

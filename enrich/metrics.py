@@ -67,3 +67,7 @@ KAFKA_TRUNCATED = Counter(
 KAFKA_SEEN = Counter(
     "tickflow_enrich_kafka_seen_total", "Messages handed out again, already delivered by us."
 )
+BRIDGED = Counter("tickflow_enrich_bridged_entries_total", "Raw entries carried from Redis.")
+BRIDGE_LAG_SECONDS = Gauge(
+    "tickflow_enrich_bridge_lag_seconds", "Age of what the bridge carried last; 0: all carried."
+)

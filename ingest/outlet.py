@@ -16,7 +16,7 @@ from shared.kite.codec.overflow import Losses
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.throttle import Throttle
-from shared.streams.writer import APPENDS_MAX, Append, StreamWriter
+from shared.streams.writer import APPENDS_MAX, Append, Writer
 from shared.wire import codec
 from shared.wire.control import Control, Gap, GapCause
 from shared.wire.orders import BrokerUpdate
@@ -38,7 +38,7 @@ class TickOutlet:
     costs the same for one frame as for twenty.
     """
 
-    def __init__(self, writer: StreamWriter, clock: Clock, *, gap_s: float = 0.0) -> None:
+    def __init__(self, writer: Writer, clock: Clock, *, gap_s: float = 0.0) -> None:
         self._writer = writer
         self._clock = clock
         self._wake = asyncio.Event()
@@ -124,7 +124,7 @@ def _nobody_told(losses: Losses) -> None:
 class MessageOutlet:
     """Writes to one Redis the few messages that are never conflated, in the order they came."""
 
-    def __init__(self, writer: StreamWriter, clock: Clock) -> None:
+    def __init__(self, writer: Writer, clock: Clock) -> None:
         self._writer = writer
         self._waiting: deque[Append] = deque()
         self._wake = asyncio.Event()
@@ -178,7 +178,7 @@ class MessageOutlet:
 
 
 class Trouble:
-    """Why Redis takes nothing now; logged once a second."""
+    """Why the log takes nothing now; logged once a second."""
 
     def __init__(self, clock: Clock) -> None:
         self.reason = ""
@@ -192,7 +192,7 @@ class Trouble:
 
 
 async def _persist(
-    writer: StreamWriter, appends: list[Append], closed: asyncio.Event, trouble: Trouble
+    writer: Writer, appends: list[Append], closed: asyncio.Event, trouble: Trouble
 ) -> bool:
     """Write until it worked; return False if it does not once `closed`.
 

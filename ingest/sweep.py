@@ -19,7 +19,7 @@ from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.supervise import pause
 from shared.streams.limiter import RateLimiter, WaitUntil, Window
-from shared.streams.writer import StreamWriter
+from shared.streams.writer import Writer
 from shared.wire.control import Gap
 
 LOOK_EVERY_S: Final = 0.25
@@ -50,7 +50,7 @@ class Means:
 
     kite: Quotes
     limiter: RateLimiter
-    writer: StreamWriter
+    writer: Writer
     lookout: Lookout
     clock: Clock
     tell_gap: Callable[[Gap], None]

@@ -41,8 +41,10 @@ from shared.secret import Secret
 from shared.store.accounts_vault import Vault
 from shared.streams import client
 from shared.streams.client import Connection
+from shared.streams.kafka_settings import check
+from shared.streams.kafka_writer import open_writer
 from shared.streams.limiter import RateLimiter
-from shared.streams.writer import StreamWriter
+from shared.streams.writer import StreamWriter, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,8 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
     ]
     tables = Tables(settings.postgres, resources) if settings.postgres.url else None
     book = await _book(settings, tables, ticks, resources)
-    outlet = TickOutlet(
-        StreamWriter(ticks, clock), clock, gap_s=settings.ingest.write_gap_ms / 1000
-    )
+    raw = await _raw_writer(settings, ticks, resources)
+    outlet = TickOutlet(raw, clock, gap_s=settings.ingest.write_gap_ms / 1000)
     gaps = MessageOutlet(StreamWriter(ticks, clock), clock)
     updates = MessageOutlet(StreamWriter(orders, clock), clock)
     account = _account(settings, book)
@@ -84,7 +85,7 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
         kite, options, clock, calendar=calendar, prices=lookout, shelf=_shelf(tables)
     )
     registry.go_by(LastDeltas(ticks, clock))
-    sweeper = Sweeper(account, _sweeping(kite, (ticks, orders), watched))
+    sweeper = Sweeper(account, _sweeping(kite, orders, raw, watched))
     pool = AccountPool(_means(settings, (arrivals, sweeper), watched, resources))
     room = Room(options.headroom, options.mode_dwell_s)
     parts = Parts(
@@ -135,14 +136,23 @@ def _show(worker: IngestWorker, streams: Mapping[str, Connection], resources: Re
     resources.probe.register("writes", worker.writes)
 
 
-def _sweeping(
-    kite: KiteData, streams: tuple[Connection, Connection], watched: Watched
-) -> SweepMeans:
-    ticks, orders = streams
+async def _raw_writer(settings: IngestSettings, ticks: Connection, resources: Resources) -> Writer:
+    """Return who writes raw ticks, into the log that is chosen."""
+    if not check(settings.ticks, settings.kafka):
+        return StreamWriter(ticks, resources.clock)
+    opened = open_writer(
+        settings.kafka, resources.clock, name="ingest", partitions_min=settings.ingest.shards
+    )
+    writer = await resources.enter(opened)
+    resources.probe.register("kafka", writer.ping)
+    return writer
+
+
+def _sweeping(kite: KiteData, orders: Connection, raw: Writer, watched: Watched) -> SweepMeans:
     return SweepMeans(
         kite=kite,
         limiter=RateLimiter(orders, QUOTE_WINDOWS),
-        writer=StreamWriter(ticks, watched.clock),
+        writer=raw,
         lookout=watched.lookout,
         clock=watched.clock,
         tell_gap=watched.gaps.gap,

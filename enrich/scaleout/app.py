@@ -20,7 +20,7 @@ from enrich import metrics
 from enrich.batch import Poison
 from enrich.engine import Derived
 from enrich.listing import LOOK_EVERY_S, Listing, Published
-from enrich.scaleout.hosting import APP_ID, faust_app, raw_topic
+from enrich.scaleout.hosting import APP_ID, committed_of, faust_app, raw_topic
 from enrich.scaleout.outlet import Abandoned, Outlet
 from enrich.scaleout.partition import Held, Workshop
 from enrich.scaleout.watch import Watch
@@ -37,6 +37,7 @@ from shared.runtime.throttle import Throttle
 from shared.streams import client, published
 from shared.streams.client import Connection
 from shared.streams.entry import Entry
+from shared.streams.kafka_client import ensure_topics
 from shared.streams.kafka_entry import Place, to_entry
 from shared.streams.kafka_settings import KafkaSettings
 from shared.streams.kafka_writer import KafkaWriter, open_writer
@@ -46,6 +47,8 @@ from shared.wire.topics import RAW_TICKS
 STOP_S = 8.0
 
 log = get_log()
+
+Event = EventT[Any]
 
 
 class ScaleoutWorker:
@@ -105,9 +108,11 @@ class ScaleoutWorker:
         while not stopping.is_set():
             try:
                 if (listed := await self._listing.newer_published()) is not None:
+                    await ensure_topics(self._kafka, listed.shards, APP_ID)
                     return listed
             except StreamError as error:
-                self._complain("instruments.unread", error)
+                self._listing.forget()
+                self._complain("start.waiting", error)
             await pause(stopping, LOOK_EVERY_S / 4)
         return None
 
@@ -144,8 +149,8 @@ class ScaleoutWorker:
             for event in events:
                 await stream.ack(event)
 
-    async def _work(self, events: Sequence[EventT]) -> None:
-        by_partition: dict[int, list[EventT]] = defaultdict(list)
+    async def _work(self, events: Sequence[Event]) -> None:
+        by_partition: dict[int, list[Event]] = defaultdict(list)
         for event in events:
             by_partition[event.message.partition].append(event)
         async with self._working:
@@ -157,7 +162,7 @@ class ScaleoutWorker:
                     # What the engine knows by now is ahead of what was delivered.
                     self._held.pop(partition, None)
 
-    async def _work_partition(self, partition: int, events: Sequence[EventT]) -> None:
+    async def _work_partition(self, partition: int, events: Sequence[Event]) -> None:
         assert self._app is not None
         assert self._workshop is not None
         generation = events[-1].message.generation_id or 0
@@ -189,16 +194,16 @@ class ScaleoutWorker:
         assert self._app is not None
         return held.generation == self._app.consumer_generation_id
 
-    async def _owned(self, partition: int, first: EventT, generation: int) -> Held:
+    async def _owned(self, partition: int, first: Event, generation: int) -> Held:
         """Return what we hold of a partition, taken over where somebody else had it."""
+        assert self._workshop is not None
         held = self._held.get(partition)
         if held is not None and held.generation == generation:
             return held
         offset = first.message.offset
         if held is not None and held.ledger.continues_at(offset):
-            held.generation = generation
+            await self._workshop.keep(held, generation)
             return held
-        assert self._workshop is not None
         begin = await self._begin_of(partition, offset)
         made = await self._workshop.begin(partition, begin, generation, _written_ms(first))
         self._held[partition] = made
@@ -212,9 +217,8 @@ class ScaleoutWorker:
         """
         assert self._app is not None
         place = TP(RAW_TICKS.prefix, partition)
-        consumer = self._app.consumer
-        committed = consumer._committed_offset[place] or 0  # noqa: SLF001  # nothing public says
-        earliest = (await consumer.earliest_offsets(place))[place]
+        committed = committed_of(self._app, partition)
+        earliest = (await self._app.consumer.earliest_offsets(place))[place]
         if committed and earliest > committed:
             metrics.KAFKA_TRUNCATED.inc(earliest - committed)
             log.error("messages.truncated", shard=partition, messages=earliest - committed)
@@ -268,11 +272,11 @@ class ScaleoutWorker:
             log.warning(event, reason=str(error), suppressed=suppressed)
 
 
-def _written_ms(event: EventT) -> int:
+def _written_ms(event: Event) -> int:
     return round(event.message.timestamp * 1000)
 
 
-def _entry(event: EventT) -> Entry:
+def _entry(event: Event) -> Entry:
     message = event.message
     headers = message.headers or ()
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)

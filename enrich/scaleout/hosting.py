@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import faust
@@ -56,8 +56,14 @@ def faust_app(kafka: KafkaSettings, options: EnrichOptions, positions: Positions
         autodiscover=False,
         worker_redirect_stdouts=False,
     )
-    app.transport.Consumer = _consumer_of(positions)
+    app.transport.Consumer = _consumer_of(positions)  # type: ignore[misc]  # read from the instance
     return app
+
+
+def committed_of(app: faust.App, partition: int) -> int:
+    """Return the offset that the group has committed of a partition, 0 for none."""
+    consumer: Any = app.consumer  # nothing public tells
+    return consumer._committed_offset[TP(RAW_TICKS.prefix, partition)] or 0  # noqa: SLF001
 
 
 def raw_topic(app: faust.App) -> Any:
@@ -69,12 +75,12 @@ def _consumer_of(positions: Positions) -> type[Consumer]:
     class PositionConsumer(Consumer):
         """Commits what is delivered, whatever Faust itself believes to be done."""
 
-        def _filter_tps_with_pending_acks(self, _topics: Any = None) -> Iterable[TP]:
+        def _filter_tps_with_pending_acks(self, _topics: Any = None) -> Iterator[TP]:
             # Faust's lists would grow for ever, as nobody else takes anything out of them.
             self._acked.clear()
             self._acked_index.clear()
             self._gap.clear()
-            return self.assignment()
+            return iter(self.assignment())
 
         def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
             told = positions()

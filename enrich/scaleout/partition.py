@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +18,7 @@ from shared.clock import Clock
 from shared.errors import MessageError, StreamError
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
-from shared.streams import published
+from shared.streams import leases, published
 from shared.streams.client import Connection
 from shared.streams.entry import Entry
 from shared.streams.writer import Append
@@ -24,6 +26,8 @@ from shared.streams.writer import Append
 #: Tries to read what a former owner knew. Beyond them a shard begins with nothing: rows carry a
 #: status until their inputs have ticked.
 RESTORE_TRIES = 3
+#: Where the fencing numbers of partitions are counted, beside those of leases.
+FENCES = "enrich.kafka"
 RETRY = RetryPolicy(base_s=0.05, factor=2.0, ceiling_s=1.0)
 
 log = get_log()
@@ -31,11 +35,12 @@ log = get_log()
 
 @dataclass(slots=True)
 class Held:
-    """One partition in one generation of the group: the generation fences its records."""
+    """One partition in one generation of the group; consumers ignore what a lower fence wrote."""
 
     ledger: Ledger
     batches: Batches
     generation: int
+    fence: int
     #: When the newest message that was delivered was written, Unix milliseconds.
     newest_ms: int = 0
 
@@ -46,6 +51,7 @@ class Workshop:
     def __init__(
         self, listed: Published, options: EnrichOptions, redis: Connection, clock: Clock
     ) -> None:
+        self._owner = options.name or f"{socket.gethostname()}-{os.getpid()}"
         self._listed = listed
         self._options = options
         self._redis = redis
@@ -59,6 +65,7 @@ class Workshop:
         started_s = self._clock.monotonic_s()
         batches = Batches(await self._engine(partition), self._clock)
         batches.start(partition)
+        fence = await self._fence(partition)
         restored = await self._restore(batches.engine, partition, first_ms)
         # A Redis without a disk may have lost what is known here.
         batches.engine.forget_refreshed()
@@ -68,12 +75,17 @@ class Workshop:
         log.info(
             "shard.taken",
             shard=partition,
-            fence=generation,
+            fence=fence,
             offset=offset,
             restored=restored,
             seconds=round(took_s, 3),
         )
-        return Held(Ledger(partition, offset), batches, generation)
+        return Held(Ledger(partition, offset), batches, generation, fence)
+
+    async def keep(self, held: Held, generation: int) -> None:
+        """Go on with a partition in a new generation: nobody else has worked on it meanwhile."""
+        held.fence = await self._fence(held.ledger.partition)
+        held.generation = generation
 
     async def exchange(self, listed: Published, held: dict[int, Held]) -> None:
         """Go on with newer instruments, nothing known being lost."""
@@ -89,13 +101,25 @@ class Workshop:
         lag_s = now_ns / 1e9 - entries[0].id.ms / 1e3
         metrics.LAG_SECONDS.set(max(0.0, lag_s))
         late = lag_s > self._options.late_after_s and len(entries) > 1
-        return held.batches.enrich(held.ledger.partition, held.generation, entries, late=late)
+        return held.batches.enrich(held.ledger.partition, held.fence, entries, late=late)
 
     async def _engine(self, partition: int) -> Engine:
         options, listed = self._options, self._listed
         records = listed.records[listed.records["shard"] == partition]
         derived = Derived(options.chains, options.bars)
         return await asyncio.to_thread(Engine, records, listed.version, options.pricing, derived)
+
+    async def _fence(self, partition: int) -> int:
+        """Return a number above those of all owners before.
+
+        The group's generations would start from 1 again with a new group, and lie below the fences
+        of leases; without Redis our clock must do, as leases count from the Unix second, too.
+        """
+        try:
+            return await leases.advance(self._redis, f"{FENCES}.{partition}", self._owner)
+        except StreamError as error:
+            log.warning("fence.by_clock", shard=partition, reason=str(error))
+            return self._clock.now_ns() // 1_000_000_000
 
     async def _restore(self, engine: Engine, partition: int, first_ms: int) -> int:
         since_ns = first_ms * 1_000_000 - round(self._options.pricing.underlying_age_max_s * 1e9)

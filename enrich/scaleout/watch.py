@@ -13,6 +13,7 @@ import faust
 from faust.types import TP
 
 from enrich import metrics
+from enrich.scaleout.hosting import committed_of
 from enrich.scaleout.partition import Held
 from shared.clock import Clock
 from shared.errors import PipelineError
@@ -81,9 +82,8 @@ class Watch:
                     raise FaustFailed(f"agent {name} ended in silence")
 
     def _check_commits(self) -> None:
-        committed = self._app.consumer._committed_offset  # noqa: SLF001  # nothing public tells
         for partition, held in self._held.items():
-            offset = committed.get(TP(RAW_TICKS.prefix, partition)) or 0
+            offset = committed_of(self._app, partition)
             if not self._is_current(held):
                 continue
             metrics.KAFKA_UNCOMMITTED.labels(partition).set(held.ledger.delivered - offset)

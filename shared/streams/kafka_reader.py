@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition  # type: ignore[import-untyped]  # the vendor ships no types
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from shared.errors import StreamError
 from shared.streams import ids

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # the vendor ships no types
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from shared.clock import Clock
 from shared.errors import StreamError
@@ -37,7 +37,11 @@ class KafkaWriter:
     its numbering would be refused for ever.
     """
 
-    def __init__(self, settings: KafkaSettings, clock: Clock, *, name: str) -> None:
+    def __init__(
+        self, settings: KafkaSettings, clock: Clock, *, name: str, partitions_min: int = 1
+    ) -> None:
+        """Topics that are not there are made with at least `partitions_min` partitions."""
+        self._partitions_min = partitions_min
         self._settings = settings
         self._clock = clock
         self._name = name
@@ -101,26 +105,36 @@ class KafkaWriter:
 
     async def _make_room(self, appends: Sequence[Append]) -> None:
         """Make topics and partitions that are not there yet."""
+        wanted: dict[str, int] = {}
         for append in appends:
             topic, partition = place_of(append.stream)
-            if partition < self._partitions.get(topic, 0):
+            wanted[topic] = max(partition + 1, wanted.get(topic, 0))
+        for topic, partitions in wanted.items():
+            if partitions <= self._partitions.get(topic, 0):
                 continue
-            await ensure_topics(self._settings, partition + 1, self._name)
-            await self._await_partition(topic, partition)
+            if await self._known(topic) < partitions:
+                at_least = max(partitions, self._partitions_min)
+                await ensure_topics(self._settings, at_least, self._name)
+                await self._await_partitions(topic, partitions)
 
-    async def _await_partition(self, topic: str, partition: int) -> None:
-        """Wait until the producer knows of a partition, which may have been made just now."""
+    async def _known(self, topic: str) -> int:
+        """Return how many partitions a topic has, asked anew."""
         producer = await self._started()
+        with translate(f"looking for {topic}"):
+            found = (await producer.client.fetch_all_metadata()).partitions_for_topic(topic)
+        if found:
+            # The producer keeps an own list of the topics it writes to, brought up to date here.
+            await producer.partitions_for(topic)
+            await producer.client.force_metadata_update()
+            self._partitions[topic] = len(found)
+        return self._partitions.get(topic, 0)
+
+    async def _await_partitions(self, topic: str, partitions: int) -> None:
+        """Wait until brokers tell of partitions that were made just now."""
         deadline_s = self._clock.monotonic_s() + self._settings.request_timeout_s
-        while True:
-            with translate(f"looking for {topic}"):
-                await producer.client.fetch_all_metadata()
-                known = await producer.partitions_for(topic)
-            if partition in known:
-                self._partitions[topic] = len(known)
-                return
+        while await self._known(topic) < partitions:
             if self._clock.monotonic_s() > deadline_s:
-                raise StreamError(f"{topic} has {len(known)} partitions, none for {partition}")
+                raise StreamError(f"{topic} has not got {partitions} partitions yet")
             await asyncio.sleep(0.05)
 
     async def _send(self, producer: AIOKafkaProducer, appends: Sequence[Append]) -> list[EntryId]:
@@ -143,22 +157,21 @@ class KafkaWriter:
             except (KafkaError, OSError) as error:
                 failure = error
                 break
-        answers = await asyncio.gather(*waiting, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                failure = failure or (answer if isinstance(answer, Exception) else None)
-        if failure is not None or len(answers) < len(appends):
-            what = f"writing {len(appends)} entries to Kafka, first to {appends[0].stream}"
-            raise StreamError(f"{what}: {reason_of(failure or KafkaError())}") from failure
+        answers: list[Any] = await asyncio.gather(*waiting, return_exceptions=True)
+        failures = [failure, *(each for each in answers if isinstance(each, BaseException))]
+        for found in failures:
+            if found is not None:
+                what = f"writing {len(appends)} entries to Kafka, first to {appends[0].stream}"
+                raise StreamError(f"{what}: {reason_of(found)}") from found
         return [EntryId(now_ms, answer.offset) for answer in answers]
 
 
 @asynccontextmanager
 async def open_writer(
-    settings: KafkaSettings, clock: Clock, *, name: str
+    settings: KafkaSettings, clock: Clock, *, name: str, partitions_min: int = 1
 ) -> AsyncIterator[KafkaWriter]:
     """Hold a writer, closed on leaving; nothing is asked of Kafka before the first call."""
-    writer = KafkaWriter(settings, clock, name=name)
+    writer = KafkaWriter(settings, clock, name=name, partitions_min=partitions_min)
     try:
         yield writer
     finally:

@@ -29,6 +29,13 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', string.format('%.0f', fen
 return fence
 """
 
+# Whoever holds it: another log decides who owns, this one only numbers the owners.
+_ADVANCE = f"""{_NOW_MS}
+local fence = math.max(tonumber(redis.call('HGET', KEYS[1], 'fence') or '0') + 1, tonumber(now[1]))
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', string.format('%.0f', fence), 'until_ms', '0')
+return fence
+"""
+
 _RENEW = f"""{_NOW_MS}
 local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return held[1] or '' end
@@ -152,6 +159,17 @@ async def acquire(
     lease = Lease(redis, clock, name=name, owner=owner, ttl_s=ttl_s, fence=fence)
     lease._trust_from(asked_at_s)  # noqa: SLF001  # the same module: a lease begins here only
     return lease
+
+
+async def advance(redis: Redis, name: str, owner: str) -> int:
+    """Return a fencing number above every earlier one of this name, for an owner chosen elsewhere.
+
+    Raises:
+        StreamError: Redis refused or vanished.
+    """
+    what = f"fencing number of {name}"
+    fence: int = await call(redis, what, "EVAL", _ADVANCE, 1, key(name), owner)
+    return fence
 
 
 async def holder(redis: Redis, name: str) -> Holder | None:

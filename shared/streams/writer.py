@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from redis.asyncio import Redis
 
@@ -51,6 +51,19 @@ class _Kept:
 
     window: RetentionWindow
     earlier: int
+
+
+class Writer(Protocol):
+    """Whoever writes entries, into whichever log."""
+
+    async def append(self, appends: Sequence[Append]) -> list[EntryId]:
+        """Write the entries, order kept within a stream; return their ids in the same order.
+
+        Raises:
+            StreamError: at least one was refused, or nobody knows; the others may be written.
+            ValueError: more than `APPENDS_MAX` at once.
+        """
+        ...
 
 
 class StreamWriter:

@@ -1,9 +1,8 @@
-"""A Kafka of one node for the session, a Redis for what is small, empty topics for every test."""
+"""A Kafka of one node, a Redis for what is small, all of them empty for every test."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -23,11 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Run one node."""
+@pytest.fixture
+async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """Run one node that knows nothing: topics, groups outlive no test."""
     with cluster(tmp_path_factory.mktemp("kafka") / "one") as made:
-        asyncio.run(made.start())
+        await made.start()
         yield made
 
 
@@ -44,7 +43,6 @@ async def server(server_directory, tmp_path_factory) -> AsyncIterator[Restartabl
 async def market_on(kafka: Cluster, server: RestartableRedis) -> AsyncIterator[KafkaMarket]:
     async with connect(server.url, name="market", settings=server.settings) as redis:
         made = KafkaMarket(redis, kafka, SystemClock())
-        await made.clear()
         await made.publish()
         yield made
         await made.close()

@@ -93,14 +93,19 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def format(self) -> None:
-        """Write what a node needs before its first start."""
-        argv = self._argv("kafka.tools.StorageTool")
-        subprocess.run(
-            [*argv, "format", "-t", CLUSTER_ID, "-c", str(self._config)],
-            check=True,
-            capture_output=True,
-            timeout=START_S,
-        )
+        """Write what a node needs before its first start, or copy it from where that was done."""
+        kept = jars() / f"formatted-{self.node}"
+        if not kept.exists():
+            argv = self._argv("kafka.tools.StorageTool")
+            subprocess.run(
+                [*argv, "format", "-t", CLUSTER_ID, "-c", str(self._config)],
+                check=True,
+                capture_output=True,
+                timeout=START_S,
+            )
+            shutil.copytree(self._home / "data", kept)
+        elif not (self._home / "data").exists():
+            shutil.copytree(kept, self._home / "data")
 
     def start(self) -> None:
         with (self._home / "log").open("ab") as log:

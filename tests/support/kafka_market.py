@@ -15,7 +15,6 @@ from shared.clock import Clock
 from shared.streams import published
 from shared.streams.client import Connection
 from shared.streams.kafka_client import ensure_topics, options
-from shared.streams.kafka_entry import CARRIED
 from shared.streams.kafka_reader import KafkaTailReader
 from shared.streams.kafka_writer import KafkaWriter
 from shared.streams.writer import Append
@@ -47,23 +46,6 @@ class KafkaMarket:
         await published.put_shard_map(self.redis, shard_map)
         await published.put_instruments(self.redis, version, instruments())
         await ensure_topics(self.settings, SHARDS, "market")
-
-    async def clear(self) -> None:
-        """Take away what another test left: topics, the group."""
-        admin = AIOKafkaAdminClient(**options(self.settings, "admin"))
-        await admin.start()
-        try:
-            present = set(await admin.list_topics())
-            doomed = sorted(present & {topic.prefix for topic in CARRIED})
-            if doomed:
-                await admin.delete_topics(doomed)
-
-            async def gone() -> bool:
-                return not set(await admin.list_topics()) & set(doomed)
-
-            await eventually(gone, within_s=20, every_s=0.05)
-        finally:
-            await admin.close()
 
     async def close(self) -> None:
         await self._reader.close()
