@@ -24,6 +24,7 @@ from shared.streams.client import Connection
 from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
 from shared.streams.reader import TailReader
+from shared.streams.tails import Tail
 from shared.wire import codec, topics
 from shared.wire.control import Control, Gap
 
@@ -141,8 +142,8 @@ class TickFeed:
         catalogue: Catalogue,
         outlet: Outlet,
         *,
+        reader: Tail,
         overlap_s: float,
-        block_ms: int,
     ) -> None:
         self._redis = redis
         self._catalogue = catalogue
@@ -153,7 +154,7 @@ class TickFeed:
         self._overlap_ms = round(overlap_s * 1000)
         self._fences = Fences()
         self._followed = 0
-        self._reader = TailReader(redis, {}, count_max=TICK_ENTRIES_MAX, block_ms=block_ms)
+        self._reader = reader
 
     async def begin(self) -> None:
         """Take up shards that are new; a Redis that was away may count its fences anew."""
@@ -170,7 +171,7 @@ class TickFeed:
     async def _follow_shards(self) -> None:
         for shard in range(self._followed, self._catalogue.shards):
             stream = topics.ENRICHED_TICKS.name(shard)
-            newest = await groups.newest_id(self._redis, stream)
+            newest = await self._reader.newest(stream)
             # Last values are up to a second old: the stream is read again from before them; what
             # comes twice that way is older than what is held, so the hub leaves it out.
             self._apply(await published.get_last(self._redis, shard))

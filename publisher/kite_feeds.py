@@ -13,11 +13,12 @@ from publisher.universe import Universe
 from shared.errors import MessageError
 from shared.kite.codec.repack import repack
 from shared.kite.codec.shelf import Shelf
-from shared.streams import groups, published
+from shared.streams import published
 from shared.streams.client import Connection
 from shared.streams.entry import Entry
 from shared.streams.ids import EntryId
 from shared.streams.reader import TailReader
+from shared.streams.tails import Tail
 from shared.wire import codec, topics
 from shared.wire.orders import BrokerUpdate
 
@@ -39,15 +40,15 @@ class KiteTickFeed:
         door: KiteServer,
         malformed: Malformed,
         *,
+        reader: Tail,
         overlap_s: float,
-        block_ms: int,
     ) -> None:
         self._redis = redis
         self._catalogue = catalogue
         self._door = door
         self._malformed = malformed
         self._overlap_ms = round(overlap_s * 1000)
-        self._reader = TailReader(redis, {}, count_max=ENTRIES_MAX, block_ms=block_ms)
+        self._reader = reader
         self._followed = 0
         self._universe: Universe | None = None
 
@@ -56,7 +57,7 @@ class KiteTickFeed:
         self._follow_universe()
         for shard in range(self._followed, self._catalogue.shards):
             stream = topics.RAW_TICKS.name(shard)
-            newest = await groups.newest_id(self._redis, stream)
+            newest = await self._reader.newest(stream)
             last = await published.get_last(self._redis, shard)
             self._door.note(self._door.shelf.put(repack(last)))
             # Last values are up to a second old: the stream is read again from before them.

@@ -8,12 +8,13 @@ import numpy as np
 
 from publisher.auth import Keyring, Principal
 from publisher.feeds import Catalogue, Feed, Malformed
-from publisher.kite_feeds import KiteOrderFeed, KiteTickFeed
+from publisher.kite_feeds import ENTRIES_MAX, KiteOrderFeed, KiteTickFeed
 from publisher.kite_server import Authorise, KiteServer
 from publisher.settings import PublisherSection
 from shared.kite.codec.shelf import Shelf, Wanted
 from shared.runtime.logs import Log
 from shared.streams.client import Connection
+from shared.streams.tails import Tails
 from shared.wire.ticks import Mode
 
 
@@ -46,18 +47,19 @@ def kite_feeds(
     malformed: Malformed,
     section: PublisherSection,
     *,
-    ticks: Connection,
+    ticks: tuple[Connection, Tails],
     orders: Connection | None,
 ) -> list[Feed]:
     """Return what fills the door; order updates only where accounts are named."""
+    redis, made = ticks
     feeds: list[Feed] = [
         KiteTickFeed(
-            ticks,
+            redis,
             catalogue,
             door,
             malformed,
+            reader=made(ENTRIES_MAX),
             overlap_s=section.overlap_s,
-            block_ms=section.block_ms,
         )
     ]
     if orders is not None:

@@ -16,7 +16,15 @@ from publisher.chain_feed import ChainFeed
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
 from publisher.dialects import DIALECTS
-from publisher.feeds import Catalogue, Feed, HintFeed, Malformed, Outlet, TickFeed
+from publisher.feeds import (
+    TICK_ENTRIES_MAX,
+    Catalogue,
+    Feed,
+    HintFeed,
+    Malformed,
+    Outlet,
+    TickFeed,
+)
 from publisher.http import Around, Job, wire
 from publisher.hub import Hub, HubLimits
 from publisher.server import Server
@@ -30,6 +38,7 @@ from shared.runtime.probe import Check
 from shared.runtime.resources import Resources
 from shared.runtime.supervise import pause, supervise
 from shared.streams.client import Connection, connect, ping
+from shared.streams.tails import Tails, tails
 
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 5.0
@@ -172,7 +181,8 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     server = Server(Surroundings(desk, section, resources.clock, resources.random), log)
     outlet = Outlet(desk, server.wake, Malformed(log, resources.clock), resources.clock, log)
     catalogue = Catalogue(ticks, outlet)
-    feeds = _tick_feeds(ticks, catalogue, outlet, section)
+    made = _tails(settings, ticks, resources)
+    feeds = _tick_feeds(ticks, made, catalogue, outlet, section)
     feeds.append(WalkFeed(outlet, resources.random))
     if section.jwt_jwks_url:
         feeds.append(TokenKeyFeed(desk.tokens, section.jwt_jwks_url, log))
@@ -188,7 +198,9 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
         from publisher.kite_wiring import kite_door, kite_feeds
 
         door = kite_door(keyring, section, log)
-        feeds += kite_feeds(door, catalogue, outlet.malformed, section, ticks=ticks, orders=orders)
+        feeds += kite_feeds(
+            door, catalogue, outlet.malformed, section, ticks=(ticks, made), orders=orders
+        )
         doors.append(door)
     side = await wire(Around(desk, ticks, orders, keyring, settings, resources))
     server.parts = side.parts
@@ -219,13 +231,28 @@ def read_token_keys(section: PublisherSection) -> TokenKeys:
     return keys
 
 
+def _tails(settings: PublisherSettings, ticks: Connection, resources: Resources) -> Tails:
+    return tails(
+        (settings.ticks, settings.kafka),
+        ticks,
+        clock=resources.clock,
+        block_ms=settings.publisher.block_ms,
+        name="publisher",
+        stack=resources.stack,
+    )
+
+
 def _tick_feeds(
-    ticks: Connection, catalogue: Catalogue, outlet: Outlet, section: PublisherSection
+    ticks: Connection,
+    made: Tails,
+    catalogue: Catalogue,
+    outlet: Outlet,
+    section: PublisherSection,
 ) -> list[Feed]:
     block_ms = section.block_ms
     back_s = max(section.overlap_s, section.resume_s)
     return [
-        TickFeed(ticks, catalogue, outlet, overlap_s=back_s, block_ms=block_ms),
+        TickFeed(ticks, catalogue, outlet, reader=made(TICK_ENTRIES_MAX), overlap_s=back_s),
         HintFeed(ticks, catalogue, outlet, block_ms=block_ms),
         ChainFeed(ticks, outlet, block_ms=block_ms),
     ]

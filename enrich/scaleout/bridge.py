@@ -1,4 +1,4 @@
-"""`python -m enrich.scaleout.bridge`: raw ticks from Redis into Kafka, for a cut-over without a stop.
+"""`python -m enrich.scaleout.bridge`: raw ticks from Redis into Kafka, to cut over without a stop.
 
 It resumes where it was: its consumer group in Redis moves on only once Kafka has what was read. An
 entry carried twice is harmless; it keeps its id, hence its records keep their lineage.

@@ -9,6 +9,7 @@ from contextlib import suppress
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition  # type: ignore[import-untyped]  # the vendor ships no types
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
+from shared.clock import Clock
 from shared.errors import StreamError
 from shared.streams import ids
 from shared.streams.entry import Entry
@@ -32,11 +33,13 @@ class KafkaTailReader:
         settings: KafkaSettings,
         positions: Mapping[str, str | EntryId],
         *,
+        clock: Clock,
         count_max: int = 64,
         block_ms: int = 1000,
         name: str = "tail",
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._count_max = count_max
         self._block_ms = block_ms
         self._name = name
@@ -63,6 +66,11 @@ class KafkaTailReader:
         """Stop reading `stream` from the next read on."""
         self._begins.pop(stream, None)
         self._next.pop(stream, None)
+
+    async def newest(self, stream: str) -> EntryId:
+        """Return an id that no message of a stream is newer than, so far: the time it is now."""
+        place_of(stream)
+        return EntryId(self._clock.now_ns() // 1_000_000, 0)
 
     async def read(self) -> list[Entry]:
         """Return new entries, at most `count_max` in all; none when the block ran out.

@@ -32,7 +32,8 @@ return fence
 # Whoever holds it: another log decides who owns, this one only numbers the owners.
 _ADVANCE = f"""{_NOW_MS}
 local fence = math.max(tonumber(redis.call('HGET', KEYS[1], 'fence') or '0') + 1, tonumber(now[1]))
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', string.format('%.0f', fence), 'until_ms', '0')
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', string.format('%.0f', fence),
+           'until_ms', '0')
 return fence
 """
 

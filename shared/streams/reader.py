@@ -283,6 +283,14 @@ class TailReader:
         """Stop reading `stream` from the next read on."""
         self._positions.pop(stream, None)
 
+    async def newest(self, stream: str) -> EntryId:
+        """Return the id of the newest entry of a stream, `BEFORE_ALL` where there is none.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        return await groups.newest_id(self._redis, stream)
+
     async def read(self) -> list[Entry]:
         """Return new entries, at most `count_max` a stream; none when the block ran out.
 

@@ -16,7 +16,7 @@ async def test_entries_come_back_in_order_with_their_fields(broker) -> None:
     async with open_writer(settings, SystemClock(), name="t") as writer:
         appends = [Append(RAW_TICKS, 1, {b"h": b"head", b"s": b"%d" % n * 100}) for n in range(50)]
         ids = await writer.append(appends)
-        reader = KafkaTailReader(settings, {RAW: "0"}, count_max=64, block_ms=500)
+        reader = KafkaTailReader(settings, {RAW: "0"}, clock=SystemClock(), block_ms=500)
         found = []
         while len(found) < 50:
             found += await reader.read()

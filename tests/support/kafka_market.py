@@ -38,7 +38,9 @@ class KafkaMarket:
         self.writer = KafkaWriter(self.settings, clock, name="market")
         self._clock = clock
         begin = {ENRICHED_TICKS.name(shard): "0" for shard in range(SHARDS)}
-        self._reader = KafkaTailReader(self.settings, begin, count_max=500, block_ms=50)
+        self._reader = KafkaTailReader(
+            self.settings, begin, clock=clock, count_max=500, block_ms=50
+        )
         self.seen: dict[int, list[tuple[np.void, np.ndarray]]] = defaultdict(list)
 
     async def publish(self, version: int = 7) -> None:
