@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 PY := .venv/bin/python
 BIN := .venv/bin
 
-.PHONY: help venv run test check check-types check-tests bench bench-greeks soak chaos lock golden docs clean
+.PHONY: help venv run test test-kafka check check-types check-tests bench bench-greeks soak chaos lock golden docs clean
 
 help: ## these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,7 +21,10 @@ run: venv ## the whole pipeline on this machine, until Ctrl-C or for DURATION=<s
 	@$(PY) -m deploy.local up $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 test: venv ## every test
-	@$(PY) -m pytest tests $(ARGS)
+	@$(PY) -m pytest tests --ignore=tests/kafka $(ARGS)
+
+test-kafka: venv ## what needs a real Kafka: brokers of Maven Central run by Java 17
+	@$(PY) -m pytest tests/kafka $(ARGS)
 
 check: venv ## format, lint, types, import contracts, unit and architecture tests
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports

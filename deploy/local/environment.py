@@ -22,6 +22,8 @@ WORKERS: tuple[Worker, ...] = ("ingest", "enrich", "executor", "publisher")
 _OURS = (
     "REDIS_URL",
     "POSTGRES_URL",
+    "TICKS_BACKEND",
+    "TICKFLOW_TICKS__BACKEND",
     "TICKFLOW_REDIS__TICKS_URL",
     "TICKFLOW_REDIS__ORDERS_URL",
     "TICKFLOW_POSTGRES__URL",

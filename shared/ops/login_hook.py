@@ -18,7 +18,7 @@ OUTPUT_BYTES_MAX: Final = 8 * 1024
 #: What the hook finds in its environment beside its user's own; ours stays with us.
 ACCOUNT_VARIABLE: Final = "KITE_LOGIN_ACCOUNT"
 URL_VARIABLE: Final = "KITE_LOGIN_URL"
-_OURS: Final = ("TICKFLOW_", "REDIS_URL", "POSTGRES_URL")
+_OURS: Final = ("TICKFLOW_", "REDIS_URL", "POSTGRES_URL", "TICKS_BACKEND")
 
 
 async def run_hook(

@@ -57,9 +57,10 @@ def to_message(fields: Mapping[bytes, Buffer]) -> tuple[bytes, list[tuple[str, b
     Raises:
         ValueError: there is no field.
     """
-    if not fields:
+    if not fields.keys() - {ID_FIELD}:
         raise ValueError("an entry without fields cannot be carried")
-    body = max(fields, key=lambda name: memoryview(fields[name]).nbytes)
+    contents = [name for name in fields if name != ID_FIELD]
+    body = max(contents, key=lambda name: memoryview(fields[name]).nbytes)
     headers = [(name.decode(), bytes(value)) for name, value in fields.items() if name != body]
     return bytes(fields[body]), [*headers, (BODY_HEADER, body)]
 
