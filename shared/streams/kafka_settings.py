@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 import msgspec
@@ -54,8 +55,11 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 16_384
     compression: Annotated[
         Literal["none", "zstd", "lz4", "snappy", "gzip"],
-        Meta(description="of what is written; docs/scale-out.md tells the measured cost"),
-    ] = "zstd"
+        Meta(
+            description="of what is written; all but none and gzip need the package cramjam, and "
+            "docs/scale-out.md tells the measured cost"
+        ),
+    ] = "none"
     request_timeout_s: Annotated[
         float,
         Meta(ge=1, le=120, description="longest wait for one answer of Kafka, in seconds"),
@@ -78,4 +82,6 @@ def check(ticks: TicksSettings, kafka: KafkaSettings) -> bool:
         raise SettingsError("kafka.servers is empty, though ticks.backend is kafka")
     if kafka.security.startswith("sasl") and not (kafka.username and kafka.password.reveal()):
         raise SettingsError(f"kafka.security {kafka.security} needs kafka.username and .password")
+    if kafka.compression not in {"none", "gzip"} and find_spec("cramjam") is None:
+        raise SettingsError(f"kafka.compression {kafka.compression} needs the package cramjam")
     return True
