@@ -16,7 +16,7 @@ from tests.support.eventually import eventually
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "tests" / "kafka" / "pom.xml"
 FETCH_TIMEOUT_S = 170
-START_S = 60.0
+START_S = 180.0
 #: Any valid id: formatting asks for one.
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 #: Small, quick to start; the tests hold some megabytes.
