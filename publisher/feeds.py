@@ -19,7 +19,7 @@ from shared.clock import Clock
 from shared.errors import MessageError
 from shared.runtime.logs import Log
 from shared.runtime.throttle import Throttle
-from shared.streams import groups, published
+from shared.streams import published
 from shared.streams.client import Connection
 from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
