@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -142,10 +143,11 @@ class ScaleoutWorker:
         async for events in stream.noack_take(self._options.entries_max, within=within_s):
             try:
                 await self._work(events)
-            except Exception as error:
-                # Faust would start the agent again, behind what it failed at.
-                self._failure = error
-                raise
+            finally:
+                # Faust might start the agent again, behind what it failed at.
+                error = sys.exc_info()[1]
+                if isinstance(error, Exception):
+                    self._failure = error
             for event in events:
                 await stream.ack(event)
 

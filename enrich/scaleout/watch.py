@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 
 import faust
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from enrich import metrics
@@ -45,7 +46,7 @@ class Watch:
         """Return the partitions assigned to us."""
         try:
             assignment = self._app.consumer.assignment()
-        except Exception:  # noqa: BLE001  # before the consumer's thread has started
+        except ConsumerNotStarted:
             return set()
         return {place.partition for place in assignment if place.topic == RAW_TICKS.prefix}
 
@@ -127,7 +128,8 @@ class Watch:
         try:
             async with asyncio.timeout(ENDS_TIMEOUT_S):
                 found = await self._app.consumer.highwaters(*places)
-        except Exception:  # noqa: BLE001  # whatever the vendor raises: there is no answer
+        except (TimeoutError, OSError, RuntimeError, ConsumerNotStarted):
+            # The vendor's errors are RuntimeErrors: there is no answer.
             self._moved_s = self._clock.monotonic_s()
             return None
         return {place.partition: int(end or 0) for place, end in found.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition  # type: ignore[import-untyped]  # the vendor ships no types
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
@@ -116,11 +116,10 @@ class KafkaTailReader:
                 max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
                 fetch_max_wait_ms=min(500, self._block_ms),
             )
-            try:
+            async with AsyncExitStack() as undoing:
+                undoing.push_async_callback(consumer.stop)
                 await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
+                undoing.pop_all()
             self._consumer = consumer
         return self._consumer
 

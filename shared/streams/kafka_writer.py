@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # the vendor ships no types
@@ -94,12 +94,11 @@ class KafkaWriter:
                 max_batch_size=_BATCH_BYTES,
                 max_request_size=MESSAGE_BYTES_MAX,
             )
-            try:
+            async with AsyncExitStack() as undoing:
+                undoing.push_async_callback(producer.stop)
                 with translate("reaching Kafka"):
                     await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
+                undoing.pop_all()
             self._producer = producer
         return self._producer
 
