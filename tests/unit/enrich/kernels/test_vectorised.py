@@ -55,3 +55,13 @@ def test_stage_computes_in_whole_vectors_only(assembly: str) -> None:
 
 def test_stage_contracts_nothing_so_its_bits_are_the_same_everywhere(assembly: str) -> None:
     assert re.findall(FUSED, assembly) == []
+
+
+def test_check_notices_a_single_signed_index() -> None:
+    @njit(error_model="numpy", nogil=True)
+    def signed(scratch, start):
+        for row in range(layout.BLOCK_ROWS):
+            scratch[start + row] = scratch[start + row] * 1.5 + 0.25
+
+    signed(layout.new_scratch(), 64)
+    assert re.findall(ARITHMETIC + r"sd\s.*", "".join(signed.inspect_asm().values()))
