@@ -102,7 +102,7 @@ async def test_cancel_of_a_basket_ends_its_living_legs_and_those_that_wait(room)
 )
 @pytest.mark.parametrize("after", [1, 2])
 async def test_basket_survives_a_crash_at_any_of_its_legs_with_one_order_each(room, point, after):
-    passed = []
+    passed: list[CrashPoint] = []
 
     def crash(here):
         if here is point:
@@ -117,7 +117,7 @@ async def test_basket_survives_a_crash_at_any_of_its_legs_with_one_order_each(ro
         )
         await eventually(task.done)
     async with room.executor():
-        await room.until_state(command_id, "COMPLETE")
+        await room.until_state(command_id, "COMPLETE", within_s=15)
     assert await orders_of(room, command_id, 2) == [1, 1]
 
 
