@@ -124,6 +124,9 @@ class Catalogue:
 
     async def _read_instruments(self) -> None:
         version, records = await published.get_instruments(self._redis)
+        if not len(records) and self._desk.universe.version:
+            # A Redis that came back empty: what is held stays good until somebody publishes again.
+            return
         # 120,000 instruments take a few tenths of a second, which the subscribers need not wait.
         everything = np.concatenate([records, walk.listed()])
         universe = await asyncio.to_thread(Universe, everything, version=version)
