@@ -324,7 +324,9 @@ def _decide_cancel(cancel: Cancel, facts: Facts) -> Decision:
         return Refuse(UNREAD_PLACEMENT) if is_over else Wait(bury=True)
     if facts.placement is not None and facts.placement.state in UNSENT:
         return EndBoth(facts.placement)
-    if facts.members or len(facts.orders) > 1:
+    # One that names an order_id means that order alone.
+    is_of_all = cancel.target_command_id is not None
+    if is_of_all and (facts.members or len(facts.orders) > 1):
         cancels = cancels_of(cancel, facts.members, facts.orders)
         return Spread(tuple(cancels)) if cancels else Refuse(ended("ended"))
     return _target(facts, cancel)

@@ -175,7 +175,8 @@ class Knowledge:
             switches=switches,
             later=later,
         )
-        if row.kind == "cancel" and placement is not None and placement.state not in UNSENT:
+        is_of_all = row.kind == "cancel" and row.target_command_id is not None
+        if is_of_all and placement is not None and placement.state not in UNSENT:
             return await _with_parts(change, facts, placement)
         if order is None or row.kind == "cancel":
             return facts

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from executor.decide import EndBoth, EndUnsent, Refuse, Spread, Wait, decide
+from executor.decide import EndBoth, EndUnsent, Refuse, Send, Spread, Wait, decide
 from executor.derived import COMMAND_ID_CHARACTERS_MAX, derived_id
 from executor.families import Turn, cancels_of, legs_of, progress_of, turn_of
 from executor.lifecycle import Step
@@ -133,6 +133,14 @@ def test_cancel_of_a_cut_placement_cancels_its_living_orders():
     decision = decide(facts_of(a_cancel(), placement=placement, orders=orders))
     assert isinstance(decision, Spread)
     assert [each.order_id for each in decision.commands] == ["1"]
+
+
+def test_cancel_of_one_order_of_a_cut_placement_cancels_that_one_alone():
+    orders = (an_order(order_id="1"), an_order(order_id="2"))
+    placement = a_row(a_place(autoslice=True), state=State.OPEN, order_id="1")
+    cancel = a_cancel(target_command_id=None, order_id="1")
+    facts = facts_of(cancel, placement=placement, order=orders[0], orders=orders)
+    assert decide(facts) == Send(order_id="1", variety="regular")
 
 
 def test_cancel_of_a_basket_that_has_not_begun_ends_both():
