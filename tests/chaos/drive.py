@@ -78,9 +78,9 @@ class Run:
     async def _live(self, crash: Crash | None, *, write: bool, within_s: float) -> None:
         """Let one executor live until it crashes, or until everything has come to its end."""
         self._verdict.lives += 1
-        lives = [await begin(self._settings, crash, self._what.seed)]
+        lives = [await self._begin(crash)]
         if self._what.fault == "two executors":
-            lives.append(await begin(self._settings, None, self._what.seed))
+            lives.append(await self._begin(None))
         over = asyncio.Event()
         async with asyncio.TaskGroup() as beside:
             fault = beside.create_task(self._world(over), name="fault")
@@ -97,6 +97,17 @@ class Run:
                 for life in lives:
                     await life.end()
         self._look_at(lives)
+
+    async def _begin(self, crash: Crash | None) -> Life:
+        """Start an executor; one that finds no store ends at once and is started again."""
+        ends_s = time.monotonic() + SETTLE_S
+        while True:
+            try:
+                return await begin(self._settings, crash, self._what.seed)
+            except StoreError:
+                if time.monotonic() >= ends_s:
+                    raise
+                await asyncio.sleep(0.2)
 
     def _look_at(self, lives: list[Life]) -> None:
         for life in lives:

@@ -225,7 +225,11 @@ async def begin(settings: ExecutorSettings, crash: Crash | None, seed: int) -> L
         stack=stack,
     )
     hook, has_crashed = crash_hook(crash)
-    worker = await build(settings, resources, hook)
+    try:
+        worker = await build(settings, resources, hook)
+    except BaseException:
+        await stack.aclose()
+        raise
     stopping = asyncio.Event()
 
     async def live() -> None:
