@@ -6,6 +6,9 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'from __future__ import annotations' >/dev/null 2>&1 && echo $$p && break; done)
 PY := .venv/bin/python
 BIN := .venv/bin
+# Test files over so many processes, each with servers of its own; JOBS=0 runs them in one.
+JOBS ?= 2
+SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help venv run test test-kafka check check-types check-tests bench bench-greeks soak chaos lock golden docs clean
 
@@ -21,7 +24,7 @@ run: venv ## the whole pipeline on this machine, until Ctrl-C or for DURATION=<s
 	@$(PY) -m deploy.local up $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 test: venv ## every test
-	@$(PY) -m pytest tests --ignore=tests/kafka $(ARGS)
+	@$(PY) -m pytest tests --ignore=tests/kafka $(SPREAD) $(ARGS)
 
 test-kafka: venv ## what needs a real Kafka: brokers of Maven Central run by Java 17
 	@$(PY) -m pytest tests/kafka $(ARGS)
@@ -34,7 +37,7 @@ check-types:
 	@$(BIN)/mypy
 
 check-tests:
-	@$(PY) -m pytest tests/unit tests/architecture -q $(ARGS)
+	@$(PY) -m pytest tests/unit tests/architecture -q $(SPREAD) $(ARGS)
 
 bench: venv ## what docs/performance.md reports, measured here
 	@$(PY) -m tests.benchmarks $(ARGS)
