@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import random
 import re
@@ -148,8 +147,11 @@ async def an_executor(upstream, decide):
     await redis.execute_command("XGROUP", "CREATE", stream, "g", "$", "MKSTREAM")
     taken = []
 
+    stopping = asyncio.Event()
+
     async def work():
-        while True:
+        # Told, not cancelled: on Python 3.11 the client may swallow a cancellation.
+        while not stopping.is_set():
             read = await redis.xreadgroup("g", "c", {stream: ">"}, block=50)
             for _, entries in read or ():
                 for _, fields in entries:
@@ -162,9 +164,8 @@ async def an_executor(upstream, decide):
     try:
         yield taken
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        stopping.set()
+        await task
 
 
 def event(command, sequence, name, state, **facts) -> OrderEvent:
