@@ -70,7 +70,11 @@ def test_vault_without_keys_says_how_to_get_one() -> None:
         vault.seal(PLACE, ("x",), now_ns=NOW_NS)
 
 
-@pytest.mark.parametrize("text", ["", "short", "ä" * 44, OLD.reveal()[:-4], OLD.reveal() * 2])
+@pytest.mark.parametrize(
+    "text",
+    ["", "short", "ä" * 44, OLD.reveal()[:-4], OLD.reveal() * 2],
+    ids=["empty", "short", "umlauts", "cut", "twice"],
+)
 def test_malformed_key_is_refused_by_its_place_alone(text: str) -> None:
     with pytest.raises(SettingsError, match="key 2 is not one") as caught:
         Vault([NEW, Secret(text)])
