@@ -40,7 +40,8 @@ def list_letters(session: Session, stream: str | None, reason: str, age_s: float
 
     now_ms = session.clock.now_ns() // 1_000_000
     for kept in run(find_all(session.settings, stream)):
-        age_of_s = (now_ms - kept.id.ms) / 1000
+        # A server whose clock is ahead makes letters of the future; they too are to be seen.
+        age_of_s = max(0, now_ms - kept.id.ms) / 1000
         if reason in kept.letter.reason and age_of_s >= age_s:
             _print(session, kept, age_of_s)
 

@@ -127,10 +127,12 @@ async def test_burst_never_exceeds_the_brokers_second_by_any_clock(room, sandbox
     since = (await asyncio.to_thread(sandbox.get, "state"))["received"]["sequence"]
     async with room.executor():
         await room.ready()
-        for _ in range(16):
-            last = await room.send(**limit_order(tradingsymbol="SBIN", price="500"))
-        await room.until_state(last, "ACCEPTED", "OPEN", "COMPLETE", within_s=10)
-        cancel = await room.send(kind="cancel", target_command_id=last)
+        sent = [
+            await room.send(**limit_order(tradingsymbol="SBIN", price="500")) for _ in range(16)
+        ]
+        for each in sent:
+            await room.until_state(each, "ACCEPTED", "OPEN", "COMPLETE", within_s=30)
+        cancel = await room.send(kind="cancel", target_command_id=sent[-1])
         await room.until_state(cancel, "CANCELLED", "REJECTED", "REFUSED")
     received = await asyncio.to_thread(sandbox.get, "received", since=since)
     asked = [each for each in received["entries"] if each.get("method") in ("POST", "DELETE")]

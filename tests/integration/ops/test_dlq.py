@@ -61,9 +61,9 @@ def length(operator, stream):
 def test_list_and_show_say_what_was_given_up_and_why(operator, letter):
     number = letter(b"{nonsense")
     letter(b"x", stream="ticks.enriched.v1.0")
-    listed = [
-        json.loads(each) for each in operator.run("dlq", "list", "--json").stdout.splitlines()
-    ]
+    said = operator.run("dlq", "list", "--json")
+    assert said.exit_code == 0, said.output
+    listed = [json.loads(each) for each in said.stdout.splitlines()]
     assert sorted(each["stream"] for each in listed) == [STREAM, "ticks.enriched.v1.0"]
     assert operator.run("dlq", "list", "--reason", "other").stdout == ""
     shown = json.loads(operator.run("dlq", "show", STREAM, number, "--json").stdout)

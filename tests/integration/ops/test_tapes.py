@@ -37,8 +37,7 @@ def segments_of(shard: int, number: int) -> bytes:
     return segment(at_ns, kite_frames.frame(packets)) + segment(at_ns + 1, kite_frames.frame([]))
 
 
-async def write(redis: Connection, numbers: range, shards: tuple[int, ...] = (0, 1)) -> None:
-    writer = StreamWriter(redis, SystemClock())
+async def write(writer: StreamWriter, numbers: range, shards: tuple[int, ...] = (0, 1)) -> None:
     for number in numbers:
         appends = []
         for shard in shards:
@@ -64,8 +63,9 @@ async def recorded(operator: Operator, directory: Path, *words: str) -> dict[str
         await upstream.publish()
         command = ("record", "start", "--out", str(directory), "--json", "--keep-free-mib", "1")
         async with operator.running(*command, *words) as process:
-            await eventually(lambda: _begun(upstream.ticks, directory), within_s=WITHIN_S)
-            await write(upstream.ticks, range(ENTRIES))
+            writer = StreamWriter(upstream.ticks, SystemClock())
+            await eventually(lambda: _begun(writer, directory), within_s=WITHIN_S)
+            await write(writer, range(ENTRIES))
             await eventually(lambda: _on_tape(directory), within_s=WITHIN_S)
             process.send_signal(signal.SIGTERM)
             stdout, stderr = await asyncio.wait_for(process.communicate(), WITHIN_S)
@@ -74,9 +74,9 @@ async def recorded(operator: Operator, directory: Path, *words: str) -> dict[str
         return said
 
 
-async def _begun(redis: Connection, directory: Path) -> bool:
+async def _begun(writer: StreamWriter, directory: Path) -> bool:
     """Write until the recorder took something, as it begins with what comes after its start."""
-    await write(redis, range(1))
+    await write(writer, range(1))
     return bool(_tapes(directory))
 
 
@@ -180,7 +180,7 @@ def test_replay_beside_a_live_ingest_is_refused_unless_forced(
     async def prepare(upstream) -> None:
         await upstream.ticks.delete(RAW_TICKS.name(0), RAW_TICKS.name(1))
         if how == "fresh":
-            await write(upstream.ticks, range(1))
+            await write(StreamWriter(upstream.ticks, SystemClock()), range(1))
         else:
             await leases.acquire(upstream.ticks, "ingest.SB0001", "me", 60, clock=SystemClock())
 
