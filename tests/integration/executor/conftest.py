@@ -76,7 +76,7 @@ class Room:
         events = [msgspec.json.decode(fields[b"json"], type=OrderEvent) for _, fields in entries]
         return [each for each in events if command_id in (None, each.command_id)]
 
-    async def until(self, command_id, *names, within_s=5.0):
+    async def until(self, command_id, *names, within_s=30.0):
         """Wait until the command's events, repeats of one number left out, have these names."""
 
         async def told():
@@ -87,7 +87,7 @@ class Room:
 
         return await eventually(told, within_s=within_s)
 
-    async def until_state(self, command_id, *states, within_s=5.0):
+    async def until_state(self, command_id, *states, within_s=30.0):
         async def reached():
             events = await self.events(command_id)
             assert events, "no event"
