@@ -37,6 +37,7 @@ class Feed:
     def __init__(self, market: KafkaMarket) -> None:
         self._market = market
         self.stopping = asyncio.Event()
+        self.ended = asyncio.Event()
         self.said = 0
 
     async def run(self) -> None:
@@ -46,6 +47,7 @@ class Feed:
             await self._insist(1, packet(SHARE, price))
             self.said += 1
             await asyncio.sleep(0.01)
+        self.ended.set()
 
     async def _insist(self, shard: int, body: bytes) -> None:
         """Write as ingest does: until Kafka has it."""
@@ -84,6 +86,9 @@ async def until_further(market: KafkaMarket, more: int = 30) -> float:
 
 async def check_whole(market: KafkaMarket, feed: Feed, shards: Sequence[int] = (0, 1)) -> None:
     """Check that all that was said came out, in order once repetitions are left out; lag zero."""
+    feed.stopping.set()
+    # What is being written when it is told to stop still counts.
+    await asyncio.wait_for(feed.ended.wait(), PATIENCE_S)
     for shard in shards:
         await market.until_price(float(feed.said), shard, within_s=PATIENCE_S)
         prices = await market.prices(shard)

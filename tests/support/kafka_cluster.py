@@ -15,7 +15,7 @@ from tests.support.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "tests" / "kafka" / "pom.xml"
-FETCH_TIMEOUT_S = 170
+FETCH_TIMEOUT_S = 600
 START_S = 180.0
 #: Any valid id: formatting asks for one.
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
