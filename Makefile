@@ -29,7 +29,7 @@ test: venv ## every test
 test-kafka: venv ## what needs a real Kafka: brokers of Maven Central run by Java 17
 	@$(PY) -m pytest tests/kafka $(ARGS)
 
-check: venv ## format, lint, types, import contracts, unit and architecture tests
+check: venv ## format, lint, types, import contracts, the quick unit tests, architecture tests
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-tests
 
@@ -37,7 +37,7 @@ check-types:
 	@$(BIN)/mypy
 
 check-tests:
-	@$(PY) -m pytest tests/unit tests/architecture -q $(SPREAD) $(ARGS)
+	@$(PY) -m pytest tests/unit tests/architecture -m "not slow" -q $(SPREAD) $(ARGS)
 
 bench: venv ## what docs/performance.md reports, measured here
 	@$(PY) -m tests.benchmarks $(ARGS)

@@ -36,6 +36,7 @@ def _run(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_an_index_that_cannot_be_reached_is_one_sentence_and_no_stamp(tmp_path: Path) -> None:
     checkout = _checkout(tmp_path)
     done = _run(checkout, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="0")

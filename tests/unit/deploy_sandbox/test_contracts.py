@@ -4,6 +4,8 @@ import csv
 import io
 from datetime import datetime
 
+import pytest
+
 from deploy.sandbox.contracts import Kind, Listing, TokenRegistry, list_contracts
 from deploy.sandbox.dump import HEADER, instruments_csv
 from deploy.sandbox.expiry_calendar import IST
@@ -23,6 +25,7 @@ def test_listing_lays_indices_before_equities_before_futures_before_options() ->
     assert set(kinds) == {Kind.INDEX, Kind.EQUITY, Kind.FUTURE, Kind.CALL}
 
 
+@pytest.mark.slow
 def test_listing_knows_the_well_known_tokens() -> None:
     rows = listing().row_of_key
     tokens = {key: listing().contracts[row].token for key, row in rows.items()}

@@ -188,12 +188,14 @@ async def run(*arguments: str) -> tuple[int | None, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_process_with_a_bad_flag_ends_with_two_and_one_sentence() -> None:
     code, out, err = await run("--port", "99999")
     assert (code, out) == (2, "")
     assert err == "--port is 99999; it must be between 0 and 65535\n"
 
 
+@pytest.mark.slow
 async def test_process_on_a_busy_port_ends_with_one_and_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         code, out, err = await run("--port", str(busy.getsockname()[1]))
@@ -202,6 +204,7 @@ async def test_process_on_a_busy_port_ends_with_one_and_one_sentence() -> None:
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 async def test_process_told_to_stop_ends_cleanly_with_a_socket_still_open() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -231,6 +234,7 @@ async def test_process_told_to_stop_ends_cleanly_with_a_socket_still_open() -> N
     assert (process.returncode, err) == (0, b"")
 
 
+@pytest.mark.slow
 async def test_running_sandbox_gives_its_address_and_takes_accounts() -> None:
     account = f"ZZ0001:key1:secret1:{'t' * 32}"
     async with running_sandbox(

@@ -292,6 +292,7 @@ async def test_socket_outlives_its_token_but_its_successor_does_not(sandbox: San
     assert caught.value.status == 403
 
 
+@pytest.mark.slow
 async def test_socket_that_is_not_read_is_closed_rather_than_buffered_for(sandbox: Sandbox) -> None:
     await sandbox.control("POST", "market", frozen=True)
     async with sandbox.client.get("/instruments") as response:

@@ -245,6 +245,7 @@ MOVES = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(MOVES, min_size=1, max_size=40), st.sets(st.integers(1, 39)))
 @settings(max_examples=60, deadline=None)
 def test_bars_do_not_depend_on_how_a_tape_was_cut_and_keep_all_volume(moves, cuts) -> None:

@@ -192,6 +192,7 @@ def test_warm_up_leaves_nothing_behind() -> None:
     warm_up(PARAMETERS, Derived())
 
 
+@pytest.mark.slow
 @given(tapes(), st.sets(st.integers(1, 11)))
 @settings(max_examples=60, deadline=None)
 def test_chains_and_bars_of_a_tape_do_not_depend_on_how_it_was_cut(tape, cuts) -> None:

@@ -197,6 +197,7 @@ def _timed(frames: list[tuple[bytes, int]]) -> list[bytes]:
     return tape
 
 
+@pytest.mark.slow
 @given(tapes(), st.sets(st.integers(1, 11)))
 @settings(max_examples=60, deadline=None)
 def test_records_of_a_tape_do_not_depend_on_how_it_was_cut(tape: list[bytes], cuts) -> None:
@@ -213,6 +214,7 @@ def test_records_of_a_tape_do_not_depend_on_how_it_was_cut(tape: list[bytes], cu
     assert whole.tobytes() == pieces.tobytes()
 
 
+@pytest.mark.slow
 @given(tapes())
 @settings(max_examples=40, deadline=None)
 def test_newest_only_keeps_each_instruments_last_packet_with_its_own_time(tape) -> None:

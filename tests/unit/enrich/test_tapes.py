@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ def blocked(tape: list[bytes], ends: set[int]) -> bytes:
     return tape_of(blocks)
 
 
+@pytest.mark.slow
 @given(tapes(), st.sets(st.integers(1, 11)), cuts)
 @settings(max_examples=60, deadline=None)
 def test_records_of_a_replayed_tape_do_not_depend_on_blocks_or_slices(tape, ends, cut) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from enrich.engine import Engine, Lineage
 from enrich.parameters import Parameters
@@ -52,6 +53,7 @@ def enriched(raw: bytes) -> np.ndarray:
     return np.concatenate((first, second))
 
 
+@pytest.mark.slow
 def test_engine_as_plain_python_gives_the_same_records() -> None:
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT],

@@ -46,6 +46,7 @@ def end_of(seen):
     return functools.reduce(merge, seen, None)
 
 
+@pytest.mark.slow
 @given(
     length=st.integers(1, len(LIFE)),
     data=st.data(),
@@ -57,6 +58,7 @@ def test_reducer_any_shuffling_and_repeating_ends_where_the_life_ended(length, d
     assert end_of(shuffled) == life[-1]
 
 
+@pytest.mark.slow
 @given(data=st.data(), length=st.integers(1, len(LIFE)))
 def test_socket_postback_and_poll_in_any_order_with_gaps_bring_a_placement_to_one_state(
     data, length
@@ -82,6 +84,7 @@ def test_reducer_every_permutation_of_a_short_life_ends_alike():
     assert {end_of(order) for order in itertools.permutations(life)} == {life[-1]}
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.builds(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ def held(seating: Seating) -> set[int]:
     return set().union(*seating.values())
 
 
+@pytest.mark.slow
 @given(TOKENS, TOKENS, USABLE, USABLE, st.integers(0, 2), st.randoms(use_true_random=False))
 def test_steps_reach_any_goal_and_never_exceed_the_limit(
     first: list[int], second: list[int], early: list[str], late: list[str], headroom: int, chance
@@ -61,6 +63,7 @@ def test_inside_headroom_nothing_that_stays_wanted_is_ever_let_go(
         assert not each.dropped
 
 
+@pytest.mark.slow
 @given(TOKENS, TOKENS, USABLE, USABLE)
 def test_socket_is_asked_only_for_what_it_had_or_shall_have(
     first: list[int], second: list[int], early: list[str], late: list[str]

@@ -268,6 +268,7 @@ def test_expiry_of_an_exchange_without_rows_is_a_key_error() -> None:
             ask("NSEIX", date(2026, 1, 1))
 
 
+@pytest.mark.slow
 @given(st.dates(date(1970, 1, 2), date(2200, 1, 1)), st.times())
 def test_moment_of_a_date_in_india_is_on_that_date(on: date, at: time) -> None:
     at = at.replace(microsecond=0, fold=0)

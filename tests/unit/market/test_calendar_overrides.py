@@ -125,6 +125,7 @@ def test_malformed_rows_are_refused_in_a_sentence(rows: str, said: str) -> None:
     assert said in str(refused.value)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_calendar_or_a_settings_error(data: bytes) -> None:
     with suppress(SettingsError):

@@ -65,6 +65,7 @@ async def test_hook_that_fails_is_told_without_its_output(code: str, said: str) 
     assert "s3cr3t" not in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     code = (
@@ -79,6 +80,7 @@ async def test_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> No
     await eventually(lambda: not any(map(is_alive, pids.read_text().split())))
 
 
+@pytest.mark.slow
 async def test_child_that_outlives_the_hook_holds_nobody_up() -> None:
     code = (
         "import subprocess, sys\n"

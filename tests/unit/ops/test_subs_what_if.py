@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from array import array
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ def test_what_had_no_room_gets_it_by_a_higher_priority() -> None:
     assert (found.left_out, found.pushed_out, found.wanted_already) == ((), (2,), (3,))
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, 30), st.sampled_from([10, 50, 90])), unique_by=lambda w: w[0]

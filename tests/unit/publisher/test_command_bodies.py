@@ -50,6 +50,7 @@ def test_any_bytes_are_a_command_or_a_refusal(body: bytes) -> None:
     assert refused.value.status in {400, 422}
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from([*Place.__struct_fields__, "kind", "x"]),

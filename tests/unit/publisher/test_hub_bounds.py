@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -181,6 +182,7 @@ TestHub = HubMachine.TestCase
 TestHub.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
+@pytest.mark.slow
 @given(
     batches=st.lists(
         st.lists(st.tuples(st.integers(1, 5), prices), min_size=1, max_size=12), max_size=25

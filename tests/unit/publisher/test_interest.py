@@ -1,6 +1,7 @@
 """Bits say who wants what."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ def slots(*places: int) -> np.ndarray:
     return np.array(places, np.int64)
 
 
+@pytest.mark.slow
 @given(st.sets(st.tuples(st.integers(0, SUBSCRIBERS - 1), st.integers(0, 49))), st.data())
 def test_bits_agree_with_a_set_of_pairs(pairs: set, data: st.DataObject) -> None:
     table = Interest(SUBSCRIBERS)

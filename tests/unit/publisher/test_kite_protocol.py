@@ -44,6 +44,7 @@ def test_anything_else_is_refused_with_a_reason(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.binary(), st.recursive(st.integers(), st.lists).map(json.dumps)))
 def test_any_text_at_all_is_a_request_or_refused(text: str | bytes) -> None:
     try:

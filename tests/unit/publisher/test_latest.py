@@ -1,6 +1,7 @@
 """The newest record wins, whatever the order of arrival."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def test_there_is_never_more_than_the_bound() -> None:
     assert latest.slots_of(np.array([3], np.uint32)).tolist() == [NO_SLOT]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(st.tuples(st.integers(1, 3000), st.floats(0, 1e6)), min_size=1, max_size=50),

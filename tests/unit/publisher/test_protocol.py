@@ -77,6 +77,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["ticks", "orders", "gaps", "policy", "snapshot", "key"]), json_values

@@ -19,6 +19,9 @@ from shared.runtime.run import main
 from tests.support.eventually import eventually
 from tests.unit.runtime.tiny_worker import TinySettings, build
 
+#: Each test starts a worker's process.
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 TINY = pathlib.Path(__file__).with_name("tiny_worker.py")
 EXIT_WITHIN_S = 30.0

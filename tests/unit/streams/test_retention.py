@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def test_floor_never_falls_and_never_passes_the_newest(retention_s, retention_by
         before = floor_ms
 
 
+@pytest.mark.slow
 @given(BOUND_S, BOUND_BYTES, STEPS)
 def test_buckets_are_bounded_however_long_it_goes_on(retention_s, retention_bytes, steps):
     window = RetentionWindow(retention_s, retention_bytes)

@@ -44,6 +44,7 @@ def test_layout_has_no_stray_byte_and_ends_with_its_checksum(layout) -> None:
         assert layout.fields[-1].name == "checksum"
 
 
+@pytest.mark.slow
 @given(contents)
 @settings(max_examples=60, deadline=None)
 def test_tape_gives_back_every_block(content) -> None:
@@ -57,6 +58,7 @@ def test_tape_gives_back_every_block(content) -> None:
     ]
 
 
+@pytest.mark.slow
 @given(contents)
 @settings(max_examples=30, deadline=None)
 def test_tape_without_its_index_gives_every_block_and_the_same_heads(content) -> None:
@@ -70,6 +72,7 @@ def test_tape_without_its_index_gives_every_block_and_the_same_heads(content) ->
     assert "without its index" in reader.damage.reason
 
 
+@pytest.mark.slow
 @given(contents, st.data())
 @settings(max_examples=80, deadline=None)
 def test_tape_cut_anywhere_gives_the_blocks_before_the_cut(content, data) -> None:
@@ -84,6 +87,7 @@ def test_tape_cut_anywhere_gives_the_blocks_before_the_cut(content, data) -> Non
     assert reader.damage.offset >= max((head.end for head in heads if head.end <= cut), default=0)
 
 
+@pytest.mark.slow
 @given(contents, st.data())
 @settings(max_examples=120, deadline=None)
 def test_tape_with_any_changed_byte_gives_the_blocks_before_it_and_says_where(

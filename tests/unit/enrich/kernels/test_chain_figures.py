@@ -93,6 +93,7 @@ def test_ratios_exposure_and_totals_come_from_what_is_known() -> None:
     assert math.isnan(found[PUT_GAMMA_EXPOSURE])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12))
 def test_max_pain_is_the_strike_of_the_least_pay_out(interest) -> None:
     strikes = np.cumsum(1.0 + np.arange(len(interest)) % 3)

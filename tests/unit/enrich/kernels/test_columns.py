@@ -183,6 +183,7 @@ def test_implied_vol_rises_with_the_price_to_rounding(solve) -> None:
     assert np.min(np.diff(results[0]) / results[0][1:]) >= -4e-15
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     reach=st.floats(-5.0, 5.0),

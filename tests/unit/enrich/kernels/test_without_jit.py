@@ -18,6 +18,7 @@ np.savez(sys.argv[2], results=results, status=status)
 """
 
 
+@pytest.mark.slow
 def test_kernels_as_plain_python_give_the_same_within_four_ulp(vectors, solve, tmp_path) -> None:
     inputs = np.array(vectors.inputs)[:, ::16]  # every region, block stages and single rows
     inputs[0, :6] = [0.0, -1.0, np.nan, np.inf, 1e-9, 1e9]

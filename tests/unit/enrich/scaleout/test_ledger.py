@@ -41,6 +41,7 @@ def test_an_assignment_behind_our_place_was_somebody_elses_meanwhile(offset, con
     assert ledger.continues_at(offset) is continues
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 20), max_size=60))
 def test_whatever_order_messages_come_in_each_is_admitted_once_and_in_order(offsets) -> None:
     ledger, admitted = Ledger(0, 0), []

@@ -122,6 +122,7 @@ def test_blank_ticks_share_no_memory() -> None:
     assert ticks[1]["oi"] == 0
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=400))
 @settings(max_examples=400, deadline=None)
 def test_decode_frame_of_any_bytes_gives_records_or_frame_error(payload: bytes) -> None:
@@ -129,6 +130,7 @@ def test_decode_frame_of_any_bytes_gives_records_or_frame_error(payload: bytes) 
         assert decode_frame(payload).dtype == TICK_DTYPE
 
 
+@pytest.mark.slow
 @given(frames, st.data())
 @settings(max_examples=300, deadline=None)
 def test_decode_frame_of_mutated_frame_gives_records_or_frame_error(

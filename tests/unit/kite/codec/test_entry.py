@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ def test_entry_with_frame_larger_than_all_columns_calls_it_damaged() -> None:
     assert Columns(1).scan(TWO + ONE)[:3] == (1, 1, entries.COMPLETE)
 
 
+@pytest.mark.slow
 @given(st.lists(frames, max_size=6))
 @settings(max_examples=100, deadline=None)
 def test_entry_of_any_frames_finds_every_packet(payloads: list[bytes]) -> None:

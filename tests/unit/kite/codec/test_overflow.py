@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def poured(sinks: Sinks) -> list[tuple[int, int, list[bytes]]]:
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first one compiles
 @given(frames)
 def test_newest_packet_of_every_instrument_is_kept_whatever_comes(script) -> None:

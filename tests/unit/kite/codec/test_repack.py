@@ -42,6 +42,7 @@ def packets(draw: st.DrawFn) -> bytes:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(packets(), max_size=5))
 def test_a_record_becomes_the_packet_it_was_read_from(sent: list[bytes]) -> None:
     made = repack(decode_frame(kf.frame(sent)))

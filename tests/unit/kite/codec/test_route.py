@@ -94,6 +94,7 @@ def test_router_refuses_a_shard_out_of_range() -> None:
         Router(TOKENS, SHARD_OF, shards=2)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(

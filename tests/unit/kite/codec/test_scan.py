@@ -95,6 +95,7 @@ def test_scan_of_damage_reports_the_packets_before_it() -> None:
     assert columns.tokens[0] == 256265
 
 
+@pytest.mark.slow
 @given(frames, st.binary(max_size=20), st.binary(max_size=20))
 @settings(max_examples=100, deadline=None)
 def test_scan_inside_a_larger_buffer_reads_only_its_part(
@@ -110,6 +111,7 @@ def test_scan_inside_a_larger_buffer_reads_only_its_part(
     assert (within.tokens == alone.tokens).all()
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=600))
 @settings(max_examples=500, deadline=None)
 def test_scan_of_any_bytes_counts_or_gives_a_reason_of_the_closed_set(payload: bytes) -> None:

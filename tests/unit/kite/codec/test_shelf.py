@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,6 +161,7 @@ _ACTIONS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(_ACTIONS, max_size=60))
 def test_whoever_reads_to_the_end_has_the_last_value_of_all_it_wants(actions: list) -> None:
     shelf = Shelf(TOKENS)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from shared.kite.codec.tokens import ABSENT, TokenTable
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.integers(0, 2**32 - 1), st.integers(0, 2**31 - 1), max_size=300))
 @settings(max_examples=100, deadline=None)
 def test_token_table_of_any_pairs_finds_each_and_no_other(pairs: dict[int, int]) -> None:
