@@ -108,11 +108,11 @@ class IngestWorker:
     async def ready(self) -> Check:
         """Say whether instruments are published and every socket that holds any is open."""
         pool, tenancy = self._parts.pool, self._parts.tenancy
-        if not tenancy.held and tenancy.others:
-            held = ", ".join(f"{name} by {other}" for name, other in tenancy.others.items())
-            return Check(ok=True, reason=f"standing by: another ingest holds {held}")
+        if tenancy.planner:
+            return Check(ok=True, reason=_standing_by(tenancy))
         if not pool.accounts:
-            return Check(ok=False, reason="no account is ours")
+            held = [f"{name} is held by {other}" for name, other in tenancy.others.items()]
+            return Check(ok=False, reason="; ".join(["no account is ours", *held]))
         if self._market is None:
             return Check(ok=False, reason="; ".join([self._trouble, *pool.troubles()]))
         states = pool.states()
@@ -258,3 +258,11 @@ class IngestWorker:
             self._unlisted = unlisted
             log.warning("wants.unlisted", count=len(unlisted), first=unlisted[:10])
         self._parts.reconciler.converge([*self._wanted, *others], (market.tokens, others))
+
+
+def _standing_by(tenancy: Tenancy) -> str:
+    """Say who works, and what of ours it does not know of."""
+    said = f"standing by: {tenancy.planner} plans the pool of accounts"
+    if not tenancy.idle:
+        return said
+    return f"{said}, but not with {', '.join(tenancy.idle)}: name them to it as well"
