@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import msgspec
 import numpy as np
 import pytest
 
-from ingest import wiring
-from ingest.settings import IngestAccount, IngestOptions, IngestSettings
-from shared.clock import SystemClock
+from ingest.settings import IngestOptions
 from shared.kite.codec.scan import check_frame
-from shared.kite.settings import KiteSettings
-from shared.runtime.logs import get_log
-from shared.runtime.probe import Probe
-from shared.runtime.resources import Resources
-from shared.runtime.settings import ProbeSettings
-from shared.secret import Secret
 from shared.streams import published
-from shared.streams.client import connect
-from shared.streams.settings import RedisSettings
-from shared.wire.control import Control, Gap
+from shared.wire.control import Control
 from shared.wire.segments import iterate
 from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_REPAIR
-from shared.wire.topics import CONTROL, GAPS, RAW_TICKS
+from shared.wire.topics import CONTROL, RAW_TICKS
 from tests.support.eventually import eventually
 from tests.support.sandbox import SandboxInfo, sandbox_process
 from tests.support.workers import ingest_environment, worker
@@ -47,55 +35,9 @@ def sandbox() -> Iterator[SandboxInfo]:
 
 
 @pytest.fixture
-async def redis(ticks_redis):
-    url = ticks_redis.url_for("ops")
-    settings = RedisSettings(ticks_url=url, orders_url=url)
-    async with connect(url, name="test", settings=settings) as client:
-        yield client
-
-
-@pytest.fixture
-def start(ticks_redis, orders_redis, sandbox):
-    """Give `start()`: an ingest worker, ready, for the length of an `async with`."""
-
-    @asynccontextmanager
-    async def running(options: IngestOptions = OPTIONS):
-        account = sandbox.account
-        settings = IngestSettings(
-            redis=RedisSettings(
-                ticks_url=ticks_redis.url_for("ingest"), orders_url=orders_redis.url_for("ingest")
-            ),
-            account=IngestAccount(
-                id=account.id, api_key=account.api_key, access_token=Secret(account.access_token)
-            ),
-            kite=KiteSettings(
-                rest_url=sandbox.rest_url, ws_url=sandbox.ws_url, socket_close_timeout_s=0.5
-            ),
-            ingest=options,
-        )
-        async with AsyncExitStack() as stack:
-            probe = Probe(ProbeSettings(), worker="ingest")
-            resources = Resources(
-                probe=probe,
-                clock=SystemClock(),
-                log=get_log(),
-                random=random.Random(1),
-                stack=stack,
-            )
-            made = await wiring.build(settings, resources)
-            probe.started()
-            stopping = asyncio.Event()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(made.run(stopping), name="ingest")
-                await eventually(lambda: _ready(probe), within_s=30)
-                yield made
-                stopping.set()
-
-    return running
-
-
-async def _ready(probe: Probe) -> bool:
-    return (await probe.readiness()).status == "pass"
+def started(start, sandbox):
+    """Give `started()`: an ingest worker of the sandbox's account, wanting `OPTIONS`."""
+    return partial(start, OPTIONS, account=sandbox.account)
 
 
 async def raw(redis, shard: int) -> list[tuple[np.void, bytes]]:
@@ -116,13 +58,10 @@ def tokens_in(segments: bytes) -> set[int]:
     return found
 
 
-async def gaps(redis) -> list[Gap]:
-    entries = await redis.xrange(GAPS.name())
-    return [msgspec.json.decode(fields[b"json"], type=Gap) for _, fields in entries]
-
-
-async def test_ticks_arrive_in_the_shard_of_their_underlying_as_published(start, redis) -> None:
-    async with start():
+async def test_ticks_arrive_in_the_shard_of_their_underlying_as_published(
+    started, redis, gaps
+) -> None:
+    async with started():
         version, listed = await published.get_instruments(redis)
         shard_map = await published.get_shard_map(redis)
         for shard in (0, 1):
@@ -135,15 +74,17 @@ async def test_ticks_arrive_in_the_shard_of_their_underlying_as_published(start,
             rows = listed[np.isin(listed["instrument_token"], list(seen))]
             assert set(rows["shard"]) == {shard}
             assert {shard_map.shard_of(name.decode()) for name in rows["underlying"]} == {shard}
-    assert await gaps(redis) == []
+    assert await gaps() == []
 
 
 async def _entries(redis, shard: int, count: int) -> bool:
     return len(await raw(redis, shard)) >= count
 
 
-async def test_every_wanted_instrument_is_subscribed_once_and_ticks(start, redis, sandbox) -> None:
-    async with start():
+async def test_every_wanted_instrument_is_subscribed_once_and_ticks(
+    started, redis, sandbox
+) -> None:
+    async with started():
         # The sandbox answers one look at the money a second; whole expiries stand in until then.
         await eventually(lambda: _subscribed(sandbox) == [WANTED], within_s=10)
         await eventually(lambda: _all_ticked(redis, WANTED))
@@ -161,12 +102,12 @@ async def _all_ticked(redis, count: int) -> bool:
     return len(seen) >= count
 
 
-async def test_lost_connection_is_a_gap_with_its_instruments(start, redis, sandbox) -> None:
-    async with start():
+async def test_lost_connection_is_a_gap_with_its_instruments(started, redis, gaps, sandbox) -> None:
+    async with started():
         await eventually(lambda: _subscribed(sandbox) == [WANTED], within_s=10)
         await eventually(lambda: _entries(redis, 0, 1))
         sandbox.post("faults", kind="ws_abort", account=sandbox.account.id)
-        (gap,) = await eventually(lambda: gaps(redis), within_s=15)
+        (gap,) = await eventually(gaps, within_s=15)
     assert (gap.cause, gap.socket, gap.account) == ("disconnected", 0, sandbox.account.id)
     assert len(gap.instrument_tokens) == WANTED
     assert 0 < gap.to_us - gap.from_us < 10_000_000
@@ -183,9 +124,9 @@ async def _repaired(redis) -> set[int]:
 
 
 async def test_who_stays_quiet_after_a_reconnect_is_repaired_by_a_quote(
-    start, sandbox, redis
+    started, sandbox, redis
 ) -> None:
-    async with start():
+    async with started():
         _, listed = await published.get_instruments(redis)
         infy = int(listed["instrument_token"][listed["tradingsymbol"] == b"INFY"][0])
         account = sandbox.account.id
@@ -199,8 +140,8 @@ async def test_who_stays_quiet_after_a_reconnect_is_repaired_by_a_quote(
     assert len(repaired) < WANTED
 
 
-async def test_publication_that_redis_lost_is_there_again_under_its_version(start, redis) -> None:
-    async with start():
+async def test_publication_that_redis_lost_is_there_again_under_its_version(started, redis) -> None:
+    async with started():
         version, listed = await published.get_instruments(redis)
         await redis.delete("instruments.v1", "shards.v1", "layouts.v1")
         again = await eventually(lambda: published.get_instruments_version(redis))
@@ -210,11 +151,11 @@ async def test_publication_that_redis_lost_is_there_again_under_its_version(star
         assert await published.get_layouts(redis)
 
 
-async def test_second_run_publishes_nothing_that_is_there_already(start, redis) -> None:
-    async with start():
+async def test_second_run_publishes_nothing_that_is_there_already(started, redis) -> None:
+    async with started():
         pass
     version = await published.get_instruments_version(redis)
-    async with start():
+    async with started():
         pass
     assert await published.get_instruments_version(redis) == version
     hints = [
@@ -224,11 +165,13 @@ async def test_second_run_publishes_nothing_that_is_there_already(start, redis) 
     assert [(hint.kind, hint.version) for hint in hints] == [("instruments_changed", version)]
 
 
-async def test_other_instruments_are_published_under_a_higher_version(start, redis) -> None:
-    async with start():
+async def test_other_instruments_are_published_under_a_higher_version(
+    started, start, sandbox, redis
+) -> None:
+    async with started():
         pass
     version = await published.get_instruments_version(redis)
-    async with start(msgspec.structs.replace(OPTIONS, shards=1)):
+    async with start(msgspec.structs.replace(OPTIONS, shards=1), account=sandbox.account):
         assert await published.get_instruments_version(redis) > version
 
 

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from ingest import wiring
-from ingest.settings import IngestAccount, IngestOptions, IngestPostgres, IngestSettings
-from shared.accounts.book_settings import AccountsSettings
+from ingest.settings import IngestOptions
 from shared.clock import SystemClock
 from shared.kite.rest import open_rest
 from shared.kite.session import KiteSessions
 from shared.kite.settings import KiteSettings
-from shared.runtime.logs import get_log
-from shared.runtime.probe import Probe
-from shared.runtime.resources import Resources
-from shared.runtime.settings import ProbeSettings
 from shared.secret import Secret
 from shared.store.migrate import migrate
 from shared.store.pool import open_pool
 from shared.store.settings import PostgresSettings
 from shared.store.wants import WantRow, WantTable
 from shared.streams import leases
-from shared.streams.client import connect
-from shared.streams.settings import RedisSettings
 from shared.streams.subscriptions import get_subscriptions
 from shared.streams.writer import Append, StreamWriter
 from shared.wire import codec
-from shared.wire.control import Control, Gap
-from shared.wire.topics import CONTROL, GAPS
+from shared.wire.control import Control
+from shared.wire.topics import CONTROL
 from tests.support.eventually import eventually
 from tests.support.sandbox import SandboxAccount, SandboxInfo, sandbox_process
 
@@ -55,14 +45,6 @@ def sandbox() -> Iterator[SandboxInfo]:
 
 
 @pytest.fixture
-async def redis(ticks_redis):
-    url = ticks_redis.url_for("ops")
-    settings = RedisSettings(ticks_url=url, orders_url=url)
-    async with connect(url, name="test", settings=settings) as client:
-        yield client
-
-
-@pytest.fixture
 def file(sandbox, tmp_path) -> Path:
     return written(tmp_path / "accounts.toml", *sandbox.accounts)
 
@@ -79,66 +61,12 @@ def written(file: Path, *accounts: SandboxAccount) -> Path:
     return fresh.replace(file)
 
 
-@pytest.fixture
-def start(ticks_redis, orders_redis, sandbox):
-    """Give `start()`: an ingest worker, ready, for the length of an `async with`."""
-
-    @asynccontextmanager
-    async def running(options: IngestOptions = OPTIONS, *, account=None, file="", postgres=None):
-        settings = IngestSettings(
-            redis=RedisSettings(
-                ticks_url=ticks_redis.url_for("ingest"), orders_url=orders_redis.url_for("ingest")
-            ),
-            account=_settings_of(account) if account else IngestAccount(),
-            accounts=AccountsSettings(file=str(file), poll_s=0.1),
-            postgres=IngestPostgres(url=postgres or Secret("")),
-            kite=KiteSettings(
-                rest_url=sandbox.rest_url, ws_url=sandbox.ws_url, socket_close_timeout_s=0.5
-            ),
-            ingest=options,
-        )
-        async with AsyncExitStack() as stack:
-            probe = Probe(ProbeSettings(), worker="ingest")
-            resources = Resources(
-                probe=probe,
-                clock=SystemClock(),
-                log=get_log(),
-                random=random.Random(1),
-                stack=stack,
-            )
-            made = await wiring.build(settings, resources)
-            stopping = asyncio.Event()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(made.run(stopping), name="ingest")
-                probe.started()
-                await eventually(lambda: _ready(probe), within_s=30)
-                yield made
-                stopping.set()
-
-    return running
-
-
-def _settings_of(account: SandboxAccount) -> IngestAccount:
-    return IngestAccount(
-        id=account.id, api_key=account.api_key, access_token=Secret(account.access_token)
-    )
-
-
-async def _ready(probe: Probe) -> bool:
-    return (await probe.readiness()).status == "pass"
-
-
 def held(sandbox: SandboxInfo) -> dict[str, int]:
     """Return how many instruments each account's connections have, as the broker sees it."""
     found: dict[str, int] = {}
     for each in sandbox.get("state")["connections"]:
         found[each["account"]] = found.get(each["account"], 0) + each["instruments"]
     return found
-
-
-async def gaps(redis) -> list[Gap]:
-    entries = await redis.xrange(GAPS.name())
-    return [msgspec.json.decode(fields[b"json"], type=Gap) for _, fields in entries]
 
 
 async def _log_in(sandbox: SandboxInfo, account: SandboxAccount) -> SandboxAccount:
@@ -152,24 +80,24 @@ async def _log_in(sandbox: SandboxInfo, account: SandboxAccount) -> SandboxAccou
 
 
 async def test_failed_account_is_stood_in_for_and_gets_its_instruments_back(
-    start, redis, sandbox, file
+    start, gaps, sandbox, file
 ) -> None:
     first, second = sandbox.accounts
-    async with start(file=file):
+    async with start(OPTIONS, file=file):
         await eventually(lambda: held(sandbox) == {first.id: WANTED}, within_s=10)
         sandbox.post("faults", kind="token_death", account=first.id)
         sandbox.post("faults", kind="ws_abort", account=first.id)
         await eventually(lambda: held(sandbox) == {second.id: WANTED}, within_s=15)
-        (gap, *_) = await eventually(lambda: gaps(redis), within_s=10)
+        (gap, *_) = await eventually(gaps, within_s=10)
         assert (gap.account, gap.cause) == (first.id, "token_expired")
         written(file, await _log_in(sandbox, first), second)
         await eventually(lambda: held(sandbox) == {first.id: WANTED, second.id: 0}, within_s=15)
-        before = sum(len(each.instrument_tokens) for each in await gaps(redis))
+        before = sum(len(each.instrument_tokens) for each in await gaps())
         assert before == WANTED  # given back without another gap
 
 
 async def test_want_in_postgres_is_followed_and_given_up_without_disturbing_others(
-    start, redis, sandbox, postgres_url
+    start, redis, gaps, sandbox, postgres_url
 ) -> None:
     first = sandbox.account
     options = msgspec.structs.replace(OPTIONS, wants_poll_s=300.0)
@@ -190,7 +118,7 @@ async def test_want_in_postgres_is_followed_and_given_up_without_disturbing_othe
             await eventually(lambda: held(sandbox) == {first.id: WANTED + 1}, within_s=10)
         async with start(options, account=first, postgres=postgres_url):
             await eventually(lambda: held(sandbox) == {first.id: WANTED + 1}, within_s=15)
-    assert await gaps(redis) == []
+    assert await gaps() == []
 
 
 async def _announce(redis) -> None:
@@ -205,7 +133,7 @@ async def _told(redis, wanted: int):
 
 async def test_ingest_without_its_postgres_goes_on_with_what_settings_want(start, sandbox) -> None:
     nowhere = Secret("postgresql://nobody@127.0.0.1:1/nothing")
-    async with start(account=sandbox.account, postgres=nowhere):
+    async with start(OPTIONS, account=sandbox.account, postgres=nowhere):
         await eventually(lambda: held(sandbox) == {sandbox.account.id: WANTED}, within_s=10)
 
 
@@ -226,6 +154,21 @@ async def test_second_ingest_stands_by_until_the_first_is_gone(start, redis, san
 async def _owned(redis, account: str, owner: str) -> bool:
     found = await leases.holder(redis, f"ingest.{account}")
     return found is not None and found.owner == owner
+
+
+async def test_second_ingest_of_another_account_holds_nothing_until_the_first_is_gone(
+    start, redis, sandbox
+) -> None:
+    first, second = sandbox.accounts
+    one = msgspec.structs.replace(OPTIONS, name="one")
+    other = msgspec.structs.replace(OPTIONS, name="other")
+    async with AsyncExitStack() as both:
+        async with start(one, account=first):
+            await eventually(lambda: held(sandbox) == {first.id: WANTED})
+            await both.enter_async_context(start(other, account=second))
+            assert held(sandbox) == {first.id: WANTED}
+            assert await leases.holder(redis, f"ingest.{second.id}") is None
+        await eventually(lambda: held(sandbox) == {second.id: WANTED})
 
 
 async def test_instruments_beyond_one_account_go_to_the_next(start, redis, sandbox, file) -> None:
