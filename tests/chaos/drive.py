@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
+from redis.exceptions import RedisError
 
-from shared.errors import LeaseLost, StoreError, StreamError
+from shared.errors import LeaseLost, PipelineError, StoreError, StreamError
 from shared.secret import Secret
 from shared.store.pool import Pool
-from shared.wire.codec import encode
+from shared.wire.codec import JSON_FIELD, encode
 from shared.wire.orders import BrokerUpdate, OrderEvent, State
 from shared.wire.topics import COMMANDS, EVENTS, UPDATES
 from tests.chaos.judge import judge, settled
@@ -29,6 +32,10 @@ CRASH_S: Final = 4.0
 SETTLE_S: Final = 40.0
 EVERY_S: Final = 0.03
 AWAY_S: Final = 0.4
+#: How soon what needs a server that is away is tried again.
+AGAIN_S: Final = 0.1
+#: Places told of an error that ended a run.
+FRAMES_TOLD: Final = 6
 
 
 @dataclass
@@ -99,15 +106,15 @@ class Run:
         self._look_at(lives)
 
     async def _begin(self, crash: Crash | None) -> Life:
-        """Start an executor; one that finds no store ends at once and is started again."""
+        """Start an executor; one that finds a server away ends at once and is started again."""
         ends_s = time.monotonic() + SETTLE_S
         while True:
             try:
                 return await begin(self._settings, crash, self._what.seed)
-            except StoreError:
+            except (StoreError, StreamError):
                 if time.monotonic() >= ends_s:
                     raise
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(AGAIN_S)
 
     def _look_at(self, lives: list[Life]) -> None:
         for life in lives:
@@ -130,10 +137,22 @@ class Run:
 
     async def _write(self, commands: tuple[dict[str, Any], ...]) -> None:
         for command in commands:
-            body = msgspec.json.encode(command)
-            await self._rig.redis.xadd(COMMANDS.name(self._name), {b"json": body})
+            await self._put(COMMANDS.name(self._name), msgspec.json.encode(command))
             if self._chance.random() < 0.3:
                 await asyncio.sleep(self._chance.random() * 0.1)
+
+    async def _put(self, stream: str, body: bytes) -> None:
+        """Write an entry, again where Redis was away, as whoever sends commands has to."""
+        ends_s = time.monotonic() + SETTLE_S
+        while True:
+            try:
+                await self._rig.redis.xadd(stream, {b"json": body})
+            except (RedisError, OSError):
+                if time.monotonic() >= ends_s:
+                    raise
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
 
     async def _world(self, over: asyncio.Event) -> None:
         """Be the fault, where it is not the broker that misbehaves."""
@@ -171,7 +190,7 @@ class Run:
                     received_at_us=time.time_ns() // 1000 - self._chance.randrange(300_000),
                     row=msgspec.Raw(row),
                 )
-                await self._rig.redis.xadd(UPDATES.name(self._name), encode(update))
+                await self._put(UPDATES.name(self._name), encode(update)[JSON_FIELD])
             await asyncio.sleep(0.05)
 
     async def _judge(self, since: int) -> None:
@@ -221,8 +240,18 @@ async def run(rig: Rig, broker: Broker, what: Scenario) -> Verdict:
     """Do one run; what goes wrong around it counts as wrong."""
     try:
         return await Run(rig, broker, broker.free.pop(), what)()
-    except (StoreError, StreamError, OSError, ExceptionGroup, AssertionError) as error:
-        return Verdict(what, [f"the run itself failed: {error!r}"])
+    except (PipelineError, RedisError, OSError, ExceptionGroup, AssertionError) as error:
+        return Verdict(what, [f"the run itself failed: {each}" for each in told(error)])
+
+
+def told(error: BaseException) -> list[str]:
+    """Return each cause with the places it came by, innermost last."""
+    found = []
+    for each in _leaves(error):
+        frames = traceback.extract_tb(each.__traceback__)[-FRAMES_TOLD:]
+        places = " > ".join(f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in frames)
+        found.append(f"{each!r} at {places}")
+    return found
 
 
 def _leaves(error: BaseException) -> Any:

@@ -87,13 +87,13 @@ class Rig:
         for name in ("orders", "ticks", "postgres"):
             await self._start(name)
         await asyncio.to_thread(self._servers["postgres"].create_database, DATABASE)
-        await self._connect()
+        await self._connect("orders", "postgres")
 
     async def borrow(self, *, orders: Any, ticks: Any, postgres: Any, database: str) -> None:
         """Use servers that somebody else runs, in place of `start`; none can be restarted."""
         self._servers = {"orders": orders, "ticks": ticks, "postgres": postgres}
         self._database = database
-        await self._connect()
+        await self._connect("orders", "postgres")
 
     async def stop(self) -> None:
         for stack in reversed(self._stacks.values()):
@@ -101,11 +101,11 @@ class Rig:
 
     async def restart(self, name: str, away_s: float) -> None:
         """Stop a server as its operator would, start it again on the same files."""
-        await self._stacks.pop("connections").aclose()
+        await self._stacks.pop(f"client of {name}").aclose()
         await self._stacks.pop(name).aclose()
         await asyncio.sleep(away_s)
         await self._start(name)
-        await self._connect()
+        await self._connect(name)
 
     async def _start(self, name: str) -> None:
         stack = self._stacks[name] = AsyncExitStack()
@@ -113,13 +113,16 @@ class Rig:
         server = postgres_server(where) if name == "postgres" else redis_server(name, where)
         self._servers[name] = await stack.enter_async_context(server)
 
-    async def _connect(self) -> None:
-        stack = self._stacks["connections"] = AsyncExitStack()
-        pool = open_pool(PostgresSettings(url=self.postgres_url, connections_max=4))
-        self.pool = await stack.enter_async_context(pool)
-        await migrate(self.pool)
-        url = self._servers["orders"].url_for("ops").reveal()
-        self.redis = await stack.enter_async_context(Redis.from_url(url))
+    async def _connect(self, *names: str) -> None:
+        for name in names:
+            stack = self._stacks[f"client of {name}"] = AsyncExitStack()
+            if name == "postgres":
+                pool = open_pool(PostgresSettings(url=self.postgres_url, connections_max=4))
+                self.pool = await stack.enter_async_context(pool)
+                await migrate(self.pool)
+            else:
+                url = self._servers["orders"].url_for("ops").reveal()
+                self.redis = await stack.enter_async_context(Redis.from_url(url))
 
     @property
     def postgres_url(self) -> Secret:
