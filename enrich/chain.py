@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from enrich.chain_ladder import Expiry
+from enrich.chain_opening import Opening
 from enrich.chain_pricing import Market, Priced, Pricing
 from enrich.kernels import chain as kernel
 from enrich.kernels.chain_points import BACKWARDS_MAX_NS, first_outside
@@ -58,7 +59,6 @@ class _Sent:
     def __init__(self) -> None:
         self.sequence = 0
         self.since_snapshot = 0
-        self.day = 0
         self.newest = (0, 0, 0)
         self.priced: Priced | None = None
 
@@ -85,7 +85,10 @@ class Chains:
         self._options = options
         self._version = version
         self._parameters_id = parameters_id
-        self._pricing = Pricing(market, smile_age_max_ns=round(options.smile_age_max_s * 1e9))
+        self._opening = Opening(expiries, market.tokens)
+        self._pricing = Pricing(
+            market, self._opening.first_oi, smile_age_max_ns=round(options.smile_age_max_s * 1e9)
+        )
         self._period_ns = round(options.period_s * 1e9)
         self._look_ns = max(1, self._period_ns // _LOOKS_PER_PERIOD)
         self._expiries = expiries
@@ -148,15 +151,22 @@ class Chains:
         Sequences and the day's first open interest stay; each chain's next message is a snapshot.
         """
         self._clocks = before._clocks  # of the same class
-        rows = np.flatnonzero(kept >= 0)
-        self._pricing.first_oi[rows] = before._pricing.first_oi[kept[rows]]
         known = {each.key: place for place, each in enumerate(before._expiries)}
-        for place, each in enumerate(self._expiries):
-            if each.key in known:
-                earlier = known[each.key]
+        places = [known.get(each.key, -1) for each in self._expiries]
+        self._opening.adopt(before._opening, kept, places)
+        for place, earlier in enumerate(places):
+            if earlier >= 0:
                 self._sent[place] = before._sent[earlier]
                 self._sent[place].priced = None
                 self._due_ns[place] = before._due_ns[earlier]
+
+    def unkept_opening(self, shard: int) -> np.ndarray | None:
+        """Return the day's first open interest of a shard's options, None if nothing is new."""
+        return self._opening.unkept(shard)
+
+    def restore_opening(self, shard: int, records: np.ndarray) -> None:
+        """Count changes of open interest from where an owner before did, shape (n,)."""
+        self._opening.restore(shard, records)
 
     def warm_up(self) -> None:
         """Compile, or load, everything that a chain needs; for an engine that is thrown away."""
@@ -179,12 +189,9 @@ class Chains:
         if exchange_ns > self._expires_ns[place] + _AFTER_EXPIRY_NS:
             return False
         sent.newest = newest
-        day = (at_ns + _IST_NS) // _DAY_NS
-        if day != sent.day:
-            sent.day = day
-            listed = expiry.rows[expiry.rows >= 0]
-            self._pricing.first_oi[listed] = kernel.UNKNOWN
+        self._opening.turn_to(place, (at_ns + _IST_NS) // _DAY_NS)
         self._told(place, self._pricing.price(expiry, at_ns, exchange_ns), at_ns, fence)
+        self._opening.note(place)
         return True
 
     def _told(self, place: int, priced: Priced, at_ns: int, fence: int) -> None:

@@ -25,8 +25,9 @@ _IST_NS = 19_800_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What the engine knows, read only; `parameters` is a single row."""
+    """What the engine knows, read only; `parameters` is a single row, `tokens` are the rows'."""
 
+    tokens: np.ndarray
     tables: tuple[np.ndarray, np.ndarray, np.ndarray]
     last: np.ndarray
     parameters: np.ndarray
@@ -48,8 +49,10 @@ class Priced:
 class Pricing:
     """Prices chains in scratch memory of its own."""
 
-    def __init__(self, market: Market, *, smile_age_max_ns: int) -> None:
+    def __init__(self, market: Market, first_oi: np.ndarray, *, smile_age_max_ns: int) -> None:
+        """`first_oi`: int64 per instrument row, the day's first seen; set as options are seen."""
         self._market = market
+        self._first_oi = first_oi
         self._smile_age_max_ns = smile_age_max_ns
         rows = 2 * STRIKES_MAX
         self._records = blank_ticks(rows)
@@ -64,7 +67,6 @@ class Pricing:
         self._points = np.zeros((3, STRIKES_MAX))
         self._fit = np.zeros(chain_smile.RESULTS)
         self._figures = np.zeros(chain_figures.FIGURES)
-        self.first_oi = np.full(len(market.last), kernel.UNKNOWN, np.int64)
 
     def warm_up(self) -> None:
         """Compile, or load, what `price` needs once there is a forward."""
@@ -99,7 +101,7 @@ class Pricing:
         day_start_ns = (at_ns + _IST_NS) // _DAY_NS * _DAY_NS - _IST_NS
         for side in range(2):
             kernel.columns(
-                records[side * size : (side + 1) * size], rows[side], self.first_oi, day_start_ns,
+                records[side * size : (side + 1) * size], rows[side], self._first_oi, day_start_ns,
                 numbers[side], codes[side],
             )  # fmt: skip
         forward = float(self._group["forward"][0]) if self._group["source"][0] else math.nan

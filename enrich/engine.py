@@ -111,7 +111,7 @@ class Engine:
     def _new_chains(self, published: np.ndarray, options: ChainOptions | None) -> Chains | None:
         if options is None or not options.period_s:
             return None
-        market = Market(self._tables, self._last, self._parameters)
+        market = Market(self._contracts.tokens, self._tables, self._last, self._parameters)
         return Chains(
             expiries(published, self._contracts),
             market,
@@ -226,6 +226,18 @@ class Engine:
             self._chains.begin(shard)
         if self._bars is not None:
             self._bars.begin(shard)
+
+    def unkept_opening(self, shard: int) -> np.ndarray | None:
+        """Return the day's first open interest of a shard's options, None if nothing is new.
+
+        Records of OPENING_OI_DTYPE, shape (n,): all of the shard, in place of what was kept.
+        """
+        return None if self._chains is None else self._chains.unkept_opening(shard)
+
+    def restore_opening(self, shard: int, records: np.ndarray) -> None:
+        """Count changes of open interest from where an owner before did, shape (n,)."""
+        if self._chains is not None:
+            self._chains.restore_opening(shard, records)
 
     def newest_only(self, segments: bytes) -> Newest:
         """Return segments with only the last packet of each instrument, in the order they came.

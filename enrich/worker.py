@@ -137,17 +137,23 @@ class EnrichWorker:
 
     async def _restore(self, shard: int) -> None:
         assert self._batches is not None, "shards are taken only once instruments are known"
+        engine = self._batches.engine
+        due = await self._reader.oldest_due(RAW_TICKS.name(shard))
+        due_ns = due.ms * 1_000_000 if due else self._clock.now_ns()
+        age_max_s = self._options.pricing.underlying_age_max_s + self._options.last_every_s
         try:
-            self._batches.engine.restore(await published.get_last(self._redis, shard))
+            engine.restore(
+                await published.get_last(self._redis, shard),
+                references_since_ns=max(0, due_ns - round(age_max_s * 1e9)),
+            )
+            engine.restore_opening(shard, await published.get_opening_oi(self._redis, shard))
         except MessageError as error:  # of another version of ours; what ticks next replaces it
             log.warning("last.unreadable", shard=shard, reason=str(error))
 
     async def _giving(self, shard: int) -> None:
         """Leave the newest values of a shard behind for the worker it goes to."""
         assert self._batches is not None, "only a shard that was taken is given"
-        records = self._batches.engine.refreshed(shard)
-        if len(records):
-            await published.put_last(self._redis, shard, records)
+        await self._put(self._batches.engine, shard, 0, 1)
 
     def _lost(self, shard: int) -> None:
         if RAW_TICKS.name(shard) in self._reader.streams:
@@ -215,9 +221,14 @@ class EnrichWorker:
 
     async def _put_last(self, engine: Engine, part: int, parts: int) -> None:
         for shard in self._shards.held:
-            records = engine.refreshed(shard, part, parts)
-            if len(records):
-                await published.put_last(self._redis, shard, records)
+            await self._put(engine, shard, part, parts)
+
+    async def _put(self, engine: Engine, shard: int, part: int, parts: int) -> None:
+        records = engine.refreshed(shard, part, parts)
+        if len(records):
+            await published.put_last(self._redis, shard, records)
+        if part == 0 and (opening := engine.unkept_opening(shard)) is not None:
+            await published.put_opening_oi(self._redis, shard, opening)
 
     async def _leave(self) -> None:
         try:

@@ -79,6 +79,7 @@ GRANTS: Mapping[tuple[Role, Kind], Grant] = {
             "ticks.enriched.v1.*",
             "ticks.last.v1.*",
             "chains.v1*",
+            "chains.opening.v1.*",
             "bars.v1.*",
             "control.v1*",
             *_COORDINATION,

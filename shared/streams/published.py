@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from shared.errors import MessageError
 from shared.streams.client import call, call_all
 from shared.wire import topics
+from shared.wire.chains import OPENING_OI_DTYPE
 from shared.wire.instruments import INSTRUMENT, INSTRUMENT_DTYPE
 from shared.wire.layout import Layout
 from shared.wire.shards import ShardMap
@@ -182,6 +183,33 @@ async def get_last_of(redis: Redis, shard: int, tokens: Sequence[int]) -> Record
         redis, f"reading {len(tokens)} last ticks of shard {shard}", "HMGET", name, *tokens
     )
     return _joined(name, (body for body in bodies if body is not None))
+
+
+async def put_opening_oi(redis: Redis, shard: int, records: Records) -> None:
+    """Keep the day's first open interest of a shard's options, in place of what was kept.
+
+    Raises:
+        StreamError: Redis refused or vanished.
+        ValueError: records of another layout.
+    """
+    if records.dtype != OPENING_OI_DTYPE:
+        raise ValueError(f"records of {records.dtype.itemsize} bytes are no opening interest")
+    name = topics.OPENING_OI.name(shard)
+    await call(redis, f"keeping opening interest of shard {shard}", "SET", name, records.tobytes())
+
+
+async def get_opening_oi(redis: Redis, shard: int) -> Records:
+    """Return the day's first open interest of a shard's options, read-only; none where none is.
+
+    Raises:
+        MessageError: what is kept is of another layout.
+        StreamError: Redis refused or vanished.
+    """
+    name = topics.OPENING_OI.name(shard)
+    body = await call(redis, f"reading opening interest of shard {shard}", "GET", name) or b""
+    if len(body) % OPENING_OI_DTYPE.itemsize:
+        raise MessageError(f"{name}: {len(body)} bytes are no {OPENING_OI_DTYPE.itemsize} a record")
+    return np.frombuffer(body, OPENING_OI_DTYPE)
 
 
 def _joined(name: str, bodies: Iterable[bytes]) -> Records:

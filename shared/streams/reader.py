@@ -172,6 +172,20 @@ class GroupReader:
         oldest = await groups.oldest_after(self._redis, stream, last)
         return max(0.0, now_ns / 1e9 - oldest.ms / 1e3) if oldest else 0.0
 
+    async def oldest_due(self, stream: str) -> EntryId | None:
+        """Return the oldest entry of `stream` that the group has not done, None for none.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        group = await groups.find(self._redis, stream, self._group)
+        if group is None:
+            return await groups.oldest_after(self._redis, stream, BEFORE_ALL)
+        held = await groups.pending(self._redis, stream, self._group, idle_ms_min=0, count_max=1)
+        if held:
+            return held[0].id
+        return await groups.oldest_after(self._redis, stream, group.last_delivered)
+
     async def _read_once(self) -> list[Entry]:
         words = ["XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", str(self._count_max)]
         words += ["BLOCK", str(self._block_ms), "STREAMS", *self._streams]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
+
+from shared.wire.layout import Field, Layout
 
 #: Strikes of one message, the nearest to the money; 400 make about 150 kB.
 STRIKES_MAX = 400
@@ -126,3 +129,18 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     puts: ChainSide
     figures: ChainFigures
     smile: ChainSmile
+
+
+OPENING_OI = Layout(
+    name="opening_oi",
+    version=1,
+    fields=(
+        Field("instrument_token", "<u4", "", "Kite's instrument_token of an option"),
+        Field(
+            "oi", "<u4", "units", "the first open interest seen that day; `oi_change` is from it"
+        ),
+        Field("day", "<u4", "days", "the day in India, counted from 1 January 1970"),
+    ),
+    meaning="from which open interest a chain's row counts its change",
+)
+OPENING_OI_DTYPE: np.dtype[np.void] = OPENING_OI.dtype

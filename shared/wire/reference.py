@@ -27,6 +27,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ticks.RAW_HEADER,
     ticks.BATCH_HEADER,
     bars.BAR,
+    chains.OPENING_OI,
     instruments.INSTRUMENT,
 )
 CODES: tuple[type[IntEnum | IntFlag], ...] = (

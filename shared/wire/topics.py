@@ -74,6 +74,10 @@ CHAINS = Topic(
     "option chains: every strike now and then, changes between, see chains.md",
     retention_s=120, retention_bytes=128 * MIB,
 )  # fmt: skip
+OPENING_OI = Topic(
+    "chains.opening", 1, "ticks", "string", chains.OPENING_OI, "shard",
+    "the day's first open interest per option, for whoever takes the shard over; records",
+)  # fmt: skip
 BARS = Topic(
     "bars", 1, "ticks", "stream", bars.BAR, "shard",
     "bars as they are closed; fields h (batch_header, of this layout) and r (bar records)",
@@ -126,8 +130,8 @@ REPLIES = Topic(
 )  # fmt: skip
 
 TOPICS: tuple[Topic, ...] = (
-    RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, CHAINS, BARS, GAPS, INSTRUMENTS, SHARDS, LAYOUTS,
-    CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES, POSTBACKS, QUERIES,
+    RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, CHAINS, OPENING_OI, BARS, GAPS, INSTRUMENTS, SHARDS,
+    LAYOUTS, CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES, POSTBACKS, QUERIES,
     REPLIES,
 )  # fmt: skip
 

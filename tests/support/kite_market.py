@@ -90,6 +90,7 @@ def packet(  # a packet has many fields
     bid: float | None = None,
     ask: float | None = None,
     volume: int = 1_000,
+    oi: int = 0,
 ) -> bytes:
     """Return a full packet; the book lies one tick either side unless told, 0 leaves a side out."""
     bid = price - 0.05 if bid is None else bid
@@ -98,7 +99,7 @@ def packet(  # a packet has many fields
     head = kite_frames.quote(token, paise, 65, paise, volume, 10, 10, paise, paise, paise, paise)
     bids = [(130, round(bid * 100), 2)] if bid > 0 else []
     asks = [(65, round(ask * 100), 1)] if ask > 0 else []
-    tail = (stamp_s if traded_s is None else traded_s, 0, 0, 0, stamp_s)
+    tail = (stamp_s if traded_s is None else traded_s, oi, oi, oi, stamp_s)
     return kite_frames.full(head, tail, bids, asks)
 
 

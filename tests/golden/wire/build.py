@@ -17,7 +17,7 @@ import numpy as np
 from shared.kite.codec.decode import decode_frame
 from shared.wire import codec
 from shared.wire.bars import BAR_DTYPE, BarFlag
-from shared.wire.chains import Chain, ChainFigures, ChainSide, ChainSmile
+from shared.wire.chains import OPENING_OI_DTYPE, Chain, ChainFigures, ChainSide, ChainSmile
 from shared.wire.control import Control, Gap
 from shared.wire.families import Basket, Exit
 from shared.wire.order_fields import Leg
@@ -312,6 +312,9 @@ def bodies() -> dict[str, bytes]:
     bar["late_ticks"], bar["flags"], bar["fence"] = 1, BarFlag.LATE, 1_795_342_661
     bar["instruments_version"], bar["underlying_token"], bar["shard"] = 2026112200, 408065, 3
     made["bar.v1.bin"] = bar.tobytes()
+    opening = np.zeros(1, OPENING_OI_DTYPE)
+    opening["instrument_token"], opening["oi"], opening["day"] = 10962690, 65_130, 18_814
+    made["opening_oi.v1.bin"] = opening.tobytes()
     made["segments.v1.bin"] = segment(RECEIVED_AT_NS, frame) * 2
     made["tick.v1.bin"] = decode_frame(frame, RECEIVED_AT_NS).tobytes()
     made["raw_header.v1.bin"] = raw.tobytes()

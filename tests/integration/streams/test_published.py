@@ -5,6 +5,7 @@ import pytest
 
 from shared.errors import MessageError
 from shared.streams import published
+from shared.wire.chains import OPENING_OI_DTYPE
 from shared.wire.instruments import INSTRUMENT, INSTRUMENT_DTYPE
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import TICK, TICK_DTYPE
@@ -86,3 +87,17 @@ async def test_last_ticks_of_another_layout_are_refused(redis):
         await published.get_last(redis, 0)
     with pytest.raises(ValueError, match="are not ticks"):
         await published.put_last(redis, 0, np.zeros(1, INSTRUMENT_DTYPE))
+
+
+async def test_opening_interest_comes_back_as_kept_and_of_another_layout_is_refused(redis):
+    assert len(await published.get_opening_oi(redis, 2)) == 0
+    records = np.array([(30, 650, 20_000), (10, 65, 20_000)], OPENING_OI_DTYPE)
+    await published.put_opening_oi(redis, 2, records)
+    assert (await published.get_opening_oi(redis, 2)).tolist() == records.tolist()
+    await published.put_opening_oi(redis, 2, records[:1])
+    assert (await published.get_opening_oi(redis, 2)).tolist() == records[:1].tolist()
+    await redis.set("chains.opening.v1.2", b"short")
+    with pytest.raises(MessageError, match="5 bytes are no 12 a record"):
+        await published.get_opening_oi(redis, 2)
+    with pytest.raises(ValueError, match="no opening interest"):
+        await published.put_opening_oi(redis, 2, np.zeros(1, TICK_DTYPE))

@@ -9,7 +9,7 @@ from shared.clock import SystemClock
 from shared.errors import MessageError, StreamError
 from shared.streams import groups
 from shared.streams.dead_letters import TICK_LETTERS_MAX
-from shared.streams.ids import EntryId
+from shared.streams.ids import EntryId, parse
 from shared.streams.reader import STREAMS_MAX, GroupReader, TailReader
 from tests.support.eventually import eventually
 
@@ -98,6 +98,23 @@ async def test_acknowledged_entries_are_not_pending(redis):
     left = await groups.pending(redis, STREAM, "enrich", idle_ms_min=0, count_max=10)
     assert [row.id for row in left] == [entries[2].id]
     await reader.acknowledge([])
+
+
+async def test_oldest_due_is_what_the_group_has_not_done_handed_out_or_not(redis):
+    reader = reader_of(redis)
+    assert await reader.oldest_due(STREAM) is None
+    first, second, third = (str(parse(each)) for each in await add(redis, 3))
+    assert str(await reader.oldest_due(STREAM)) == first, "nobody has read anything"
+    one, two, three = await reader.read()
+    await reader.acknowledge([one])
+    assert str(await reader.oldest_due(STREAM)) == second, "handed out, not done"
+    await reader.acknowledge([three])
+    assert str(await reader.oldest_due(STREAM)) == second
+    await reader.acknowledge([two])
+    assert await reader.oldest_due(STREAM) is None
+    (fourth,) = await add(redis)
+    assert str(await reader.oldest_due(STREAM)) == fourth.decode()
+    assert third == str(three.id)
 
 
 async def test_abandoned_entries_are_claimed_with_their_count_of_deliveries(redis):

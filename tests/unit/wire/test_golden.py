@@ -11,7 +11,7 @@ import pytest
 from shared.kite.codec.decode import decode_frame
 from shared.wire import codec
 from shared.wire.bars import BAR, BAR_DTYPE, BarFlag
-from shared.wire.chains import Chain
+from shared.wire.chains import OPENING_OI, OPENING_OI_DTYPE, Chain
 from shared.wire.control import Control, Gap
 from shared.wire.layout import padding_free
 from shared.wire.orders import BrokerUpdate, Command, OrderEvent, Postback
@@ -99,3 +99,9 @@ def test_old_bar_has_its_fields_where_they_were() -> None:
     assert (bar["volume"], bar["interval_s"], bar["ticks"]) == (1_175_986, 60, 17)
     assert (bar["instrument_token"], bar["flags"]) == (408065, BarFlag.LATE)
     assert padding_free(BAR)
+
+
+def test_golden_opening_interest_is_read_as_it_was_written() -> None:
+    opening = np.frombuffer(golden("opening_oi.v1.bin"), dtype=OPENING_OI_DTYPE)[0]
+    assert opening.tolist() == (10962690, 65_130, 18_814)
+    assert padding_free(OPENING_OI)
