@@ -53,6 +53,11 @@ def changed(modify: Modify, order: BrokerOrder) -> Changed:
     )
 
 
+def as_it_is(order: BrokerOrder) -> Changed:
+    """Return the order as a change of nothing would leave it."""
+    return changed(_NOTHING, order)
+
+
 def refuse_change(
     modify: Modify,
     order: BrokerOrder,
@@ -79,7 +84,7 @@ def _without(
     order: BrokerOrder, spent: Spent, market: Market, instrument: Instrument | None
 ) -> Spent:
     """Return what the day has spent but for this order, which the changed one replaces."""
-    before = notional_of(changed(_NOTHING, order), market.last_price, instrument)
+    before = notional_of(as_it_is(order), market.last_price, instrument)
     return Spent(quantity=spent.quantity - order.quantity, turnover=spent.turnover - before)
 
 

@@ -108,6 +108,7 @@ class Handler:
         await self._desk.knowledge.count_day(self._now_us())
         if (request := await self._begin_new(row)) is not None:
             return request
+        noted: Facts | None = None
         try:
             async with self._change(row) as change:
                 facts = await self._facts(change, row)
@@ -116,11 +117,14 @@ class Handler:
                 decision = decide(facts)
                 if not isinstance(decision, Send):
                     return await _end(change, facts, decision)
+                noted = facts
+                self._desk.knowledge.note_sent(facts)
                 sending = await self._commit_sending(change, facts, decision)
         except StoreError:
+            if noted is not None:
+                self._desk.knowledge.take_back(noted)
             self._in_doubt.add(row.command_id)
             raise
-        self._desk.knowledge.note_sent(sending)
         return _request(facts, decision, sending)
 
     async def _begin_new(self, row: CommandRow) -> Request | None:
@@ -137,16 +141,19 @@ class Handler:
             return None
         ready = _ready(facts, decision, account=self._desk.account)
         sending = replace(ready, state=advance(row.kind, row.state, Step.SEND))
+        # Counted before it is written: what is decided meanwhile is judged with it.
+        self._desk.knowledge.note_sent(facts)
+        is_sent = False
         try:
             told = tell(Told.SENDING, sending)
             is_sent = await self._desk.journal.send_new(sending, told, at_us=facts.now_us)
         except StoreError:
             self._in_doubt.add(row.command_id)
             raise
-        if not is_sent:
-            return None
-        self._desk.knowledge.note_sent(sending)
-        return _request(facts, decision, sending)
+        finally:
+            if not is_sent:
+                self._desk.knowledge.take_back(facts)
+        return _request(facts, decision, sending) if is_sent else None
 
     def _is_known(self, row: CommandRow) -> bool:
         return row.command_id in self._in_doubt or row.command_id in self._held

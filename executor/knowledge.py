@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from msgspec.structs import replace
@@ -12,28 +13,23 @@ from executor.decide import Facts, Limits, is_exposure_needed
 from executor.families import KINDS, turn_of
 from executor.instruments import Instruments
 from executor.lifecycle import UNSENT
-from executor.metrics import PLACEMENTS_TODAY
 from executor.quotes import Quotes
 from executor.reducer import BrokerOrder
 from executor.reducing import Exposure
-from executor.risk import Market, Spent, notional_of
+from executor.risk import Judged, Market, notional_of
 from executor.runaway import Runaway
 from executor.slices import is_cut
 from executor.telling import parse_command
+from executor.today import Today, place_of
 from shared.market.calendar import Calendar
 from shared.resilience.windows import per_day
-from shared.runtime.logs import get_log
 from shared.store.change import Change
 from shared.store.journal import Journal
 from shared.store.rows import CommandRow, OrderRow, Switches
 from shared.wire.families import Basket, Exit
 from shared.wire.orders import Command, Modify, Place, Reason
 
-#: Share of the day's placements at which a warning is due.
-WARNED_PERCENT: Final = 80
 _NAMES_MAX: Final = 10_000
-
-log = get_log()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,56 +47,39 @@ class Knowledge:
     """The account's limits, what it sent today, the instruments it may meet."""
 
     def __init__(self, sources: Sources, limits: Limits) -> None:
-        self._journal = sources.journal
         self._limits = limits
         self._instruments = sources.instruments
         self._quotes = sources.quotes
         self._calendar = sources.calendar
         self._runaway = sources.runaway
-        self._day_of_count = -1
-        self._sent_today = 0
-        self._spent = Spent()
+        self._today = Today(sources.journal, self._worth, limits.placements_per_day_max)
         #: Instruments of modifies that wait for their turn.
         self._names: dict[str, tuple[str, str]] = {}
 
     async def count_day(self, now_us: int) -> None:
-        """Read the day's count from the journal when a day begins.
+        """Bring the day's count up to date.
 
         Raises:
             StoreError: PostgreSQL is away.
         """
-        calendar = per_day(self._limits.placements_per_day_max)
-        day = calendar.index(now_us * 1000)
-        if day != self._day_of_count:
-            since_us = calendar.starts_ns(day) // 1000
-            rows = await self._journal.placements_sent_since(since_us)
-            # Each attempt counts at the broker, whatever came of it.
-            self._sent_today = sum(row.attempts for row in rows)
-            self._spent = Spent()
-            for row in rows:
-                self._spend(_place_of(row))
-            self._day_of_count = day
-            PLACEMENTS_TODAY.set(self._sent_today)
+        await self._today.count(now_us)
 
-    def note_sent(self, row: CommandRow) -> None:
-        """Count a placement, or a cancel, on its way out."""
+    def note_sent(self, facts: Facts) -> None:
+        """Count a command that is about to be written as SENDING, at the moment of its facts."""
+        row = facts.row
+        self._today.note(facts)
         if row.kind == "cancel":
-            self._runaway.note_cancel(row.strategy_id, row.sending_us or 0)
-        if row.kind == "place":
-            place = _place_of(row)
-            self._count_one()
-            self._spend(place)
-            self._runaway.note_sent(
-                row.strategy_id, row.exposure or "", _content(place), row.sending_us or 0
-            )
+            self._runaway.note_cancel(row.strategy_id, facts.now_us)
+        if isinstance(facts.command, Place):
+            content = _content(facts.command)
+            self._runaway.note_sent(row.strategy_id, row.exposure or "", content, facts.now_us)
 
-    def _count_one(self) -> None:
-        self._sent_today += 1
-        PLACEMENTS_TODAY.set(self._sent_today)
-        most = self._limits.placements_per_day_max
-        # Once: at the very placement that crosses the line.
-        if self._sent_today == max(1, most * WARNED_PERCENT // 100):
-            log.warning("orders.day_nearly_spent", placements=self._sent_today, limit=most)
+    def take_back(self, facts: Facts) -> None:
+        """Undo `note_sent`: nothing was written; a cancel that goes out again may count twice."""
+        self._today.take_back(facts)
+        if isinstance(facts.command, Place):
+            content, row = _content(facts.command), facts.row
+            self._runaway.take_back(row.strategy_id, row.exposure or "", content, facts.now_us)
 
     def note_answer(self, command: Command, *, is_rejected: bool) -> Reason | None:
         """Count an answer to a placement; return why its strategy is to be held, if it is."""
@@ -112,22 +91,17 @@ class Knowledge:
         """Read the last price that a placement, or a modify that was gathered, is judged by."""
         name = self._names.pop(row.command_id, None)
         if row.kind == "place":
-            place = _place_of(row)
+            place = place_of(row)
             name = place.exchange, place.tradingsymbol
         if name is not None:
             await self._quotes.look(*name)
 
-    def _spend(self, place: Place) -> None:
-        name = place.exchange, place.tradingsymbol
-        notional = notional_of(place, self._quotes.find(*name), self._instruments.find(*name))
-        self._spent = Spent(
-            quantity=self._spent.quantity + place.quantity,
-            turnover=self._spent.turnover + notional,
-        )
+    def _worth(self, judged: Judged, name: tuple[str, str]) -> Decimal:
+        return notional_of(judged, self._quotes.find(*name), self._instruments.find(*name))
 
     def presume(self, row: CommandRow, now_us: int) -> Facts:
         """Return what is known of a placement as long as no switch and no doubt is against it."""
-        return self._of_placement(row, _place_of(row), now_us)
+        return self._of_placement(row, place_of(row), now_us)
 
     def _of_placement(self, row: CommandRow, place: Place, now_us: int) -> Facts:
         exchange, symbol = place.exchange, place.tradingsymbol
@@ -138,9 +112,9 @@ class Knowledge:
             now_us=now_us,
             limits=self._limits,
             instrument=self._instruments.find(exchange, symbol),
-            placements_today=self._sent_today,
+            placements_today=self._today.placements,
             market=self._market(exchange, symbol, now_us),
-            spent=self._spent,
+            spent=self._today.spent,
             runaway=self._runaway.judge(row.strategy_id, exposure, now_us),
             duplicate=self._runaway.find_alike(row.strategy_id, content, now_us),
         )
@@ -192,7 +166,7 @@ class Knowledge:
         return replace(
             facts,
             instrument=self._instruments.find(*name),
-            spent=self._spent,
+            spent=self._today.spent,
             market=self._market(*name, facts.now_us),
         )
 
@@ -231,7 +205,7 @@ class Knowledge:
         seen = await portfolio.on_the_way(instrument, side, since_us=since_us)
         exposure = f"{side} {exchange}:{symbol}"
         unseen = await portfolio.unseen_placements(exposure, since_us=since_us)
-        sent = (_place_of(row) for row in unseen)
+        sent = (place_of(row) for row in unseen)
         lost = sum(place.quantity for place in sent if place.product == product)
         on_the_way = sum(seen.values()) + lost
         return Exposure(position=held.quantity, on_the_way=on_the_way, own=seen.get(own, 0))
@@ -263,16 +237,10 @@ class Knowledge:
             waiting = await change.unsent_placements(
                 f"{side} {command.exchange}:{command.tradingsymbol}"
             )
-            places = (_place_of(each) for each in waiting)
+            places = (place_of(each) for each in waiting)
             unsent = sum(each.quantity for each in places if each.product == command.product)
             found = replace(found, on_the_way=found.on_the_way + unsent)
         return replace(facts, exposure=found)
-
-
-def _place_of(row: CommandRow) -> Place:
-    command = parse_command(row)
-    assert isinstance(command, Place), "only a placement has an exposure"
-    return command
 
 
 def _content(place: Place) -> str:

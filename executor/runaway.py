@@ -68,6 +68,14 @@ class Runaway:
             if len(kept) > KINDS_MAX:
                 kept.pop(next(iter(kept)))
 
+    def take_back(self, strategy_id: str, exposure: str, content: str, now_us: int) -> None:
+        """Undo `note_sent`: nothing was written of it."""
+        for times in (self._sent_us.get((strategy_id, exposure)), self._placed_us.get(strategy_id)):
+            if times is not None and now_us in times:
+                times.remove(now_us)
+        if self._alike_us.get((strategy_id, content)) == now_us:
+            del self._alike_us[strategy_id, content]
+
     def note_answer(self, strategy_id: str, *, is_rejected: bool) -> Reason | None:
         """Count an answer; return why the strategy is to be held, at the rejection too many."""
         count = self._rejected.pop(strategy_id, 0) + 1 if is_rejected else 0

@@ -95,6 +95,8 @@ class Change:
         self.spawned: list[CommandRow] = []
         #: Commands that others were made for which this change has moved.
         self.touched: set[str] = set()
+        #: The broker's orders as this change has written them.
+        self.sighted: dict[str, OrderRow] = {}
         self._step_numbers: set[int] = set()
 
     async def claim(self, commands: Sequence[NewCommand]) -> list[CommandRow]:
@@ -223,6 +225,7 @@ class Change:
             order.seen,
             order.observed_us,
         )
+        self.sighted[order.order_id] = order
 
     async def bury(self, target_command_id: str, *, by_command_id: str) -> bool:
         """Leave a tombstone: this placement, should it come, is not to be sent.

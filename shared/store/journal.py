@@ -75,6 +75,7 @@ class Journal:
         self.events_waiting = asyncio.Event()
         self._spawned: list[CommandRow] = []
         self._touched: set[str] = set()
+        self._sighted: dict[str, OrderRow] = {}
 
     def sit(self, seat: Seat) -> None:
         """Write under this seat from now on.
@@ -114,6 +115,7 @@ class Journal:
             await change.flush()
         self._spawned += change.spawned
         self._touched |= change.touched
+        self._sighted |= change.sighted
         self._told(sequence + len(change.events), are_new=bool(change.events))
 
     def take_spawned(self) -> list[CommandRow]:
@@ -124,6 +126,11 @@ class Journal:
     def take_touched(self) -> set[str]:
         """Return the commands whose parts changed since the last time."""
         taken, self._touched = self._touched, set()
+        return taken
+
+    def take_sighted(self) -> dict[str, OrderRow]:
+        """Return the broker's orders that changes have written since the last time."""
+        taken, self._sighted = self._sighted, {}
         return taken
 
     async def claim_new(
@@ -225,6 +232,17 @@ class Journal:
                 list(order_ids),
             )
         return {row["order_id"]: order_row(row) for row in rows}
+
+    async def orders_seen_since(self, since_us: int) -> list[OrderRow]:
+        """Return the broker's orders that were seen since a moment, whoever placed them."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {ORDER_COLUMNS} FROM broker_orders "  # noqa: S608  # our own names
+                "WHERE account = $1 AND observed_us >= $2",
+                self._account,
+                since_us,
+            )
+        return [order_row(row) for row in rows]
 
     async def counts(self) -> dict[State, int]:
         """Return how many commands are not at rest, by state."""

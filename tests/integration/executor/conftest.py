@@ -6,6 +6,7 @@ import asyncio
 import random
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -16,6 +17,8 @@ from executor.crash import never
 from executor.settings import BehaviourSettings, ExecutorAccount, ExecutorSettings
 from executor.wiring import build
 from shared.clock import SystemClock
+from shared.kite.orders import KiteOrders, new_order
+from shared.kite.rest import open_rest
 from shared.kite.settings import KiteSettings
 from shared.runtime.logs import get_log
 from shared.runtime.probe import Probe
@@ -26,7 +29,7 @@ from shared.store.migrate import migrate
 from shared.store.pool import open_pool
 from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
-from shared.wire.orders import OrderEvent
+from shared.wire.orders import OrderEvent, Place
 from shared.wire.topics import COMMANDS, EVENTS
 from tests.support.eventually import eventually
 from tests.support.sandbox import sandbox_process
@@ -46,6 +49,8 @@ FAST = BehaviourSettings(
 
 
 LAST_PRICE = 1500
+#: The first is everybody's; the others are for tests of what an account may do in a day.
+ACCOUNTS = 40
 
 
 class CrashNow(Exception):
@@ -100,6 +105,17 @@ class Room:
         rows = await asyncio.to_thread(self.sandbox.get, "orders", account=self.account)
         return [row for row in rows if tag in (None, row["tag"])]
 
+    async def place_elsewhere(self, **facts):
+        """Place an order as the account's owner does in an app: no executor knows of it."""
+        who = self.sandbox.account
+        command = limit_order(command_id="an-app-elsewhere", **facts)
+        place = msgspec.convert(command, Place, strict=False)
+        async with open_rest(
+            self.settings.kite, who.api_key, lambda: Secret(who.access_token)
+        ) as rest:
+            placed = await KiteOrders(rest).place(new_order(place, tag="app"))
+        return placed.order_id
+
     async def fault(self, **wish):
         await asyncio.to_thread(self.sandbox._ask, "POST", "faults", wish)
 
@@ -147,8 +163,16 @@ class Room:
 
 @pytest.fixture(scope="session")
 def sandbox_running():
-    with sandbox_process(7, ["--step-ms", "200"]) as info:
+    names = [f"SB{number:04d}" for number in range(1, ACCOUNTS + 1)]
+    given = [f"{name}:key{name}:secret{name}:{name.ljust(32, 't')}" for name in names]
+    words = [word for each in given for word in ("--account", each)]
+    with sandbox_process(7, ["--step-ms", "200", *words]) as info:
         yield info
+
+
+@pytest.fixture(scope="session")
+def unused_accounts(sandbox_running):
+    return list(sandbox_running.accounts[1:])
 
 
 @pytest.fixture
@@ -158,6 +182,12 @@ def sandbox(sandbox_running):
     sandbox_running.post("price", symbol="INFY", price=LAST_PRICE)
     yield sandbox_running
     sandbox_running.delete("faults")
+
+
+@pytest.fixture
+def quiet_sandbox(sandbox, unused_accounts):
+    """Give the same broker with an account that no other test has traded for."""
+    return replace(sandbox, accounts=(unused_accounts.pop(),))
 
 
 @pytest.fixture(scope="session")

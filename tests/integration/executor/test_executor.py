@@ -155,11 +155,11 @@ async def test_cancel_by_command_id_cancels_the_order(room):
 
 
 async def test_cancel_by_order_id_cancels_an_order_nobody_here_placed(room):
+    order_id = await room.place_elsewhere()
     async with room.executor():
-        placed = await room.send(**limit_order())
-        events = await room.until_state(placed, "OPEN")
-        cancel = await room.send(kind="cancel", order_id=events[-1].order_id)
+        cancel = await room.send(kind="cancel", order_id=order_id)
         await room.until_state(cancel, "CANCELLED")
+    assert (await room.book("app"))[0]["status"] == "CANCELLED"
 
 
 async def test_cancel_whose_answer_was_lost_ends_cancelled(room):

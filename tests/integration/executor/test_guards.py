@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
+import msgspec
 import pytest
 
 from shared.clock import SystemClock
 from shared.store.pool import open_pool
 from shared.store.settings import PostgresSettings
 from shared.store.trading import TradingSwitch, get_trading, set_trading
+from shared.wire.topics import COMMANDS
 from tests.integration.executor.conftest import limit_order
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def sandbox(quiet_sandbox):
+    return quiet_sandbox
 
 
 async def switches(postgres_url):
@@ -141,3 +150,64 @@ async def test_burst_never_exceeds_the_brokers_second_by_any_clock(room, sandbox
     times = sorted(int(each["time_ns"]) for each in orders)
     assert len(times) >= 16
     assert all(tenth - first > 10**9 for first, tenth in zip(times, times[9:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "quantities", "code"),
+    [
+        ({"duplicate_window_s": 60.0}, [1] * 6, "duplicate_in_flight"),
+        ({"day_quantity_max": 7}, [4, 5, 6, 7, 4, 5], "day_quantity_limit"),
+        ({"runaway_orders_max": 1}, [1, 2, 3, 4, 5, 6], "runaway_orders"),
+    ],
+    ids=["alike", "the day's quantity", "runaway"],
+)
+async def test_placements_on_their_way_together_are_judged_one_after_another(
+    room, behaviour, quantities, code
+):
+    async with room.executor(sends_max=8, **behaviour):
+        await room.ready()
+        async with room.redis.pipeline(transaction=False) as pipeline:
+            placed = []
+            for quantity in quantities:
+                command = limit_order(quantity=quantity, command_id=uuid.uuid4().hex)
+                placed.append(command["command_id"])
+                pipeline.xadd(COMMANDS.name(room.account), {b"json": msgspec.json.encode(command)})
+            await pipeline.execute()
+        ends = [await room.until_state(each, "OPEN", "REFUSED") for each in placed]
+    went = [told[-1].state for told in ends].count("OPEN")
+    reasons = {told[-1].reason.code for told in ends if told[-1].state == "REFUSED"}
+    assert went == 1, [told[-1].state for told in ends]
+    assert reasons <= {code, "trading_reducing"}
+    assert code in reasons
+
+
+async def test_order_that_nobody_here_placed_counts_to_the_days_limits(room):
+    await room.place_elsewhere(quantity=6)
+    async with room.executor(day_quantity_max=10, placements_per_day_max=102):
+        await room.ready()
+        assert await refused(room, quantity=5) == "day_quantity_limit"
+        placed = await room.send(**limit_order(quantity=4))
+        await room.until_state(placed, "OPEN")
+        assert await refused(room, quantity=1) == "day_limit"
+
+
+async def test_what_a_modify_adds_counts_to_the_days_limits_over_a_restart(room):
+    async with room.executor(day_quantity_max=10):
+        await room.ready()
+        placed = await room.send(**limit_order(quantity=2))
+        await room.until_state(placed, "OPEN")
+        larger = await room.send(kind="modify", target_command_id=placed, quantity=8)
+        await room.until_state(larger, "ACCEPTED")
+        assert await refused(room, quantity=3) == "day_quantity_limit"
+
+        async def is_seen():
+            (row,) = await room.book()
+            events = await room.events(placed)
+            return row["quantity"] == events[-1].quantity == 8
+
+        await eventually(is_seen)
+    async with room.executor(day_quantity_max=10):
+        await room.ready()
+        assert await refused(room, quantity=3) == "day_quantity_limit"
+        second = await room.send(**limit_order(quantity=2))
+        await room.until_state(second, "OPEN")

@@ -83,11 +83,16 @@ class Broker:
 
 
 class Knowledge:
+    noted = 0
+
     async def count_day(self, now_us):
         pass
 
-    def note_sent(self, row):
-        pass
+    def note_sent(self, _facts):
+        self.noted += 1
+
+    def take_back(self, _facts):
+        self.noted -= 1
 
     def note_answer(self, command, *, is_rejected):
         pass

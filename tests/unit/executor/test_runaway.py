@@ -53,6 +53,15 @@ def test_runaway_without_limits_holds_nothing():
     assert runaway.find_alike("s", "same", 1000) is None
 
 
+def test_runaway_forgets_what_was_not_written(runaway):
+    for at_us in range(2):
+        runaway.note_sent("s", "BUY NSE:INFY", str(at_us), at_us)
+    runaway.note_sent("s", "BUY NSE:INFY", "same", 2)
+    runaway.take_back("s", "BUY NSE:INFY", "same", 2)
+    assert runaway.judge("s", "BUY NSE:INFY", 3) is None
+    assert runaway.find_alike("s", "same", 3) is None
+
+
 def test_placement_of_a_strategy_that_runs_away_is_refused_and_holds_it(runaway):
     for at_us in range(3):
         runaway.note_sent("s", "BUY NSE:INFY", str(at_us), at_us)
