@@ -19,7 +19,7 @@ from tests.support.eventually import eventually
 from tests.support.sandbox import ROOT, SandboxInfo
 
 #: Compiling every kernel where no cache is at hand takes most of it.
-READY_S = 90.0
+READY_S = 240.0
 DRAIN_S = 15.0
 
 
