@@ -27,6 +27,7 @@ if __name__ == "__main__":
 from enrich.history import Backfill, Told
 from enrich.history_choice import Choice, choose
 from enrich.history_plan import day_range
+from enrich.rates import with_rates
 from enrich.settings import EnrichOptions
 from shared.clock import Clock, SystemClock
 from shared.runtime.outcome import ExitCode
@@ -102,7 +103,7 @@ async def _run(
         async def ask(query: CandlesOf) -> Reply | None:
             return await asker.ask(typed.account, query, ANSWER_S)
 
-        parameters = settings.enrich.pricing if typed.greeks else None
+        parameters = with_rates(settings.enrich).pricing if typed.greeks else None
         backfill = Backfill(ask, CandleTable(pool), clock, parameters)
         told = await backfill.run(wanted, span, _Shown(clock))
     _write({**asdict(told), "ended": True})

@@ -80,11 +80,9 @@ class Chains:
         options: ChainOptions,
         *,
         version: int,
-        parameters_id: int,
     ) -> None:
         self._options = options
         self._version = version
-        self._parameters_id = parameters_id
         self._opening = Opening(expiries, market.tokens)
         self._pricing = Pricing(
             market, self._opening.first_oi, smile_age_max_ns=round(options.smile_age_max_s * 1e9)
@@ -92,8 +90,9 @@ class Chains:
         self._period_ns = round(options.period_s * 1e9)
         self._look_ns = max(1, self._period_ns // _LOOKS_PER_PERIOD)
         self._expiries = expiries
+        self._groups = market.tables[1]
         self._shard_of = np.array([each.shard for each in expiries], np.int64)
-        self._expires_ns = np.array([market.tables[1]["expiry_ns"][e.group] for e in expiries])
+        self._expires_ns = np.array([self._groups["expiry_ns"][e.group] for e in expiries])
         self._due_ns = np.zeros(len(expiries), np.int64)
         self._sent = [_Sent() for _ in expiries]
         self._clocks: dict[int, _Clock] = {}
@@ -226,7 +225,7 @@ class Chains:
                 at_us=at_ns // 1000,
                 ticked_us=sent.newest[0] // 1000,
                 instruments_version=self._version,
-                parameters_id=self._parameters_id,
+                parameters_id=int(self._groups["parameters_id"][expiry.group]),
                 lot_size=expiry.lot_size,
                 strikes=priced.strikes[changed].tolist(),
                 strikes_left_out=len(expiry.strikes) - len(priced.strikes),

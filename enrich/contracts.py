@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,30 +18,33 @@ class Contracts:
     states: np.ndarray
     groups: np.ndarray
     strikes: np.ndarray
+    #: Rows of the groups of each underlying, by its name.
+    underlyings: dict[str, np.ndarray]
 
 
-def contracts(
-    published: np.ndarray,
-    *,
-    rate: float,
-    dividend_yield: float,
-    carries: Mapping[str, tuple[float, float]] | None = None,
-) -> Contracts:
+def contracts(published: np.ndarray) -> Contracts:
     """Return fresh tables for published instruments, shape (n,), of INSTRUMENT_DTYPE.
 
-    `rate` and `dividend_yield` are continuous, fractions a year; `carries` has both by name of the
-    underlyings for which they differ.
+    Rates are nought until somebody sets them.
     """
     states = _states(published)
     groups, strikes = _groups(published, states)
-    groups["rate"] = rate
-    groups["dividend_yield"] = dividend_yield
-    for name, own in (carries or {}).items():
-        of_name = published["underlying"] == name.encode()
-        rows = np.unique(states["group"][of_name & (states["group"] >= 0)])
-        groups["rate"][rows], groups["dividend_yield"][rows] = own
     tokens = np.ascontiguousarray(published["instrument_token"])
-    return Contracts(tokens=tokens, states=states, groups=groups, strikes=strikes)
+    return Contracts(
+        tokens=tokens,
+        states=states,
+        groups=groups,
+        strikes=strikes,
+        underlyings=_underlyings(published, states),
+    )
+
+
+def _underlyings(published: np.ndarray, states: np.ndarray) -> dict[str, np.ndarray]:
+    derivative = states["group"] >= 0
+    names, groups = published["underlying"][derivative], states["group"][derivative]
+    unique, first = np.unique(groups, return_index=True)
+    of_group = names[first]
+    return {name.decode(): unique[of_group == name] for name in np.unique(of_group)}
 
 
 def _states(published: np.ndarray) -> np.ndarray:

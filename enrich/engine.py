@@ -15,6 +15,7 @@ from enrich.kernels import conflation, enrichment, layout
 from enrich.kernels.state import LINEAGE, PARAMETERS
 from enrich.kernels.tick import KEPT_OUT
 from enrich.parameters import Parameters
+from enrich.terms import TermsInForce
 from shared.errors import MessageError
 from shared.kite.codec.decode import blank_ticks
 from shared.kite.codec.packets import FRAME_PACKETS_MAX
@@ -73,6 +74,14 @@ class Newest:
     damaged_frames: int
 
 
+@dataclass(slots=True)
+class _Done:
+    """Rows and packets of the entry at hand that are behind us."""
+
+    rows: int = 0
+    packets: int = 0
+
+
 class Engine:
     """The tables of one set of instruments, with everything the ticks have said so far."""
 
@@ -86,12 +95,8 @@ class Engine:
         """`published`: instruments sorted by token, shape (n,), of INSTRUMENT_DTYPE."""
         self.version = version
         self.parameters = parameters
-        self._contracts: Contracts = contracts(
-            published,
-            rate=parameters.rate,
-            dividend_yield=parameters.dividend_yield,
-            carries=parameters.carries(),
-        )
+        self._contracts: Contracts = contracts(published)
+        self._terms = TermsInForce(parameters, self._contracts)
         rows = np.arange(len(published), dtype=np.int32)
         table = TokenTable.build(self._contracts.tokens, rows)
         self._table = (table.keys, table.values)
@@ -117,7 +122,6 @@ class Engine:
             market,
             options,
             version=self.version,
-            parameters_id=self.parameters.id,
         )
 
     def _grow(self, capacity: int) -> None:
@@ -148,7 +152,7 @@ class Engine:
         row["fence"], row["instruments_version"] = lineage.fence, self.version
         row["parameters_id"] = self.parameters.id
         self._counts[: enrichment.TICKS_SEEN] = 0
-        rows = self._enrich_looks(np.frombuffer(segments, dtype=np.uint8), row[0], lineage)
+        rows = self._enrich_terms(np.frombuffer(segments, dtype=np.uint8), row[0], lineage)
         records = self._records[:rows]
         if self._bars is not None:
             self._bars.fold(records, self._work[6][:rows], lineage.fence)
@@ -175,29 +179,40 @@ class Engine:
         known = rows[last_tokens == records["instrument_token"]]
         self._last["tick_flags"][known] |= np.uint8(TickFlag.REPAIR)
 
-    def _enrich_looks(self, entry: np.ndarray, row: np.void, lineage: Lineage) -> int:
-        """Enrich an entry, making chains where its time passes a look; return its rows.
+    def _enrich_terms(self, entry: np.ndarray, row: np.void, lineage: Lineage) -> int:
+        """Enrich an entry, each segment with the rates of its day; return its rows."""
+        done, position = _Done(), 0
+        while self._terms.are_dated:
+            end, received_ns = self._terms.cut(entry, position)
+            self._enrich_looks(entry[position:end], done, row, lineage)
+            if end == len(entry):
+                return done.rows
+            self._terms.turn_to(received_ns)
+            position = end
+        self._enrich_looks(entry, done, row, lineage)
+        return done.rows
+
+    def _enrich_looks(self, entry: np.ndarray, done: _Done, row: np.void, lineage: Lineage) -> None:
+        """Enrich whole segments, making chains where their time passes a look.
 
         Chains are made between the two segments where the time lies, wherever the entry was cut.
         """
         if self._chains is None:
-            return self._enrich_part(entry, 0, 0, row)
-        rows = packets = position = 0
+            self._enrich_part(entry, done, row)
+            return
+        position = 0
         while True:
             end, received_ns = self._chains.cut(lineage.shard, entry, position)
-            unknown = int(self._counts[enrichment.UNKNOWN_PACKETS])
-            if end > position or end == len(entry):
-                made = self._enrich_part(entry[position:end], rows, packets, row)
-                rows += made
-                packets += made + int(self._counts[enrichment.UNKNOWN_PACKETS]) - unknown
+            self._enrich_part(entry[position:end], done, row)
             if end == len(entry):
-                return rows
+                return
             self._chains.advance(lineage.shard, received_ns, lineage.fence)
             position = end
 
-    def _enrich_part(self, entry: np.ndarray, rows: int, packets: int, row: np.void) -> int:
-        """Enrich whole segments into the records after the first `rows`; return how many more."""
-        records = self._records[rows:]
+    def _enrich_part(self, entry: np.ndarray, done: _Done, row: np.void) -> None:
+        """Enrich whole segments into the records after those that are done."""
+        records = self._records[done.rows :]
+        unknown = int(self._counts[enrichment.UNKNOWN_PACKETS])
         enrichment.enrich_entry(
             entry,
             self._table,
@@ -205,12 +220,13 @@ class Engine:
             self._parameters[0],
             row,
             (records, self._last, self._counts),
-            (*self._work[:6], self._work[6][rows:], self._work[7]),
+            (*self._work[:6], self._work[6][done.rows :], self._work[7]),
         )
         made = int(self._counts[enrichment.ROWS])
-        if packets:
-            records["raw_packet_index"][:made] += np.uint32(packets)
-        return made
+        if done.packets:
+            records["raw_packet_index"][:made] += np.uint32(done.packets)
+        done.rows += made
+        done.packets += made + int(self._counts[enrichment.UNKNOWN_PACKETS]) - unknown
 
     def chains(self) -> list[Chain]:
         """Return the chains made since the last call, oldest first."""

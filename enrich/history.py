@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from enrich.history_greeks import Option, References, parse_stamp_s, price
-from enrich.history_plan import chunks, final_until_s, gaps, india_text
+from enrich.history_plan import chunks, final_until_s, gaps, india_text, windows
 from enrich.parameters import Parameters
 from shared.clock import Clock
 from shared.errors import LocalError, MessageError
@@ -161,8 +161,14 @@ class Backfill:
     async def _price(self, wanted: Wanted, span: Range) -> None:
         assert self._parameters is not None
         assert wanted.option is not None
+        for day, part in windows(self._parameters.changes, span):
+            await self._price_part(wanted, part, self._parameters.of(wanted.option.underlying, day))
+
+    async def _price_part(self, wanted: Wanted, span: Range, parameters: Parameters) -> None:
+        """Price what is not priced yet under the parameters that held then."""
+        assert wanted.option is not None
         series = self._series[wanted.name]
-        candles = await self._table.unpriced(series, span, self._parameters.id)
+        candles = await self._table.unpriced(series, span, parameters.id)
         if not len(candles):
             return
         part = Range(int(candles["begins_s"][0]), int(candles["begins_s"][-1]) + 1)
@@ -170,7 +176,7 @@ class Backfill:
             await self._read(wanted.future, part), await self._read(wanted.underlying, part)
         )
         interval = wanted.name.interval
-        rows = price(candles, wanted.option, references, interval, self._parameters)
+        rows = price(candles, wanted.option, references, interval, parameters)
         await self._table.put_greeks(series, rows)
         self.told.priced += len(rows)
         self.told.solved += int((rows["status"] == 0).sum())

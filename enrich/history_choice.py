@@ -103,6 +103,7 @@ class _References:
             sign=1.0 if kind == Kind.CALL else -1.0,
             expiry_ns=int(row["expiry_ns"]),
             tick_size=float(row["tick_size"]),
+            underlying=row["underlying"].decode(),
         )
         names = [None if each is None else self._plain(each).name for each in (future, underlying)]
         plain = self._plain(row)

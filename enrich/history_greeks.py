@@ -39,6 +39,8 @@ class Option:
     sign: float
     expiry_ns: int
     tick_size: float
+    #: Its underlying's name, for the rate that is that one's own.
+    underlying: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Final
 
 from shared.kite.limits import CANDLE_DAYS_MAX
@@ -52,6 +53,18 @@ def chunks(missing: Sequence[Range], interval: str) -> Iterator[Range]:
     for gap in missing:
         for from_s in range(gap.from_s, gap.until_s, days * DAY_S):
             yield Range(from_s, min(from_s + days * DAY_S, gap.until_s))
+
+
+def windows(changes: Sequence[int], wanted: Range) -> Iterator[tuple[int, Range]]:
+    """Yield the parts of `wanted` between days of change, ascending, each with its first day.
+
+    Days are India's, counted from 1970.
+    """
+    cuts_s = [day * DAY_S - IST_OFFSET_S for day in changes]
+    inside = [cut for cut in cuts_s if wanted.from_s < cut < wanted.until_s]
+    edges = [wanted.from_s, *inside, wanted.until_s]
+    for from_s, until_s in pairwise(edges):
+        yield (from_s + IST_OFFSET_S) // DAY_S, Range(from_s, until_s)
 
 
 def final_until_s(now_s: int, interval: str) -> int:

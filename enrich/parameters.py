@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 RATE_MIN, RATE_MAX = -0.5, 1.0
+
+
+class Terms(NamedTuple):
+    """What one underlying is priced with, continuous, a year; `id` is in its records."""
+
+    rate: float
+    dividend_yield: float
+    id: int
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +41,13 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
             description="underlyings with their own NAME=rate/yield, like RELIANCE=0.06/0.004",
         ),
     ] = ()
+    rates_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="TOML file of dated rates, dividend yields by underlying; wins over these",
+        ),
+    ] = ""
     price_input: Annotated[
         Literal["mid", "last"], Meta(description="mid of a sane book before the last trade, or not")
     ] = "mid"
@@ -77,6 +92,22 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         for name, (rate, dividend_yield) in self.carries().items():
             if not (RATE_MIN <= rate <= RATE_MAX and RATE_MIN <= dividend_yield <= RATE_MAX):
                 raise ValueError(f"carry: {name} is not within {RATE_MIN} and {RATE_MAX}")
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        """Return the days, since 1970 in India, from which something else holds, ascending."""
+        return ()
+
+    def terms(self, underlying: str, day: int) -> Terms:  # noqa: ARG002  # the same every day
+        """Return what an underlying is priced with on a day, in days since 1970 in India."""
+        rate, dividend_yield = self.carries().get(underlying, (self.rate, self.dividend_yield))
+        return Terms(rate, dividend_yield, self.id)
+
+    def of(self, underlying: str, day: int) -> Parameters:
+        """Return the same parameters with an underlying's own terms of a day as the only ones."""
+        known = {name: getattr(self, name) for name in Parameters.__struct_fields__}
+        terms = self.terms(underlying, day)._asdict()
+        return Parameters(**(known | terms | {"carry": (), "rates_file": ""}))
 
     def carries(self) -> dict[str, tuple[float, float]]:
         """Return rate and dividend yield of the underlyings that have their own."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from enrich.rates import with_rates
 from enrich.settings import EnrichSettings
 from shared.runtime.resources import Resources, Worker
 from shared.streams.kafka_settings import check
@@ -11,8 +14,9 @@ async def build(settings: EnrichSettings, resources: Resources) -> Worker:
     """Wire the worker for Redis or for Kafka.
 
     Raises:
-        SettingsError: Kafka is chosen, but nobody said where it is.
+        SettingsError: Kafka is chosen, but nobody said where it is; a row of rates is none.
     """
+    settings = msgspec.structs.replace(settings, enrich=with_rates(settings.enrich))
     if check(settings.ticks, settings.kafka):
         from enrich.scaleout import app  # Faust is loaded where it is used
 

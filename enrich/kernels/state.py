@@ -53,6 +53,7 @@ GROUP_STATE = np.dtype(
         ("strikes_start", "<i4"),
         ("strikes_end", "<i4"),
         ("age_ms", "<u4"),
+        ("parameters_id", "<u4"),  # of rate, dividend yield
         ("source", "|u1"),
     ],
     align=True,

@@ -214,6 +214,7 @@ def enrich_tick(
             measure_carry(state, states, now_ns, parameters["parity_age_max_ns"])
         return False
     group = groups[state["group"]]
+    record["parameters_id"] = group["parameters_id"]
     stamp_ns: Any = np.int64(record["exchange_timestamp_s"]) * _SECOND_NS
     remaining_ns: Any = group["expiry_ns"] - (stamp_ns if stamp_ns > 0 else now_ns)
     refresh_forward(group, states, strikes, now_ns, remaining_ns, parameters, parity)

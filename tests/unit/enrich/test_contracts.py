@@ -9,7 +9,7 @@ from tests.support.kite_market import instruments as market
 
 
 def tables() -> Contracts:
-    return contracts(market(), rate=0.05, dividend_yield=0.01)
+    return contracts(market())
 
 
 def row_of(found: Contracts, token: int) -> int:
@@ -42,9 +42,9 @@ def test_group_knows_the_future_of_its_own_expiry_only() -> None:
     assert found.tokens[group_of(found, option(Kind.CALL, 24_000.0, FAR))["future"]] == FUTURE
 
 
-def test_group_carries_rate_yield_and_no_reference_yet() -> None:
+def test_group_has_no_rate_and_no_reference_yet() -> None:
     group = group_of(tables(), FUTURE)
-    assert (group["rate"], group["dividend_yield"], group["reference"]) == (0.05, 0.01, -1)
+    assert (group["rate"], group["dividend_yield"], group["reference"]) == (0.0, 0.0, -1)
 
 
 def test_ladder_of_a_group_is_ascending_with_call_and_put_of_each_strike() -> None:
@@ -64,7 +64,7 @@ def test_ladder_of_a_group_is_ascending_with_call_and_put_of_each_strike() -> No
 def test_strike_listed_as_a_call_only_has_no_put() -> None:
     kept = market()
     kept = kept[kept["instrument_token"] != option(Kind.PUT, 24_000.0)]
-    found = contracts(kept, rate=0.0, dividend_yield=0.0)
+    found = contracts(kept)
     group = group_of(found, option(Kind.CALL, 24_000.0))
     ladder = found.strikes[group["strikes_start"] : group["strikes_end"]]
     assert ladder["put"][STRIKES.index(24_000.0)] == -1
@@ -73,7 +73,7 @@ def test_strike_listed_as_a_call_only_has_no_put() -> None:
 def test_underlying_that_is_not_listed_is_minus_one() -> None:
     kept = market()
     kept = kept[kept["instrument_token"] != INDEX]
-    found = contracts(kept, rate=0.0, dividend_yield=0.0)
+    found = contracts(kept)
     assert found.states[row_of(found, option(Kind.CALL, 24_000.0))]["underlying"] == -1
     assert group_of(found, option(Kind.CALL, 24_000.0))["underlying"] == -1
 
@@ -89,7 +89,7 @@ def test_same_name_and_date_on_two_exchanges_are_two_groups() -> None:
     listed = market()
     other = listed[listed["instrument_token"] == option(Kind.CALL, 24_000.0)].copy()
     other["exchange"], other["instrument_token"] = b"BFO", 2**31
-    found = contracts(np.concatenate((listed, other)), rate=0.0, dividend_yield=0.0)
+    found = contracts(np.concatenate((listed, other)))
     states = found.states
     assert (
         states[row_of(found, 2**31)]["group"]
@@ -98,16 +98,13 @@ def test_same_name_and_date_on_two_exchanges_are_two_groups() -> None:
 
 
 def test_no_instruments_give_empty_tables() -> None:
-    found = contracts(np.zeros(0, INSTRUMENT_DTYPE), rate=0.0, dividend_yield=0.0)
+    found = contracts(np.zeros(0, INSTRUMENT_DTYPE))
     assert [len(found.tokens), len(found.states), len(found.groups), len(found.strikes)] == [0] * 4
 
 
-def test_underlying_with_a_carry_of_its_own_has_it_in_all_its_expiries() -> None:
-    found = contracts(market(), rate=0.05, dividend_yield=0.01, carries={"NIFTY": (0.07, 0.02)})
-    assert set(found.groups["rate"].tolist()) == {0.07}
-    assert set(found.groups["dividend_yield"].tolist()) == {0.02}
-    other = contracts(market(), rate=0.05, dividend_yield=0.01, carries={"INFY": (0.07, 0.02)})
-    assert set(other.groups["rate"].tolist()) == {0.05}
+def test_underlying_knows_the_rows_of_all_its_expiries() -> None:
+    found = contracts(market())
+    assert {name: rows.tolist() for name, rows in found.underlyings.items()} == {"NIFTY": [0, 1]}
 
 
 def test_group_knows_the_futures_that_expire_round_it() -> None:

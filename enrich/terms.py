@@ -1,0 +1,57 @@
+"""Which rate and dividend yield each expiry is priced with, as the ticks' days go by; pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+
+from enrich.contracts import Contracts
+from enrich.kernels.chain_points import first_outside
+from enrich.parameters import Parameters
+
+_DAY_NS = 86_400_000_000_000
+_IST_NS = 19_800_000_000_000
+_FOR_EVER_NS = 2**63 - 1
+
+
+class TermsInForce:
+    """Keeps the groups' rate, dividend yield, parameters id as the day of a receive time wants."""
+
+    def __init__(self, parameters: Parameters, contracts: Contracts) -> None:
+        self._parameters = parameters
+        self._contracts = contracts
+        self._changes = parameters.changes
+        self._begin_ns, self._end_ns = 0, 0
+        self._set(0)
+        if not self._changes:
+            self._end_ns = _FOR_EVER_NS
+
+    @property
+    def are_dated(self) -> bool:
+        """Say whether there is anything that a day changes."""
+        return bool(self._changes)
+
+    def cut(self, segments: np.ndarray, position: int) -> tuple[int, int]:
+        """Return where the segments end for which they hold, with the time of the next.
+
+        `segments`: uint8, end to end. Where they hold for all: their size, 0.
+        """
+        end, received_ns = first_outside(segments, position, self._begin_ns, self._end_ns)
+        return int(end), int(received_ns)
+
+    def turn_to(self, received_ns: int) -> None:
+        """Have what holds at a receive time, Unix ns."""
+        place = bisect_right(self._changes, (received_ns + _IST_NS) // _DAY_NS)
+        days = (0, *self._changes)
+        self._begin_ns = max(0, days[place] * _DAY_NS - _IST_NS)
+        ends = place < len(self._changes)
+        self._end_ns = self._changes[place] * _DAY_NS - _IST_NS if ends else _FOR_EVER_NS
+        self._set(days[place])
+
+    def _set(self, day: int) -> None:
+        groups = self._contracts.groups
+        for underlying, rows in self._contracts.underlyings.items():
+            terms = self._parameters.terms(underlying, day)
+            groups["rate"][rows], groups["dividend_yield"][rows] = terms.rate, terms.dividend_yield
+            groups["parameters_id"][rows] = terms.id
