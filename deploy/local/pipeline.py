@@ -66,11 +66,18 @@ class Request:
     programs: Programs = Programs()
 
 
+def _tell_nobody(sentence: str) -> None:
+    """Keep it."""
+
+
 @asynccontextmanager
-async def pipeline(request: Request, stop: StopRequest) -> AsyncIterator[Pipeline]:
+async def pipeline(
+    request: Request, stop: StopRequest, tell: Callable[[str], None] = _tell_nobody
+) -> AsyncIterator[Pipeline]:
     """Start servers, sandbox, workers in this order; drain them in the order of the flow.
 
-    `stop.asked` ends a start that is under way.
+    `stop.asked` ends a start that is under way. `tell` hears what a person waits for, and which
+    worker was started again.
 
     Raises:
         LocalError: something does not start, or ended by itself.
@@ -79,7 +86,7 @@ async def pipeline(request: Request, stop: StopRequest) -> AsyncIterator[Pipelin
     state = request.settings.state
     async with AsyncExitStack() as servers:
         held = await servers.enter_async_context(claim(state))
-        supervisor = Supervisor(held, stop)
+        supervisor = Supervisor(held, stop, tell)
         urls = await _servers(request, held, supervisor, servers)
         running: Pipeline | None = None
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -24,6 +26,12 @@ DRAIN_S: Mapping[str, float] = {
     "sandbox": 5.0,
 }
 OTHER_DRAIN_S = 10.0
+#: A worker that ends by itself is started again, so often within so long; then the run ends.
+RESTARTS_MAX, RESTARTS_WITHIN_S = 3, 300.0
+#: It would not start with these settings another time either.
+BAD_SETTINGS_CODE = 2
+#: How often it is said who is not ready yet, in seconds.
+STILL_WAITING_S = 10.0
 
 
 class StartInterrupted(LocalError):
@@ -67,12 +75,16 @@ class StopRequest:
 class Supervisor:
     """Holds the children of one local run."""
 
-    def __init__(self, claim: Claim, stop: StopRequest) -> None:
+    def __init__(self, claim: Claim, stop: StopRequest, tell: Callable[[str], None]) -> None:
         self._claim = claim
         self._stop_request = stop
+        self._tell = tell
         stop.when_hurried = self.kill_all
         self._children: dict[str, Child] = {}
         self._servers: dict[str, Child] = {}
+        self._restarted_s: deque[float] = deque(maxlen=RESTARTS_MAX)
+        #: What ended by itself and was started again, a sentence each.
+        self.restarts: list[str] = []
 
     def start(self, launch: Launch) -> Child:
         """Start a child that is drained at the end.
@@ -90,13 +102,18 @@ class Supervisor:
         if child is not None:
             self._servers[child.launch.name] = child
 
-    async def watch(self) -> None:
+    async def watch(self, restartable: Collection[str] = ()) -> None:
         """Look after all until cancelled: logs stay bounded, an end is noticed.
 
+        What is `restartable` is started again, RESTARTS_MAX times within RESTARTS_WITHIN_S.
+
         Raises:
-            LocalError: a child ended by itself; the message quotes its log.
+            LocalError: a child ended by itself for good; the message quotes its log.
         """
         while True:
+            for child in tuple(self._children.values()):
+                if child.launch.name in restartable and self._may_restart(child):
+                    self._restart(child)
             self.check()
             for child in (*self._children.values(), *self._servers.values()):
                 bound_log(child.launch.log)
@@ -114,6 +131,22 @@ class Supervisor:
                     f"{child.launch.name} ended by itself ({_how(code)}); "
                     f"the last lines of {child.launch.log}:\n{child.log_tail()}"
                 )
+
+    def _may_restart(self, child: Child) -> bool:
+        if child.exit_code in (None, BAD_SETTINGS_CODE) or self._stop_request.asked.is_set():
+            return False
+        oldest_s = self._restarted_s[0] if len(self._restarted_s) == RESTARTS_MAX else None
+        return oldest_s is None or time.monotonic() - oldest_s > RESTARTS_WITHIN_S
+
+    def _restart(self, child: Child) -> None:
+        code, launch = child.exit_code, child.launch
+        assert code is not None, "asked before"
+        self._claim.remove(child.identity)
+        self._restarted_s.append(time.monotonic())
+        self.start(launch)
+        said = f"{launch.name} ended by itself ({_how(code)}) and was started again"
+        self.restarts.append(said)
+        self._tell(f"{said}; its last words are in {launch.log}.1")
 
     def check_starting(self) -> None:
         """Notice a child that is gone, or that nobody wants to wait any more.
@@ -139,6 +172,7 @@ class Supervisor:
             StartInterrupted: somebody asked us to stop.
         """
         last: dict[Worker, Health] = dict.fromkeys(probes, NO_ANSWER)
+        told_s = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
                 while not all(health.ready for health in last.values()):
@@ -146,9 +180,11 @@ class Supervisor:
                     await asyncio.sleep(LOOK_S)
                     for name, port in probes.items():
                         last[name] = await ask(port)
+                    if time.monotonic() - told_s > STILL_WAITING_S:
+                        told_s = time.monotonic()
+                        self._tell(f"waiting for {_unready(last)}")
         except TimeoutError as error:
-            waiting = [f"{name} ({was.reason})" for name, was in last.items() if not was.ready]
-            raise LocalError(f"not ready within {within_s:.0f} s: {', '.join(waiting)}") from error
+            raise LocalError(f"not ready within {within_s:.0f} s: {_unready(last)}") from error
         # Whoever answered for it need not have been the child.
         self.check_starting()
 
@@ -166,6 +202,10 @@ class Supervisor:
         if not in_time:
             print(f"WARNING: {ended.sentence}", flush=True)
         return ended
+
+
+def _unready(last: Mapping[Worker, Health]) -> str:
+    return ", ".join(f"{name} ({was.reason})" for name, was in last.items() if not was.ready)
 
 
 def _how(code: int) -> str:

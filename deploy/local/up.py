@@ -19,6 +19,7 @@ from rich.live import Live
 from deploy.local import feed, view
 from deploy.local.acl import Role
 from deploy.local.demo import Desk, Outcome, place_one
+from deploy.local.environment import WORKERS
 from deploy.local.figures import Figures
 from deploy.local.pipeline import Pipeline, Request, pipeline
 from deploy.local.settings import DEFAULT_STATE, ROOT, STATE_DIR_VARIABLE
@@ -81,17 +82,21 @@ async def up(session: Session) -> int:
 
 
 async def _run(session: Session) -> Watched:
-    session.console.print("tickflow: starting Redis, PostgreSQL, the sandbox, four workers ...")
-    async with pipeline(session.request, session.stop) as running:
+    def tell(sentence: str) -> None:
+        session.console.print(f"tickflow: {sentence}", highlight=False, soft_wrap=True)
+
+    tell("starting Redis, PostgreSQL, the sandbox, four workers ...")
+    async with pipeline(session.request, session.stop, tell) as running:
         figures = Figures(session.clock.now_ns())
         session.console.print(welcome(running), markup=False, highlight=False, soft_wrap=True)
         outcome = await _attend(session, running, figures)
-        session.console.print("tickflow: draining ...")
+        tell("draining ...")
     return Watched(
         ticks_total=figures.ticks_total,
         stood_still=figures.stood_still(),
         order=outcome.sentence,
         order_went_through=outcome.went_through,
+        restarts=running.supervisor.restarts,
         drained_badly=[each.sentence for each in running.ended if not each.clean],
     )
 
@@ -134,7 +139,7 @@ async def _attend(session: Session, running: Pipeline, figures: Figures) -> Outc
         asyncio.TaskGroup() as group,
     ):
         desk = Desk(ticks, orders, account, session.clock, lambda: f"demo-{uuid.uuid4()}")
-        watching = group.create_task(running.supervisor.watch(), name="watch")
+        watching = group.create_task(running.supervisor.watch(WORKERS), name="watch")
         readings = {
             "ticks": feed.read_ticks(ticks, figures, session.clock, stopping),
             "chain": feed.read_chain(ticks, figures, session.clock, stopping),

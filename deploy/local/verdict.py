@@ -12,20 +12,22 @@ class Watched(Struct, frozen=True, kw_only=True):
     stood_still: list[str]
     order: str
     order_went_through: bool
+    restarts: list[str]
     drained_badly: list[str]
 
 
 def complaints(watched: Watched, *, everything: bool) -> list[str]:
     """Return a sentence for each thing that went wrong; none for a good run.
 
-    `everything` asks for more than a clean end: ticks and an order have to have gone all the way.
+    `everything` asks for more than a clean end: nothing had to be started again, ticks and an order
+    have gone all the way.
     """
     flow = [] if not everything else _of_flow(watched)
     return [*flow, *watched.drained_badly]
 
 
 def _of_flow(watched: Watched) -> list[str]:
-    found = list(watched.stood_still)
+    found = [*watched.restarts, *watched.stood_still]
     if watched.ticks_total == 0:
         found.append("no tick reached the consumer: see the logs of ingest, enrich")
     if not watched.order_went_through:

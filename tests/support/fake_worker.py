@@ -37,13 +37,18 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     os._exit(0)
 
 
+def _refuse(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(2)
+
+
 def main() -> None:
-    """Serve until SIGTERM, or misbehave as told."""
+    """Serve until SIGTERM, or misbehave as told; end as with bad settings on SIGUSR1."""
     name, *behaviour = sys.argv[1:]
     _say(f"{name} begins")
     if "dies" in behaviour:
         sys.exit(f"{name}: cannot reach anything")
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "ignores-stop" in behaviour else _leave)
+    signal.signal(signal.SIGUSR1, _refuse)
     _Probe.ready = "never-ready" not in behaviour
     port = int(os.environ["TICKFLOW_PROBE__PORT"])
     with http.server.HTTPServer(("127.0.0.1", port), _Probe) as server:

@@ -20,12 +20,13 @@ import redis.asyncio as redis
 
 from deploy.local.binaries import find_redis
 from deploy.local.claim import claim
+from deploy.local.environment import WORKERS
 from deploy.local.pipeline import pipeline
 from deploy.local.postgres_home import outside_place
 from deploy.local.processes import Identity, Launch, spawn, started_ticks
 from deploy.local.redis import RedisServer
 from deploy.local.settings import ROOT, GivenPostgres, GivenRedis, RunSettings
-from deploy.local.supervise import StartInterrupted, StopRequest
+from deploy.local.supervise import RESTARTS_MAX, StartInterrupted, StopRequest
 from shared.errors import LocalError
 from shared.secret import Secret
 from tests.support.eventually import eventually
@@ -152,12 +153,31 @@ async def test_a_worker_that_dies_ends_the_run_with_its_last_words(state: Path) 
     assert not _processes_of(state)
 
 
-async def test_a_worker_that_dies_later_is_noticed_too(state: Path) -> None:
-    async with pipeline(request(state), StopRequest()) as running:
-        enrich = next(each for each in _recorded(state) if each.name == "enrich")
-        os.kill(enrich.pid, signal.SIGKILL)
+async def test_a_worker_that_dies_later_is_started_again_but_not_for_ever(state: Path) -> None:
+    told: list[str] = []
+    async with pipeline(request(state), StopRequest(), told.append) as running:
+        watching = asyncio.create_task(running.supervisor.watch(WORKERS))
+        pids = set()
+        for death in range(RESTARTS_MAX + 1):
+            await eventually(lambda death=death: len(running.supervisor.restarts) == death)
+            (enrich,) = (each for each in _recorded(state) if each.name == "enrich")
+            pids.add(enrich.pid)
+            os.kill(enrich.pid, signal.SIGKILL)
         with pytest.raises(LocalError, match=r"enrich ended by itself.*killed by signal 9"):
-            await asyncio.wait_for(running.supervisor.watch(), 5)
+            await asyncio.wait_for(watching, 30)
+    said = "enrich ended by itself (killed by signal 9) and was started again"
+    assert running.supervisor.restarts == [said] * RESTARTS_MAX
+    assert len(pids) == RESTARTS_MAX + 1
+    assert [each for each in told if each.startswith(said)] == told
+    assert not _processes_of(state)
+
+
+async def test_a_worker_that_refuses_its_settings_is_not_started_again(state: Path) -> None:
+    async with pipeline(request(state), StopRequest()) as running:
+        (enrich,) = (each for each in _recorded(state) if each.name == "enrich")
+        os.kill(enrich.pid, signal.SIGUSR1)
+        with pytest.raises(LocalError, match=r"enrich ended by itself \(exit code 2\)"):
+            await asyncio.wait_for(running.supervisor.watch(WORKERS), 30)
 
 
 async def test_a_redis_that_dies_is_noticed_too(state: Path) -> None:

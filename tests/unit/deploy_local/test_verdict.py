@@ -7,7 +7,12 @@ import msgspec
 from deploy.local.verdict import Watched, complaints
 
 GOOD = Watched(
-    ticks_total=10, stood_still=[], order="it is OPEN", order_went_through=True, drained_badly=[]
+    ticks_total=10,
+    stood_still=[],
+    order="it is OPEN",
+    order_went_through=True,
+    restarts=[],
+    drained_badly=[],
 )
 
 
@@ -32,3 +37,9 @@ def test_a_run_that_a_person_ended_early_is_blamed_for_its_drain_only() -> None:
 def test_a_frozen_figure_is_blamed() -> None:
     bad = msgspec.structs.replace(GOOD, stood_still=["the price showed the same"])
     assert complaints(bad, everything=True) == ["the price showed the same"]
+
+
+def test_a_worker_that_was_started_again_is_blamed_where_everything_was_to_be_shown() -> None:
+    bad = msgspec.structs.replace(GOOD, restarts=["enrich was started again"])
+    assert complaints(bad, everything=True) == ["enrich was started again"]
+    assert complaints(bad, everything=False) == []
