@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
@@ -17,10 +18,9 @@ from publisher.taking import Taken
 from shared.clock import Clock
 
 _CLOSED = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
-_TEXT, _BINARY, _PING = int(WSMsgType.TEXT), int(WSMsgType.BINARY), int(WSMsgType.PING)
 #: A timer may fire a little early.
 _EXPIRY_MARGIN_S = 0.01
-_PING_FRAME = frames.header(_PING, 0)
+_PING_FRAME = frames.header(frames.PING, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Connection:
         ws: web.WebSocketResponse,
         session: Session,
         around: Surroundings,
+        later: Callable[[int, float], None],
     ) -> None:
         assert request.transport is not None
         self.session = session
@@ -72,7 +73,8 @@ class Connection:
         self._verdict: asyncio.Future[Farewell | None] = self._loop.create_future()
         self._group: asyncio.TaskGroup | None = None
         self._is_blocked = False
-        self._due: asyncio.TimerHandle | None = None
+        #: Told when a subscriber wants to be served again.
+        self._later = later
         self._heard_s = around.clock.monotonic_s()
 
     def end(self, farewell: Farewell | None) -> None:
@@ -93,10 +95,21 @@ class Connection:
                 receiving.cancel()
         finally:
             self._pulsing.cancel()
-            self._wait(None)
         if farewell is not None and farewell is not farewells.SLOW:
             self._say_last_words()
         return farewell
+
+    @property
+    def takes(self) -> bool:
+        """Tell whether the socket takes what is written."""
+        return not (self._is_blocked or self._protocol.writing_paused or self._verdict.done())
+
+    def send(self, frame: bytes) -> None:
+        """Write a whole WebSocket frame."""
+        if self._transport.is_closing():
+            self.end(None)
+        else:
+            self._transport.write(frame)
 
     def deliver(self) -> None:
         """Write what the hub owes for as long as the socket takes it."""
@@ -108,8 +121,10 @@ class Connection:
                 return
             for message in taken.messages:
                 self._write(message, is_text=taken.is_text)
-            if taken.wait_s != 0.0:
-                self._wait(taken.wait_s)
+            if taken.wait_s is None:
+                return
+            if taken.wait_s > 0:
+                self._later(self.session.subscriber, taken.wait_s)
                 return
         self._block()
 
@@ -124,16 +139,8 @@ class Connection:
         return taken
 
     def _write(self, message: bytes, *, is_text: bool) -> None:
-        if self._transport.is_closing():
-            self.end(None)
-            return
-        header = frames.header(_TEXT if is_text else _BINARY, len(message))
-        self._transport.writelines((header, message))
-
-    def _wait(self, wait_s: float | None) -> None:
-        if self._due is not None:
-            self._due.cancel()
-        self._due = None if wait_s is None else self._loop.call_later(wait_s, self.deliver)
+        opcode = frames.TEXT if is_text else frames.BINARY
+        self.send(frames.header(opcode, len(message)) + message)
 
     def _block(self) -> None:
         assert self._group is not None

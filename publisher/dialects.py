@@ -62,7 +62,7 @@ class Dialect:
 def _json_ticks(payloads: Sequence[bytes], at: At | None) -> bytes:
     rows = b",".join(payloads)
     if at is None:
-        return b'{"op":"ticks","ticks":[%b]}' % rows
+        return b"".join((b'{"op":"ticks","ticks":[', rows, b"]}"))
     return b'{"op":"ticks","ticks":[%b],"at":%b}' % (rows, _JSON.encode(at))
 
 

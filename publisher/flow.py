@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from publisher.latest import Slots
 
@@ -18,18 +19,45 @@ class Source(NamedTuple):
     entry_id: str
 
 
+#: Where a tick belongs, which row of its entry it was.
+PLACE_DTYPE: np.dtype[np.void] = np.dtype([("slot", np.int32), ("row", np.int32)])
+
+
 @dataclass(slots=True)
 class Chunk:
-    """The ticks of one entry for one subscriber: payloads, their slots, their rows in the entry."""
+    """The ticks of one entry for subscribers that want the same of it; never changed once made."""
 
     source: Source | None
     #: The hub's sequence after the entry.
     sequence: int
-    slots: Slots
-    rows: Slots
+    #: Of PLACE_DTYPE, as bytes: own ones, so that no chunk keeps another's alive.
+    places: bytes
     payloads: list[bytes]
-    #: How many of them have been handed out.
-    begun: int = 0
+    #: Of all payloads, in bytes.
+    size: int
+
+    @property
+    def slots(self) -> Slots:
+        """Return the slot of each tick."""
+        return self._column("slot")
+
+    @property
+    def rows(self) -> Slots:
+        """Return the row of each tick in its entry."""
+        return self._column("row")
+
+    def without(self, slots: Slots, begun: int) -> Chunk | None:
+        """Return what is left from `begun` on without these slots; None for nothing."""
+        stays = np.flatnonzero(~np.isin(self.slots[begun:], slots)) + begun
+        if not len(stays):
+            return None
+        payloads = [self.payloads[place] for place in stays.tolist()]
+        places = np.frombuffer(self.places, PLACE_DTYPE)[stays].tobytes()
+        return Chunk(self.source, self.sequence, places, payloads, sum(map(len, payloads)))
+
+    def _column(self, name: str) -> Slots:
+        column: NDArray[np.int32] = np.frombuffer(self.places, PLACE_DTYPE)[name]
+        return column.astype(np.int64)
 
 
 class Poured(NamedTuple):
@@ -42,13 +70,15 @@ class Poured(NamedTuple):
 class Flow:
     """A first-in-first-out line of chunks, at most `bytes_max` at any time.
 
-    Payloads are shared among subscribers: the budget counts them for each as if they were not, so
+    Chunks are shared among subscribers: the budget counts them for each as if they were not, so
     what is really held is less.
     """
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self._chunks: deque[Chunk] = deque()
+        #: How many of the first chunk's ticks have been handed out.
+        self._begun = 0
         self.bytes = 0
         self._length = 0
 
@@ -57,11 +87,10 @@ class Flow:
 
     def push(self, chunk: Chunk) -> bool:
         """Append a chunk; False, and nothing is kept of it, where it does not fit."""
-        size = sum(map(len, chunk.payloads))
-        if self.bytes + size > self.bytes_max:
+        if self.bytes + chunk.size > self.bytes_max:
             return False
         self._chunks.append(chunk)
-        self.bytes += size
+        self.bytes += chunk.size
         self._length += len(chunk.payloads)
         return True
 
@@ -69,72 +98,91 @@ class Flow:
         """Tell whether ticks up to this sequence are still to be handed out."""
         return bool(self._chunks) and self._chunks[0].sequence <= sequence
 
+    def unread(self) -> list[bytes]:
+        """Return everything that has not been handed out, left where it is."""
+        everything = [payload for chunk in self._chunks for payload in chunk.payloads]
+        return everything[self._begun :]
+
+    def pop_all(self, bytes_max: int, rows_max: int) -> tuple[Chunk, ...] | None:
+        """Take every chunk, whole; None, and nothing is taken, where that is more than one message.
+
+        What has been begun is for `pop` to end.
+        """
+        if self._begun or self.bytes > bytes_max or self._length > rows_max:
+            return None
+        chunks = tuple(self._chunks)
+        self._clear()
+        return chunks
+
     def pop(self, bytes_max: int, rows_max: int, *, up_to: int | None = None) -> Poured:
         """Take the oldest ticks: one, then more while they fit; none above the sequence `up_to`."""
         taken: list[bytes] = []
         at: dict[str, str] = {}
-        total = 0
+        left = bytes_max
         while self._chunks and len(taken) < rows_max:
             chunk = self._chunks[0]
             if up_to is not None and chunk.sequence > up_to:
                 break
-            size = sum(map(len, chunk.payloads)) if not chunk.begun else bytes_max + 1
-            if total + size <= bytes_max and len(taken) + len(chunk.payloads) <= rows_max:
+            part = self._part(chunk, left, rows_max - len(taken), is_first=not taken)
+            if not part:
+                break
+            taken += part
+            left -= sum(map(len, part))
+            note(at, chunk, self._begun)
+            if self._begun == len(chunk.payloads):
                 self._chunks.popleft()
-                taken += chunk.payloads
-                total += size
-            else:
-                part = _part(chunk, bytes_max - total, rows_max - len(taken), is_first=not taken)
-                if not part:
-                    break
-                taken += part
-                total += sum(map(len, part))
-                if chunk.begun == len(chunk.payloads):
-                    self._chunks.popleft()
-            _note(at, chunk)
-        self.bytes -= total
+                self._begun = 0
+        self.bytes -= bytes_max - left
         self._length -= len(taken)
         return Poured(taken, at or None)
 
     def drop(self) -> tuple[Slots, int]:
         """Forget everything; return the distinct slots of what is lost and how many ticks."""
-        lost = [chunk.slots[chunk.begun :] for chunk in self._chunks]
+        lost = [chunk.slots for chunk in self._chunks]
+        if lost:
+            lost[0] = lost[0][self._begun :]
         count = self._length
-        self._chunks.clear()
-        self.bytes = self._length = 0
+        self._clear()
         return np.unique(np.concatenate(lost)) if lost else np.empty(0, np.int64), count
 
     def remove(self, slots: Slots) -> None:
         """Forget the ticks of these slots."""
-        kept: deque[Chunk] = deque()
-        for chunk in self._chunks:
-            stays = ~np.isin(chunk.slots[chunk.begun :], slots)
-            places = np.flatnonzero(stays) + chunk.begun
-            payloads = [chunk.payloads[place] for place in places.tolist()]
-            if payloads:
-                held = chunk.slots[places], chunk.rows[places]
-                kept.append(Chunk(chunk.source, chunk.sequence, *held, payloads))
-        self._chunks = kept
-        self._length = sum(len(chunk.payloads) for chunk in kept)
-        self.bytes = sum(len(payload) for chunk in kept for payload in chunk.payloads)
+        begun, chunks = self._begun, self._chunks
+        self._clear()
+        for chunk in chunks:
+            kept = chunk.without(slots, begun)
+            begun = 0
+            if kept is not None:
+                self._chunks.append(kept)
+                self.bytes += kept.size
+                self._length += len(kept.payloads)
+
+    def _part(
+        self, chunk: Chunk, bytes_left: int, rows_left: int, *, is_first: bool
+    ) -> list[bytes]:
+        """Return what fits of the first chunk, from where it has been begun."""
+        payloads, begun = chunk.payloads, self._begun
+        if not begun and chunk.size <= bytes_left and len(payloads) <= rows_left:
+            self._begun = len(payloads)
+            return payloads
+        part: list[bytes] = []
+        for payload in payloads[begun : begun + rows_left]:
+            if len(payload) > bytes_left and (part or not is_first):
+                break
+            part.append(payload)
+            bytes_left -= len(payload)
+        self._begun += len(part)
+        return part
+
+    def _clear(self) -> None:
+        self._chunks = deque()
+        self._begun = self.bytes = self._length = 0
 
 
-def _part(chunk: Chunk, bytes_left: int, rows_left: int, *, is_first: bool) -> list[bytes]:
-    """Begin, or go on with, a chunk that does not fit whole."""
-    part: list[bytes] = []
-    for payload in chunk.payloads[chunk.begun : chunk.begun + rows_left]:
-        if len(payload) > bytes_left and (part or not is_first):
-            break
-        part.append(payload)
-        bytes_left -= len(payload)
-    chunk.begun += len(part)
-    return part
-
-
-def _note(at: dict[str, str], chunk: Chunk) -> None:
+def note(at: dict[str, str], chunk: Chunk, done: int) -> None:
+    """Note how far the first `done` ticks of a chunk come."""
     if chunk.source is None:
         return
-    done = chunk.begun
     is_cut = 0 < done < len(chunk.payloads)
     rows = f"/{int(chunk.rows[done - 1]) + 1}" if is_cut else ""
     at[chunk.source.shard] = chunk.source.entry_id + rows

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
+#: Opcodes.
+TEXT, BINARY, PING = 0x1, 0x2, 0x9
+
+#: Headers kept: one for each length met lately.
+_HEADERS_MAX = 4096
 _FINAL = 0x80
 _SHORT_MAX, _MEDIUM_MAX = 125, 2**16 - 1
 _MEDIUM, _LONG = 126, 127
@@ -11,6 +17,7 @@ _MEDIUM_HEADER = struct.Struct(">BBH")
 _LONG_HEADER = struct.Struct(">BBQ")
 
 
+@lru_cache(maxsize=_HEADERS_MAX)
 def header(opcode: int, length: int) -> bytes:
     """Return what stands ahead of a message of this length.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from publisher.latest import NO_SLOT, Applied, Latest, Slots, Tokens, pick
 from publisher.pouring import Batch, Pourer, chosen
 from publisher.subscriber import Ledger, Queue, Skipping, SnapshotJob
 from publisher.taking import Taken, Taker
+from publisher.together import Parcel, Together
 from publisher.universe import Universe
 
 #: Snapshots one subscriber may have under way; each is a list of slots.
@@ -67,6 +68,7 @@ class Hub:
         self._taker = Taker(self._latest, dialects, self._channels, limits.message_bytes_max)
         self._payloads = self._taker.payloads
         self._pourer = Pourer(self._latest, self._payloads)
+        self._together = Together(self._latest, dialects, self._payloads, limits.message_bytes_max)
         self._ledgers: dict[int, Ledger] = {}
         #: Who follows each channel.
         self._followers: dict[str, set[int]] = {}
@@ -344,6 +346,17 @@ class Hub:
             # Nothing is owed any more: the next record wakes.
             interest.clear(self._woken, subscriber)
         return taken
+
+    def take_together(
+        self, subscribers: Iterable[int], now_s: float
+    ) -> tuple[list[Parcel], list[int]]:
+        """Return all that is owed to these, a parcel each, and for whom to ask `take`."""
+        ledgers = self._ledgers
+        members = [(each, ledgers[each]) for each in subscribers]
+        parcels, singly = self._together.take(members, now_s)
+        if parcels:
+            interest.clear_all(self._woken, [parcel[0] for parcel in parcels])
+        return parcels, singly
 
     def _admit(self, tokens: Tokens) -> Slots:
         slots = self._latest.admit(tokens)

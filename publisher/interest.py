@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,7 +70,10 @@ def pairs(rows: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     used = np.flatnonzero(rows.any(axis=0))
     narrow = np.ascontiguousarray(rows[:, used]).astype("<u8").view(np.uint8)
     bits = np.unpackbits(narrow, axis=1, bitorder="little")
-    columns, places = np.nonzero(np.ascontiguousarray(bits.T))
+    # Of a flat array numpy finds the ones three times faster than of a matrix.
+    columns, places = np.divmod(
+        np.flatnonzero(np.ascontiguousarray(bits.T).view(np.bool_)), len(rows)
+    )
     return used[columns // _BITS] * _BITS + columns % _BITS, places
 
 
@@ -80,6 +85,13 @@ def mark(words: Words, subscriber: int) -> None:
 def clear(words: Words, subscriber: int) -> None:
     """Clear the subscriber's bit in place."""
     words[subscriber // _BITS] &= _OTHERS[subscriber % _BITS]
+
+
+def clear_all(words: Words, subscribers: Sequence[int]) -> None:
+    """Clear the bits of many subscribers in place."""
+    marked = np.zeros(len(words) * _BITS, np.bool_)
+    marked[subscribers] = True
+    words &= ~np.packbits(marked, bitorder="little").view("<u8")
 
 
 def members(words: Words) -> list[int]:

@@ -40,6 +40,16 @@ class Payloads:
         payloads: list[bytes] = column.payloads[slots].tolist()
         return payloads
 
+    def for_many(self, mode: int, slots: Slots) -> tuple[list[bytes], NDArray[np.int64]]:
+        """Return the payload of each of these slots, which many want, and their sizes."""
+        column = self._columns[mode]
+        column.make_room(self._latest.capacity)
+        stale = slots[column.sequences[slots] != self._latest.sequences[slots]]
+        if len(stale):
+            self._encode(mode, np.unique(stale))
+        payloads: list[bytes] = column.payloads[slots].tolist()
+        return payloads, column.sizes[slots]
+
     def each(
         self, mode: int, slots: Slots, records: NDArray[np.void], sequences: Sequences
     ) -> list[bytes]:
@@ -50,10 +60,8 @@ class Payloads:
         column = self._columns[mode]
         column.make_room(self._latest.capacity)
         payloads = self.old(mode, slots, records, sequences)
-        for slot, payload in zip(slots.tolist(), payloads, strict=True):
-            column.payloads[slot] = payload
-        # Of repeated slots numpy keeps the last one assigned, as the loop does.
-        column.sequences[slots] = sequences
+        # Of repeated slots numpy keeps the last one assigned.
+        column.keep(slots, payloads, sequences)
         return payloads
 
     def old(
@@ -75,9 +83,7 @@ class Payloads:
         column = self._columns[mode]
         sequences = self._latest.sequences[slots]
         payloads = self.old(mode, slots, self._latest.records(slots), sequences)
-        for slot, payload in zip(slots.tolist(), payloads, strict=True):
-            column.payloads[slot] = payload
-        column.sequences[slots] = sequences
+        column.keep(slots, payloads, sequences)
 
     def _learn_symbols(self) -> None:
         known, seen = len(self._symbols), len(self._latest)
@@ -95,15 +101,22 @@ class _Column:
         self.encode = encode
         #: Objects, so that a message's payloads are picked out in one go.
         self.payloads: NDArray[np.object_] = np.empty(0, np.object_)
-        self.sequences: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self.sequences: Sequences = np.empty(0, np.uint64)
+        self.sizes: NDArray[np.int64] = np.empty(0, np.int64)
 
     def make_room(self, slots: int) -> None:
         missing = slots - len(self.sequences)
         if missing > 0:
             self.payloads = np.concatenate([self.payloads, np.full(missing, b"", np.object_)])
             self.sequences = np.concatenate([self.sequences, np.zeros(missing, np.uint64)])
+            self.sizes = np.concatenate([self.sizes, np.zeros(missing, np.int64)])
+
+    def keep(self, slots: Slots, payloads: list[bytes], sequences: Sequences) -> None:
+        self.payloads[slots] = payloads
+        self.sizes[slots] = np.fromiter(map(len, payloads), np.int64, len(payloads))
+        self.sequences[slots] = sequences
 
     def forget(self, slots: Slots) -> None:
         self.sequences[slots] = 0
-        for slot in slots.tolist():
-            self.payloads[slot] = b""
+        self.sizes[slots] = 0
+        self.payloads[slots] = b""

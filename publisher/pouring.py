@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from publisher import interest
-from publisher.flow import Chunk, Source
+from publisher.flow import PLACE_DTYPE, Chunk, Source
 from publisher.history import Past
 from publisher.interest import Words
 from publisher.latest import LATE_NS_MAX, NO_SLOT, Latest, Sequences, Slots, pick
 from publisher.payloads import Payloads
-from publisher.subscriber import Ledger, Skipping, Wants
+from publisher.subscriber import Ledger, ModeIndexes, Skipping, Wants
 
-#: A dialect with a mode: what one encoding is for.
-_Kind = tuple[int, int]
-#: Payloads of a batch by row, empty where nobody wants the row in this kind.
-_Encoded = Mapping[_Kind, list[bytes]]
+#: A dialect with a mode, None where there are several: what is the same for all of a kind.
+_Kind = tuple[int, int | None]
 
 
 class Batch(NamedTuple):
@@ -31,6 +29,15 @@ class Batch(NamedTuple):
     slots: Slots
     sequences: Sequences
     records: NDArray[np.void]
+
+
+class _Portions(NamedTuple):
+    """Subscribers of one kind, how many places of the batch each wants, the places end to end."""
+
+    kind: _Kind
+    ledgers: Sequence[Ledger]
+    counts: NDArray[np.int64]
+    places: Slots
 
 
 class Pourer:
@@ -45,33 +52,61 @@ class Pourer:
 
         Who has no room for it is let go or, where its policy is to skip, conflated for a while.
         """
-        flowing: dict[int, Slots] = {}
-        for subscriber, places in _portions(bits):
-            skipping = ledgers[subscriber].skipping
-            if skipping is None:
-                flowing[subscriber] = places
-            else:
-                skipping.left_out += len(places)
-        encoded = self._encode(flowing, batch, ledgers)
-        for subscriber, places in flowing.items():
-            self._append(ledgers[subscriber], places, batch, encoded)
+        for portions in _portions(bits, ledgers):
+            chunks = self._chunks(portions, batch)
+            for ledger, chunk in zip(portions.ledgers, chunks, strict=True):
+                assert ledger.flow is not None
+                if not ledger.flow.push(chunk):
+                    self._overflow(ledger, chunk.slots)
 
     def replay(self, batch: Batch, ledger: Ledger) -> bool:
         """Append an old batch to one flow alone, whole; False where it does not fit."""
-        encoded: dict[_Kind, list[bytes]] = {}
-        for kind, which in _kinds(ledger, batch.slots).items():
-            row_payloads = self._payloads[kind[0]].old(
-                kind[1], batch.slots[which], pick(batch.records, which), batch.sequences[which]
-            )
-            encoded[kind] = _spread(len(batch.slots), which, row_payloads)
         assert ledger.flow is not None
-        return ledger.flow.push(_chunk(ledger, np.arange(len(batch.slots)), batch, encoded))
+        places = np.arange(len(batch.slots))
+        portions = _Portions(_kind(ledger), [ledger], np.array([len(places)]), places)
+        return ledger.flow.push(self._chunks(portions, batch, is_old=True)[0])
 
-    def _append(self, ledger: Ledger, places: Slots, batch: Batch, encoded: _Encoded) -> None:
-        assert ledger.flow is not None
-        chunk = _chunk(ledger, places, batch, encoded)
-        if not ledger.flow.push(chunk):
-            self._overflow(ledger, chunk.slots)
+    def _chunks(self, portions: _Portions, batch: Batch, *, is_old: bool = False) -> list[Chunk]:
+        """Return each subscriber's chunk: the same one to all that want the same of the batch."""
+        mode, places = portions.kind[1], portions.places
+        payloads = self._encoded(portions, batch, is_old=is_old)
+        ends = np.cumsum(portions.counts)
+        starts = ends - portions.counts
+        sizes = np.add.reduceat(np.fromiter(map(len, payloads), np.int64, len(payloads)), starts)
+        packed = np.empty(len(places), PLACE_DTYPE)
+        packed["slot"], packed["row"] = batch.slots[places], batch.rows[places]
+        blob, width, sequence = packed.tobytes(), PLACE_DTYPE.itemsize, int(batch.sequences[-1])
+        made: dict[bytes, Chunk] = {}
+        chunks: list[Chunk] = []
+        bounds = zip(starts.tolist(), ends.tolist(), sizes.tolist(), strict=True)
+        for begin, end, size in bounds:
+            key = blob[width * begin : width * end]
+            chunk = made.get(key)
+            if chunk is None:
+                chunk = Chunk(batch.source, sequence, key, payloads[begin:end], size)
+                if mode is not None:
+                    made[key] = chunk
+            chunks.append(chunk)
+        return chunks
+
+    def _encoded(self, portions: _Portions, batch: Batch, *, is_old: bool) -> list[bytes]:
+        """Return the payload of every place of these portions."""
+        (dialect, mode), places = portions.kind, portions.places
+        encode = self._payloads[dialect].old if is_old else self._payloads[dialect].each
+        modes = _modes(portions, batch) if mode is None else None
+        by_place: NDArray[Any] = np.empty(len(places), np.object_)
+        for each in [mode] if modes is None else np.unique(modes).tolist():
+            which = slice(None) if modes is None else np.flatnonzero(modes == each)
+            is_needed = np.zeros(len(batch.slots), np.bool_)
+            is_needed[places[which]] = True
+            rows = np.flatnonzero(is_needed)
+            by_row: NDArray[Any] = np.empty(len(batch.slots), np.object_)
+            by_row[rows] = encode(
+                each, batch.slots[rows], pick(batch.records, rows), batch.sequences[rows]
+            )
+            by_place[which] = by_row[places[which]]
+        payloads: list[bytes] = by_place.tolist()
+        return payloads
 
     def _overflow(self, ledger: Ledger, slots: Slots) -> None:
         if ledger.is_strict:
@@ -81,28 +116,6 @@ class Pourer:
         lost, count = ledger.flow.drop()
         ledger.wants.settle(self._latest.sequences, np.union1d(lost, slots))
         ledger.skipping = Skipping(left_out=count + len(slots))
-
-    def _encode(
-        self, flowing: Mapping[int, Slots], batch: Batch, ledgers: Mapping[int, Ledger]
-    ) -> _Encoded:
-        needed: defaultdict[_Kind, NDArray[np.bool_]] = defaultdict(
-            lambda: np.zeros(len(batch.slots), np.bool_)
-        )
-        for subscriber, places in flowing.items():
-            ledger = ledgers[subscriber]
-            if ledger.wants.only_mode is not None:
-                needed[ledger.dialect, ledger.wants.only_mode][places] = True
-                continue
-            for kind, which in _kinds(ledger, batch.slots[places]).items():
-                needed[kind][places[which]] = True
-        encoded: dict[_Kind, list[bytes]] = {}
-        for kind, is_needed in needed.items():
-            rows = np.flatnonzero(is_needed)
-            row_payloads = self._payloads[kind[0]].each(
-                kind[1], batch.slots[rows], pick(batch.records, rows), batch.sequences[rows]
-            )
-            encoded[kind] = _spread(len(batch.slots), rows, row_payloads)
-        return encoded
 
 
 def chosen(pasts: Iterable[Past], wants: Wants, capacity: int) -> list[Batch]:
@@ -142,47 +155,35 @@ def is_late(held: dict[int, int], slot: int, stamp: int) -> bool:
     return False
 
 
-def _chunk(ledger: Ledger, places: Slots, batch: Batch, encoded: _Encoded) -> Chunk:
-    slots = batch.slots[places]
-    payloads = _payloads(ledger, slots, places, encoded)
-    return Chunk(batch.source, int(batch.sequences[-1]), slots, batch.rows[places], payloads)
-
-
-def _portions(bits: Words) -> list[tuple[int, Slots]]:
-    """Return each subscriber with the rows it wants."""
+def _portions(bits: Words, ledgers: Mapping[int, Ledger]) -> list[_Portions]:
+    """Return what each subscriber wants, by kind; for those that skip it is only counted."""
     subscribers, places = interest.pairs(bits)
     if not len(subscribers):
         return []
-    begins = [0, *(np.flatnonzero(np.diff(subscribers)) + 1).tolist()]
-    whose = subscribers[begins].tolist()
-    ends = [*begins[1:], len(places)]
-    parts = zip(whose, begins, ends, strict=True)
-    return [(subscriber, places[begin:end]) for subscriber, begin, end in parts]
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(subscribers)) + 1])
+    counts = np.diff(np.append(starts, len(places)))
+    kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
+    whose = [ledgers[subscriber] for subscriber in subscribers[starts].tolist()]
+    for index, ledger in enumerate(whose):
+        if ledger.skipping is None:
+            kinds[_kind(ledger)].append(index)
+        else:
+            ledger.skipping.left_out += int(counts[index])
+    portions: list[_Portions] = []
+    for kind, indexes in kinds.items():
+        is_ours = np.zeros(len(whose), np.bool_)
+        is_ours[indexes] = True
+        ours = [whose[index] for index in indexes]
+        portions.append(_Portions(kind, ours, counts[indexes], places[np.repeat(is_ours, counts)]))
+    return portions
 
 
-def _kinds(ledger: Ledger, slots: Slots) -> dict[_Kind, Slots]:
-    """Return which of these slots a subscriber wants in which mode."""
-    modes = ledger.wants.modes_of(slots)
-    return {
-        (ledger.dialect, mode): np.flatnonzero(modes == mode) for mode in np.unique(modes).tolist()
-    }
+def _kind(ledger: Ledger) -> _Kind:
+    return ledger.dialect, ledger.wants.only_mode
 
 
-def _payloads(ledger: Ledger, slots: Slots, places: Slots, encoded: _Encoded) -> list[bytes]:
-    dialect, only_mode = ledger.dialect, ledger.wants.only_mode
-    if only_mode is not None:
-        by_row = encoded[dialect, only_mode]
-        return [by_row[place] for place in places.tolist()]
-    modes = ledger.wants.modes_of(slots).tolist()
-    return [
-        encoded[dialect, mode][place] for mode, place in zip(modes, places.tolist(), strict=True)
-    ]
-
-
-def _spread(length: int, rows: Slots, payloads: list[bytes]) -> list[bytes]:
-    if len(payloads) == length:
-        return payloads
-    by_row = [b""] * length
-    for row, payload in zip(rows.tolist(), payloads, strict=True):
-        by_row[row] = payload
-    return by_row
+def _modes(portions: _Portions, batch: Batch) -> ModeIndexes:
+    """Return in which mode each place is wanted."""
+    parts = np.split(batch.slots[portions.places], np.cumsum(portions.counts)[:-1])
+    owners = zip(portions.ledgers, parts, strict=True)
+    return np.concatenate([ledger.wants.modes_of(slots) for ledger, slots in owners])

@@ -51,7 +51,7 @@ class Server:
         self._log = log
         self._connections: dict[int, Connection] = {}
         self._event_sources = EventSources(around)
-        self.rounds = Rounds(self._serve_one, metrics.WAITED.observe, around.clock)
+        self.rounds = Rounds(self._serve_many, metrics.WAITED.observe, around.clock)
         self._unauthenticated = 0
         self._is_draining = False
         self.address = ""
@@ -60,12 +60,28 @@ class Server:
         """Have these subscribers served soon."""
         self.rounds.wake(subscribers)
 
-    def _serve_one(self, subscriber: int) -> None:
-        connection = self._connections.get(subscriber)
-        if connection is not None:
-            connection.deliver()
-        else:
-            self._event_sources.wake(subscriber)
+    def _serve_many(self, subscribers: Sequence[int]) -> None:
+        """Give these what they are owed: all that is plain at once, the rest one by one."""
+        connections, taking = self._connections, list[int]()
+        for subscriber in subscribers:
+            connection = connections.get(subscriber)
+            if connection is None:
+                self._event_sources.wake(subscriber)
+            elif connection.takes:
+                taking.append(subscriber)
+            else:
+                connection.deliver()
+        now_s = self._around.clock.monotonic_s()
+        parcels, singly = self._around.desk.hub.take_together(taking, now_s)
+        tally = self._around.tally
+        for subscriber, frame, ticks in parcels:
+            if frame:
+                connections[subscriber].send(frame)
+                tally.ticks += ticks
+                tally.messages += 1
+                tally.bytes += len(frame)
+        for subscriber in singly:
+            connections[subscriber].deliver()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
@@ -188,7 +204,7 @@ class Server:
         self, request: web.Request, ws: web.WebSocketResponse, session: Session
     ) -> web.StreamResponse:
         _narrow(request, self._settings.send_buffer_bytes)
-        connection = Connection(request, ws, session, self._around)
+        connection = Connection(request, ws, session, self._around, self.rounds.later)
         self._connections[session.subscriber] = connection
         displaced = self._connections.get(-1 if session.displaces is None else session.displaces)
         if displaced is not None:

@@ -12,6 +12,7 @@ from publisher.flow import Flow
 from publisher.latest import Sequences, Slots
 
 ModeIndexes = NDArray[np.int8]
+_NOTHING_SENT: Sequences = np.empty(0, np.uint64)
 
 
 @dataclass(slots=True)
@@ -38,9 +39,11 @@ class Wants:
     def __init__(self) -> None:
         self.slots: Slots = np.empty(0, np.int64)
         self.modes: ModeIndexes = np.empty(0, np.int8)
-        self.sent: Sequences = np.empty(0, np.uint64)
         #: The mode of all of them, None where there are several or none.
         self.only_mode: int | None = None
+        #: Up to where everything has been sent of each, None where that differs: see `_sent`.
+        self.level: int | None = 0
+        self._sent: Sequences = _NOTHING_SENT
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -55,17 +58,18 @@ class Wants:
         What is new, or comes as a snapshot, is owed only from the next record on; what was wanted
         already stays owed.
         """
+        sent = self._each_sent()
         slots = np.unique(slots)
         known = self.has(slots)
         places = np.searchsorted(self.slots, slots[known])
         self.modes[places] = mode
         if is_snapshot:
-            self.sent[places] = sequences[slots[known]]
+            sent[places] = sequences[slots[known]]
         fresh = slots[~known]
         everything = np.concatenate([self.slots, fresh])
         order = np.argsort(everything, kind="stable")
         modes = np.concatenate([self.modes, np.full(len(fresh), mode, np.int8)])
-        sent = np.concatenate([self.sent, sequences[fresh]])
+        sent = np.concatenate([sent, sequences[fresh]])
         self._replace(everything[order], modes[order], sent[order])
 
     def modes_of(self, slots: Slots) -> ModeIndexes:
@@ -74,23 +78,42 @@ class Wants:
 
     def settle(self, sequences: Sequences, lost: Slots) -> None:
         """Take everything as sent but these slots, whose newest is owed."""
-        self.sent = sequences[self.slots]
-        self.sent[np.isin(self.slots, lost)] = 0
+        sent = sequences[self.slots]
+        sent[np.isin(self.slots, lost)] = 0
+        self.level, self._sent = None, sent
 
     def remove(self, slots: Slots) -> None:
         """No longer want these."""
         kept = ~np.isin(self.slots, slots)
-        self._replace(self.slots[kept], self.modes[kept], self.sent[kept])
+        self._replace(self.slots[kept], self.modes[kept], self._each_sent()[kept])
 
     def owed(self, sequences: Sequences) -> NDArray[np.int64]:
         """Return the places in `slots` that moved since they were sent, longest owed first."""
         newest = sequences[self.slots]
-        places: Slots = (newest > self.sent).nonzero()[0]
+        sent = self._sent if self.level is None else self.level
+        places: Slots = (newest > sent).nonzero()[0]
         longest_first: Slots = places[newest[places].argsort()]
         return longest_first
 
+    def send(self, places: Slots, sequences: Sequences) -> None:
+        """Take the newest at these places as sent; others are still owed."""
+        sent = self._each_sent()
+        sent[places] = sequences[self.slots[places]]
+        self.level, self._sent = None, sent
+
+    def send_all(self, sequence: int) -> None:
+        """Take everything as sent, `sequence` being that of the newest record there is."""
+        self.level, self._sent = sequence, _NOTHING_SENT
+
+    def _each_sent(self) -> Sequences:
+        """Return what has been sent of each, to be changed and kept."""
+        if self.level is None:
+            return self._sent
+        return np.full(len(self.slots), self.level, np.uint64)
+
     def _replace(self, slots: Slots, modes: ModeIndexes, sent: Sequences) -> None:
-        self.slots, self.modes, self.sent = slots, modes, sent
+        self.slots, self.modes, self._sent = slots, modes, sent
+        self.level = None
         present = np.unique(modes)
         self.only_mode = int(present[0]) if len(present) == 1 else None
 
@@ -162,6 +185,18 @@ class Ledger:
     bytes_per_s: float = 0.0
     due_s: float = 0.0
     is_let_go: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether ticks are all that may be owed, and nothing holds them back but time."""
+        return not (
+            self.queue.bytes
+            or self.behind
+            or self.snapshots
+            or self.skipping is not None
+            or self.bytes_per_s
+            or self.is_let_go
+        )
 
     def let_go(self) -> None:
         """Give up on it, with what it was owed."""

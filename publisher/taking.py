@@ -127,12 +127,16 @@ class Taker:
                 return Taken([dialect.reply(notice)], wait_s=0.0, is_text=dialect.is_text)
         if not len(owed):
             ledger.skipping = None
+            wants.send_all(self._latest.sequence)
             return Taken()
         places = owed[:ROWS_PER_MESSAGE_MAX]
         payloads = self._fitting(ledger, places)
         sent = places[: len(payloads)]
-        wants.sent[sent] = self._latest.sequences[wants.slots[sent]]
         is_done = len(sent) == len(owed)
+        if is_done:
+            wants.send_all(self._latest.sequence)
+        else:
+            wants.send(sent, self._latest.sequences)
         message = dialect.ticks(payloads, self._caught_up(ledger, len(sent), is_done=is_done))
         self._pace(ledger, now_s, len(message), is_done=is_done)
         return self._ticks([message], len(payloads), None if is_done else 0.0, dialect)

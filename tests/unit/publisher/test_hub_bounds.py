@@ -22,6 +22,16 @@ LIMITS = HubLimits(
     flow_bytes_max=6000,
 )
 
+
+def body_of(frame: bytes) -> bytes:
+    """Return the message of a text frame, whose length must be what its header says."""
+    assert frame[0] == 0x81
+    width = {126: 2, 127: 8}.get(frame[1], 0)
+    body = frame[2 + width :]
+    assert len(body) == (int.from_bytes(frame[2 : 2 + width], "big") if width else frame[1])
+    return body
+
+
 indexes = st.integers(0, SUBSCRIBERS - 1)
 numbers = st.sets(st.integers(1, 12), max_size=6).map(
     lambda chosen: np.array(sorted(chosen), np.uint32)
@@ -138,6 +148,18 @@ class HubMachine(RuleBasedStateMachine):
         for _ in range(times):
             self._take(self.clients[index])
 
+    @rule(chosen=st.sets(indexes))
+    def take_together(self, chosen: set) -> None:
+        clients = {self.clients[index].subscriber: self.clients[index] for index in chosen}
+        parcels, singly = self.hub.take_together(clients, 0.0)
+        assert sorted([*(parcel[0] for parcel in parcels), *singly]) == sorted(clients)
+        for subscriber, frame, ticks in parcels:
+            before = clients[subscriber].told
+            if frame:
+                clients[subscriber].read(body_of(frame))
+            assert clients[subscriber].told == before + ticks
+            assert not self.hub.take(subscriber, 0.0).messages, "more was owed than is in a parcel"
+
     @precondition(lambda self: self.newest)
     @rule(index=indexes)
     def take_everything(self, index: int) -> None:
@@ -162,11 +184,7 @@ class HubMachine(RuleBasedStateMachine):
             assert ledger.queue.bytes <= LIMITS.queue_bytes_max
             assert len(ledger.wants) == len(client.owed_after)
             if ledger.flow is not None:
-                held = [
-                    payload
-                    for chunk in ledger.flow._chunks
-                    for payload in chunk.payloads[chunk.begun :]
-                ]
+                held = ledger.flow.unread()
                 assert ledger.flow.bytes == sum(map(len, held)) <= LIMITS.flow_bytes_max
                 assert len(ledger.flow) == len(held)
 

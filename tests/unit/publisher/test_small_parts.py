@@ -9,12 +9,13 @@ import pytest
 
 from publisher import frames
 from publisher.backlog import Backlog
-from publisher.delivering import Rounds
+from publisher.delivering import SERVED_AT_ONCE_MAX, Rounds
 from publisher.dialects import DIALECTS
 from publisher.messages import Skipped
 from publisher.tickets import GOOD_FOR_S, TICKETS_MAX, Tickets
 from publisher.universe import Universe
 from publisher.walk import TOKENS, Walk, listed
+from publisher.wheel import GRAIN_S, Wheel
 from shared.clock import SystemClock
 from tests.support.eventually import eventually
 from tests.support.publisher_rows import CALL, PUT, instruments
@@ -75,20 +76,66 @@ def test_a_walk_goes_by_single_ticks_and_is_listed() -> None:
         before = records["last_price"]
 
 
-async def test_whoever_is_woken_again_while_it_waits_is_served_once() -> None:
-    served: list[int] = []
-    waits_s: list[float] = []
-    rounds = Rounds(served.append, waits_s.append, SystemClock())
-    rounds.wake([3, 1])
-    rounds.wake([1, 2, 3])
+async def served_by(rounds: Rounds, waits_s: list[float], turns: int) -> None:
+    """Let rounds run for so many turns."""
     stopping = asyncio.Event()
     running = asyncio.create_task(rounds.run(stopping))
-    await eventually(lambda: len(waits_s) == 3)
+    await eventually(lambda: len(waits_s) >= turns)
     stopping.set()
     rounds.stop()
     await running
+
+
+async def test_whoever_is_woken_again_while_it_waits_is_served_once() -> None:
+    served: list[int] = []
+    waits_s: list[float] = []
+    rounds = Rounds(served.extend, waits_s.append, SystemClock())
+    rounds.wake([3, 1])
+    rounds.wake([1, 2, 3])
+    await served_by(rounds, waits_s, 1)
     assert served == [3, 1, 2]
-    assert len(waits_s) == 3
+
+
+async def test_a_turn_is_no_longer_than_its_bound() -> None:
+    turns: list[int] = []
+    waits_s: list[float] = []
+    rounds = Rounds(
+        lambda subscribers: turns.append(len(subscribers)), waits_s.append, SystemClock()
+    )
+    rounds.wake(range(SERVED_AT_ONCE_MAX + 2))
+    await served_by(rounds, waits_s, 2)
+    assert turns == [SERVED_AT_ONCE_MAX, 2]
+
+
+async def test_whoever_asks_to_be_served_later_is_served_when_that_has_come() -> None:
+    served: list[int] = []
+    waits_s: list[float] = []
+    clock = SystemClock()
+    rounds = Rounds(served.extend, waits_s.append, clock)
+    begun_s = clock.monotonic_s()
+    rounds.later(1, 0.05)
+    rounds.later(2, 0.01)
+    await served_by(rounds, waits_s, 2)
+    assert served == [2, 1]
+    assert clock.monotonic_s() - begun_s >= 0.05
+
+
+def test_a_wheel_gives_each_once_at_its_earliest_moment_and_never_before() -> None:
+    wheel = Wheel()
+    assert (wheel.next_s, wheel.pop(1e9)) == (None, [])
+    wheel.add(1, 10.0)
+    wheel.add(2, 10.001)
+    wheel.add(1, 10.5)
+    wheel.add(3, 10.5)
+    wheel.add(3, 10.2)
+    assert wheel.next_s == pytest.approx(10.0)
+    assert wheel.pop(9.999) == []
+    assert wheel.pop(10.002) == [1]
+    assert wheel.pop(10.25) == [2, 3]
+    assert wheel.pop(11.0) == []
+    assert wheel.next_s is None
+    wheel.add(1, 12.0)
+    assert wheel.pop(12.0 + GRAIN_S) == [1]
 
 
 def message(number: int) -> Skipped:

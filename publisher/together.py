@@ -1,0 +1,167 @@
+"""What many subscribers are owed, gathered in columns and joined once for all that get the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from publisher import frames
+from publisher.dialects import At, Dialect
+from publisher.flow import Chunk, note
+from publisher.latest import Latest, Sequences, Slots
+from publisher.payloads import Payloads
+from publisher.subscriber import Ledger
+from publisher.taking import ROWS_PER_MESSAGE_MAX
+
+#: Sequences stay below: a subscriber's number and a sequence make one number to sort by.
+_NUMBER_SHIFT = np.uint64(48)
+
+#: A subscriber with all that the hub knows of it.
+Member = tuple[int, Ledger]
+
+
+#: All that one subscriber is owed: who, a whole WebSocket frame, how many ticks; empty for nothing.
+#: A plain tuple: there are tens of thousands a second.
+Parcel = tuple[int, bytes, int]
+
+
+class _Owed(NamedTuple):
+    """What subscribers are owed, one after the other: `cuts` are where each one's begins and ends.
+
+    `slots` with their newest `sequences`, each subscriber's longest owed first.
+    """
+
+    slots: Slots
+    sequences: Sequences
+    cuts: list[int]
+
+
+class Together:
+    """Serves those who want nothing but ticks, and have all that they are owed fit one message.
+
+    Everybody else is asked singly: see Taker, which gives the same ticks in the same order.
+    """
+
+    def __init__(
+        self,
+        latest: Latest,
+        dialects: Sequence[Dialect],
+        payloads: Sequence[Payloads],
+        message_bytes_max: int,
+    ) -> None:
+        self._latest = latest
+        self._dialects = dialects
+        self._payloads = payloads
+        self._bytes_max = message_bytes_max
+
+    def take(self, members: Iterable[Member], now_s: float) -> tuple[list[Parcel], list[int]]:
+        """Return what is owed to these, and whom to ask singly: nothing of theirs was taken."""
+        newest: defaultdict[tuple[int, int], list[Member]] = defaultdict(list)
+        every: list[Member] = []
+        singly: list[int] = []
+        for member in members:
+            ledger = member[1]
+            if not ledger.is_plain or now_s < ledger.due_s:
+                singly.append(member[0])
+            elif ledger.flow is not None:
+                every.append(member)
+            elif ledger.wants.only_mode is not None and ledger.wants.level is not None:
+                newest[ledger.dialect, ledger.wants.only_mode].append(member)
+            else:
+                singly.append(member[0])
+        parcels = self._every(every, now_s, singly)
+        for kind, of_a_kind in newest.items():
+            parcels += self._newest(kind, of_a_kind, now_s, singly)
+        return parcels, singly
+
+    def _newest(
+        self, kind: tuple[int, int], members: Sequence[Member], now_s: float, singly: list[int]
+    ) -> list[Parcel]:
+        """Give the newest of what moved to subscribers of one dialect and one mode."""
+        dialect, owed = self._dialects[kind[0]], self._owed(members)
+        payloads, sizes = self._payloads[kind[0]].for_many(kind[1], owed.slots)
+        totals = np.concatenate([[0], np.cumsum(sizes)])[owed.cuts].tolist()
+        names, width = owed.sequences.tobytes(), owed.sequences.itemsize
+        sequence, made = self._latest.sequence, dict[bytes, bytes]()
+        parcels: list[Parcel] = []
+        for number, (subscriber, ledger) in enumerate(members):
+            begin, end = owed.cuts[number], owed.cuts[number + 1]
+            if begin == end:
+                parcels.append((subscriber, b"", 0))
+                continue
+            is_long = totals[number + 1] - totals[number] > self._bytes_max
+            if is_long or end - begin > ROWS_PER_MESSAGE_MAX:
+                singly.append(subscriber)
+                continue
+            # A sequence names one record: who has the same ones gets the same bytes.
+            name = names[width * begin : width * end]
+            frame = made.get(name)
+            if frame is None:
+                frame = made[name] = _frame(dialect, payloads[begin:end], None)
+            ledger.wants.level = sequence
+            if ledger.min_interval_s:
+                ledger.due_s = now_s + ledger.min_interval_s
+            parcels.append((subscriber, frame, end - begin))
+        return parcels
+
+    def _owed(self, members: Sequence[Member]) -> _Owed:
+        wants = [ledger.wants for _, ledger in members]
+        lengths = [len(each.slots) for each in wants]
+        ends, slots = np.cumsum(lengths), np.concatenate([each.slots for each in wants])
+        newest = self._latest.sequences[slots]
+        levels = np.array([each.level for each in wants], np.uint64)
+        owed = np.flatnonzero(newest > np.repeat(levels, lengths))
+        numbers: NDArray[np.uint64] = np.searchsorted(ends, owed, side="right").astype(np.uint64)
+        sequences = newest[owed]
+        order = np.argsort((numbers << _NUMBER_SHIFT) | sequences)
+        cuts = np.searchsorted(owed, ends)
+        return _Owed(
+            slots=slots[owed][order],
+            sequences=sequences[order],
+            cuts=[0, *cuts.tolist()],
+        )
+
+    def _every(self, members: Sequence[Member], now_s: float, singly: list[int]) -> list[Parcel]:
+        """Give every tick to those that want each of them."""
+        made: dict[tuple[int, ...], tuple[tuple[Chunk, ...], bytes]] = {}
+        parcels: list[Parcel] = []
+        for subscriber, ledger in members:
+            assert ledger.flow is not None
+            ticks = len(ledger.flow)
+            chunks = ledger.flow.pop_all(self._bytes_max, ROWS_PER_MESSAGE_MAX)
+            if chunks is None:
+                singly.append(subscriber)
+                continue
+            if not chunks:
+                parcels.append((subscriber, b"", 0))
+                continue
+            # A chunk is of one dialect and one mode; kept here, its id is nobody else's.
+            name = tuple(map(id, chunks))
+            known = made.get(name)
+            if known is None:
+                dialect = self._dialects[ledger.dialect]
+                known = made[name] = (chunks, _frame(dialect, *_poured(chunks)))
+            if ledger.min_interval_s:
+                ledger.due_s = now_s + ledger.min_interval_s
+            parcels.append((subscriber, known[1], ticks))
+        return parcels
+
+
+def _poured(chunks: Sequence[Chunk]) -> tuple[list[bytes], At | None]:
+    """Return the payloads of these chunks, and how far they come."""
+    at: dict[str, str] = {}
+    for chunk in chunks:
+        note(at, chunk, len(chunk.payloads))
+    if len(chunks) == 1:
+        return chunks[0].payloads, at or None
+    return [payload for chunk in chunks for payload in chunk.payloads], at or None
+
+
+def _frame(dialect: Dialect, payloads: Sequence[bytes], at: At | None) -> bytes:
+    message = dialect.ticks(payloads, at)
+    opcode = frames.TEXT if dialect.are_ticks_text else frames.BINARY
+    return frames.header(opcode, len(message)) + message
