@@ -27,7 +27,7 @@ DELIVERIES = Counter(
 )
 WAITED = Histogram(
     "tickflow_publisher_turn_wait_seconds",
-    "From a tick in the hub to the write for a subscriber that could have it at once.",
+    "From a tick in the hub to the end of the turn that writes it, for the first of each turn.",
     buckets=_AGE_BUCKETS_S,
 )
 MESSAGES = Counter("tickflow_publisher_messages_total", "Messages written to subscribers.")

@@ -93,10 +93,10 @@ class Pourer:
         """Return the payload of every place of these portions."""
         (dialect, mode), places = portions.kind, portions.places
         encode = self._payloads[dialect].old if is_old else self._payloads[dialect].each
-        modes = _modes(portions, batch) if mode is None else None
+        modes = np.full(len(places), mode) if mode is not None else _modes(portions, batch)
         by_place: NDArray[Any] = np.empty(len(places), np.object_)
-        for each in [mode] if modes is None else np.unique(modes).tolist():
-            which = slice(None) if modes is None else np.flatnonzero(modes == each)
+        for each in np.unique(modes).tolist():
+            which = np.flatnonzero(modes == each)
             is_needed = np.zeros(len(batch.slots), np.bool_)
             is_needed[places[which]] = True
             rows = np.flatnonzero(is_needed)

@@ -46,6 +46,7 @@ class Server:
     def __init__(self, around: Surroundings, log: Log) -> None:
         #: What else adds addresses; given before it serves.
         self.parts: Sequence[Part] = ()
+        self.hub = around.desk.hub
         self._around = around
         self._settings = around.settings
         self._log = log
@@ -72,7 +73,7 @@ class Server:
             else:
                 connection.deliver()
         now_s = self._around.clock.monotonic_s()
-        parcels, singly = self._around.desk.hub.take_together(taking, now_s)
+        parcels, singly = self.hub.take_together(taking, now_s)
         tally = self._around.tally
         for subscriber, frame, ticks in parcels:
             if frame:
