@@ -248,6 +248,7 @@ async def build(settings: EnrichSettings, resources: Resources) -> EnrichWorker:
         client.connect(settings.redis.ticks_url, name=f"enrich-{owner}", settings=settings.redis)
     )
     started_s = resources.clock.monotonic_s()
+    resources.probe.is_doing("loading kernels, or compiling them, once, for a minute or two")
     await asyncio.to_thread(warm_up, options.pricing, Derived(options.chains, options.bars))
     log.info("kernels.warm", seconds=round(resources.clock.monotonic_s() - started_s, 2))
     worker = EnrichWorker(redis, options, owner, resources.clock)

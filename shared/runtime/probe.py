@@ -57,6 +57,7 @@ class Probe:
         self._checks: dict[str, CheckFunction] = {}
         self._unready = ""
         self._has_started = False
+        self._starting = "starting"
         self.address = ""
 
     def register(self, name: str, check: CheckFunction) -> None:
@@ -64,6 +65,10 @@ class Probe:
         assert name not in self._checks, f"two readiness checks are called {name}"
         assert len(self._checks) < _CHECKS_MAX, "too many readiness checks"
         self._checks[name] = check
+
+    def is_doing(self, what: str) -> None:
+        """Say what a start that takes long is at, for whoever waits for it."""
+        self._starting = f"starting: {what}"
 
     def started(self) -> None:
         """Say that the worker has been built."""
@@ -128,7 +133,7 @@ class Probe:
         return _answer(await self.readiness())
 
     async def _startupz(self, _request: web.Request) -> web.Response:
-        check = PASSED if self._has_started else Check(ok=False, reason="starting")
+        check = PASSED if self._has_started else Check(ok=False, reason=self._starting)
         status = "pass" if check.ok else "fail"
         return _answer(Readiness(status=status, worker=self._worker, checks={"worker": check}))
 
@@ -139,7 +144,7 @@ class Probe:
     def _own_check(self) -> Check:
         if self._unready:
             return Check(ok=False, reason=self._unready)
-        return PASSED if self._has_started else Check(ok=False, reason="starting")
+        return PASSED if self._has_started else Check(ok=False, reason=self._starting)
 
     async def _run_checks(self) -> dict[str, Check]:
         async with asyncio.TaskGroup() as group:

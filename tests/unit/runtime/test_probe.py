@@ -46,6 +46,12 @@ async def test_startupz_is_503_until_the_worker_has_started(probe: Probe) -> Non
     assert (await get(probe, "/startupz"))[0] == 200
 
 
+async def test_readyz_says_what_a_long_start_is_at(probe: Probe) -> None:
+    probe.is_doing("compiling")
+    _, body = await get(probe, "/readyz")
+    assert body["checks"]["worker"]["reason"] == "starting: compiling"
+
+
 async def test_readyz_before_the_start_is_503(probe: Probe) -> None:
     assert (await get(probe, "/readyz"))[0] == 503
 
