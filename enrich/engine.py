@@ -16,6 +16,7 @@ from enrich.kernels.state import LINEAGE, PARAMETERS
 from enrich.kernels.tick import KEPT_OUT
 from enrich.parameters import Parameters
 from enrich.terms import TermsInForce
+from enrich.weighing import Weighing
 from shared.errors import MessageError
 from shared.kite.codec.decode import blank_ticks
 from shared.kite.codec.packets import FRAME_PACKETS_MAX
@@ -107,6 +108,7 @@ class Engine:
         self._refreshed_ns = np.zeros(len(published), dtype=np.uint64)
         self._counts = np.zeros(enrichment.COUNTS, dtype=np.int64)
         self._grow(_RECORDS_AT_START)
+        self._weighing = Weighing(published, self._contracts.states["packets"])
         derived = derived or Derived()
         self._chains = self._new_chains(published, derived.chains)
         self._bars: Bars | None = None
@@ -249,6 +251,10 @@ class Engine:
         Records of OPENING_OI_DTYPE, shape (n,): all of the shard, in place of what was kept.
         """
         return None if self._chains is None else self._chains.unkept_opening(shard)
+
+    def weighed(self, shard: int) -> dict[str, int]:
+        """Return packets by underlying of a shard since this was called for it last."""
+        return self._weighing.take(shard)
 
     def restore_opening(self, shard: int, records: np.ndarray) -> None:
         """Count changes of open interest from where an owner before did, shape (n,)."""

@@ -16,13 +16,14 @@ from enrich.shards import Shards
 from enrich.warming import warm_up
 from shared.clock import Clock
 from shared.errors import LeaseLost, MessageError, StreamError
+from shared.market.calendar import date_of
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.probe import PASSED, Check
 from shared.runtime.resources import Resources
 from shared.runtime.supervise import pause
 from shared.runtime.throttle import Throttle
-from shared.streams import client, published
+from shared.streams import client, published, weights
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
 from shared.streams.writer import APPENDS_MAX, Append, StreamWriter
@@ -38,6 +39,8 @@ DELIVERIES_MAX = 5
 
 #: Of three thousand records at once, ticks would wait ten milliseconds each second.
 LAST_PARTS = 16
+#: How often it is told how many packets each underlying brought; shards are balanced by it.
+WEIGH_EVERY_S = 60.0
 
 log = get_log()
 
@@ -62,6 +65,7 @@ class EnrichWorker:
         self._shard_count = 0
         self._last_due_s = 0.0
         self._last_part = 0
+        self._weights_due_s: dict[int, float] = {}
         self._troubles = Throttle(1.0, clock=clock)
         self._trouble = ""
 
@@ -117,6 +121,8 @@ class EnrichWorker:
         listed = await self._listing.newer()
         if listed is None:
             return
+        if self._batches is not None:  # what it counted goes with it
+            await self._put_last(self._batches.engine, 0, 1)
         self._batches = Batches(listed.engine, self._clock, self._batches)
         self._shard_count = listed.shards
 
@@ -227,7 +233,14 @@ class EnrichWorker:
         records = engine.refreshed(shard, part, parts)
         if len(records):
             await published.put_last(self._redis, shard, records)
-        if part == 0 and (opening := engine.unkept_opening(shard)) is not None:
+        if part:
+            return
+        now_s = self._clock.monotonic_s()
+        if parts == 1 or now_s >= self._weights_due_s.get(shard, 0.0):
+            self._weights_due_s[shard] = now_s + WEIGH_EVERY_S
+            today = int(date_of(self._clock.now_ns()).strftime("%Y%m%d"))
+            await weights.add(self._redis, today, engine.weighed(shard))
+        if (opening := engine.unkept_opening(shard)) is not None:
             await published.put_opening_oi(self._redis, shard, opening)
 
     async def _leave(self) -> None:

@@ -14,7 +14,7 @@ from ingest import dump, metrics
 from ingest.bands import Bands
 from ingest.following import Centre, Reluctance, followed
 from ingest.settings import IngestOptions, wish
-from ingest.sharding import assign, balanced, weights
+from ingest.sharding import assign, balanced, estimated, measured, rebalanced, weights
 from ingest.universe import Listing, Universe, strike_step, universe
 from shared.clock import Clock
 from shared.errors import KiteError, MessageError
@@ -55,6 +55,14 @@ class Deltas(Protocol):
 
     async def read(self, shard: int, tokens: Sequence[int]) -> Mapping[int, float]:
         """Return deltas by token, of those that are known."""
+        ...
+
+
+class Counted(Protocol):
+    """Where it is known how busy underlyings were."""
+
+    async def read(self) -> Mapping[str, Mapping[int, int]]:
+        """Return packets by day, yyyymmdd, by underlying, of those that are known."""
         ...
 
 
@@ -115,6 +123,8 @@ class Registry:
         self._reluctance = Reluctance(options.recentre_strikes, options.dwell_s)
         self._centres: dict[str, Centre] = {}
         self._deltas: Deltas | None = None
+        self._counted: Counted | None = None
+        self._packets: Mapping[str, int] = {}
         self._bands = Bands(self._reluctance)
         self._listing = Listing(np.empty(0, INSTRUMENT_DTYPE))
         self._shard_map = ShardMap(version=0, shards=options.shards, underlyings={})
@@ -128,6 +138,10 @@ class Registry:
     def go_by(self, deltas: Deltas) -> None:
         """Have windows by delta follow these; without any they take every strike."""
         self._deltas = deltas
+
+    def weigh_by(self, counted: Counted) -> None:
+        """Balance shards by what these have counted; without any, by numbers of instruments."""
+        self._counted = counted
 
     def resume(self, instruments: np.ndarray, shard_map: ShardMap | None) -> None:
         """Go on from what was published before: half a dump is told by it, shards stay as they are.
@@ -176,6 +190,9 @@ class Registry:
             version = self._today() * LOADS_PER_DAY_MAX
             await self._shelf.put(version, listing.instruments, fetched_us=asked_ns // 1000)
         await self.recentre()
+        if self._counted is not None and not self._shards_are_of_today():
+            self._packets = measured(await self._counted.read(), self._today())
+        self._rebalance()
         return self._market()
 
     async def reload(self) -> Market | None:
@@ -295,12 +312,44 @@ class Registry:
 
         Weights drift all day; moving an underlying for it would cost its history each time.
         """
-        weight_of = weights(self._listing.instruments, tokens)
+        counted = weights(self._listing.instruments, tokens)
         placed = self._shard_map.underlyings
-        if not weight_of.keys() <= placed.keys():
-            version = max(day * LOADS_PER_DAY_MAX, self._shard_map.version + 1)
-            self._shard_map = balanced(weight_of, self._options.shards, version, placed)
+        if not counted.keys() <= placed.keys():
+            weight_of = estimated(counted, self._packets)
+            self._shard_map = balanced(weight_of, self._options.shards, self._next(day), placed)
         return self._shard_map
+
+    def _rebalance(self) -> None:
+        """Move underlyings by measured weight: once a day, while nothing trades.
+
+        Everybody changes over with the instruments of that version; a live market would have an
+        underlying's packets in two streams for a moment.
+        """
+        if not self._packets or self._shards_are_of_today() or self._anything_trades():
+            return
+        counted = weights(self._listing.instruments, np.array(self._wanted.tokens, np.uint32))
+        before = self._shard_map
+        version = self._next(self._today())
+        self._shard_map = rebalanced(before, estimated(counted, self._packets), version)
+        if self._shard_map is not before:
+            after = self._shard_map.underlyings
+            moved = [name for name, shard in before.underlyings.items() if after[name] != shard]
+            log.info("shards.rebalanced", version=version, moved=moved)
+
+    def _anything_trades(self) -> bool:
+        """Say whether a segment of what is wanted is open; one without hours is not asked."""
+        rows = self._listing.instruments
+        wanted = rows["exchange"][np.isin(rows["instrument_token"], self._wanted.tokens)]
+        segments = {each.decode() for each in np.unique(wanted)} & set(self._calendar.segments())
+        now_ns = self._clock.now_ns()
+        return any(self._calendar.presume(segment, now_ns).is_open for segment in segments)
+
+    def _shards_are_of_today(self) -> bool:
+        return self._shard_map.version >= self._today() * LOADS_PER_DAY_MAX
+
+    def _next(self, day: int) -> int:
+        """Return the version of a shard map that changes now."""
+        return max(day * LOADS_PER_DAY_MAX, self._shard_map.version + 1)
 
     def _today(self) -> int:
         """Return the day in India as yyyymmdd."""

@@ -28,6 +28,7 @@ from ingest.tables import LateTableSource, Tables
 from ingest.tenancy import Tenancy
 from ingest.uncovered import Uncovered
 from ingest.wants import WantsBook
+from ingest.weighing import CountedPackets
 from ingest.worker import IngestWorker, Parts
 from shared.accounts.book import AccountBook, Around, sources_of
 from shared.clock import Clock
@@ -85,6 +86,7 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
         kite, options, clock, calendar=calendar, prices=lookout, shelf=_shelf(tables)
     )
     registry.go_by(LastDeltas(ticks, clock))
+    registry.weigh_by(CountedPackets(ticks))
     sweeper = Sweeper(account, _sweeping(kite, orders, raw, watched))
     pool = AccountPool(_means(settings, (arrivals, sweeper), watched, resources))
     room = Room(options.headroom, options.mode_dwell_s)

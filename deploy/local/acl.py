@@ -62,7 +62,7 @@ class Grant(Struct, frozen=True):
 
 GRANTS: Mapping[tuple[Role, Kind], Grant] = {
     ("ingest", "ticks"): Grant(
-        reads=("ticks.last.v1.*",),
+        reads=("ticks.last.v1.*", "shards.weights.v1"),
         writes=(
             "ticks.raw.v1.*",
             "ticks.gaps.v1*",
@@ -80,6 +80,7 @@ GRANTS: Mapping[tuple[Role, Kind], Grant] = {
             "ticks.last.v1.*",
             "chains.v1*",
             "chains.opening.v1.*",
+            "shards.weights.v1",
             "bars.v1.*",
             "control.v1*",
             *_COORDINATION,

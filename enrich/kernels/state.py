@@ -16,6 +16,7 @@ INSTRUMENT_STATE = np.dtype(
         ("log_basis", "<f8"),  # of a future: ln(future / underlying) when it last ticked
         ("log_basis_at_ns", "<i8"),  # 0: never measured
         ("received_at_ns", "<i8"),  # 0: never ticked
+        ("packets", "<i8"),  # that came here since the start
         ("order", "<i8"),  # engine-wide count of ticks when this one came
         ("exchange_timestamp_s", "<u4"),
         ("last_trade_time_s", "<u4"),

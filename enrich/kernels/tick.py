@@ -200,6 +200,7 @@ def enrich_tick(
     """Take one decoded tick of a known instrument; return whether its row is to be solved."""
     states, groups, strikes = tables
     state = states[index]
+    state["packets"] += 1
     if is_impossible(record, state["kind"]):
         record["tick_flags"] |= IMPOSSIBLE_VALUE
         write_facts(record, state)

@@ -92,6 +92,10 @@ INSTRUMENTS = Topic(
     "the published instruments; fields version, count, layout, records",
 )  # fmt: skip
 SHARDS = Topic("shards", 1, "ticks", "string", shards.ShardMap, "", "underlying to shard, JSON")
+WEIGHTS = Topic(
+    "shards.weights", 1, "ticks", "hash", None, "",
+    "packets by underlying on the last days, counted by enrich; field: its name, JSON by yyyymmdd",
+)  # fmt: skip
 LAYOUTS = Topic("layouts", 1, "ticks", "string", None, "", "every record layout, JSON")
 CONTROL = Topic(
     "control", 1, "ticks", "stream", control.Control, "",
@@ -131,7 +135,7 @@ REPLIES = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     RAW_TICKS, ENRICHED_TICKS, LAST_TICKS, CHAINS, OPENING_OI, BARS, GAPS, INSTRUMENTS, SHARDS,
-    LAYOUTS, CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES, POSTBACKS, QUERIES,
+    WEIGHTS, LAYOUTS, CONTROL, SUBSCRIPTIONS, COMMANDS, EVENTS, UPDATES, POSTBACKS, QUERIES,
     REPLIES,
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from deploy.local.redis import RedisServer
 from enrich.parameters import Parameters
 from shared.clock import SystemClock
 from shared.secret import Secret
-from shared.streams import published
+from shared.streams import published, weights
 from shared.streams.client import connect
 from shared.streams.settings import RedisSettings
 from shared.wire import codec
@@ -23,7 +23,7 @@ from shared.wire.ticks import Status
 from shared.wire.topics import CHAINS, RAW_TICKS
 from tests.integration.enrich.conftest import Market
 from tests.support.eventually import eventually
-from tests.support.kite_market import header, index_packet, option, packet, segments
+from tests.support.kite_market import SHARE, header, index_packet, option, packet, segments
 
 pytestmark = pytest.mark.integration
 
@@ -136,3 +136,16 @@ async def test_owner_that_replays_what_was_left_pending_restores_prices_of_that_
         await market.until_price(131.0, shard=0)
     _, rows = (await market.batches(0))[-1]
     assert rows["status"].tolist() == [Status.OK]
+
+
+async def test_packets_of_each_underlying_are_counted_over_workers(start, market) -> None:
+    async with start("one"):
+        await market.say(index_packet(24_000.0), packet(CALL, 130.0), shard=0)
+        await market.say(packet(SHARE, 1.0), shard=1)
+        await market.until_price(130.0, shard=0)
+        await market.until_price(1.0)
+    async with start("two"):
+        await market.say(packet(CALL, 131.0), shard=0)
+        await market.until_price(131.0, shard=0)
+    counted = await weights.read(market.redis)
+    assert {name: sum(days.values()) for name, days in counted.items()} == {"NIFTY": 3, "INFY": 1}

@@ -235,6 +235,71 @@ async def test_shard_map_of_an_earlier_run_stays_and_grows_by_what_is_new() -> N
     assert shards == {b"NIFTY": 1, b"BANKNIFTY": 1, b"FINNIFTY": 0}
 
 
+#: 08:31 in India on the 22nd: the day's dump is there, nothing trades.
+BEFORE_OPEN_NS = 1_790_046_060_000_000_000
+NAMES = ("NIFTY", "BANKNIFTY", "FINNIFTY")
+TOGETHER = ShardMap(version=2026092100, shards=3, underlyings=dict.fromkeys(NAMES, 0))
+
+
+class Counted:
+    """Packets as enrich counted them: NIFTY much the busiest."""
+
+    def __init__(self, days: dict[int, int] | None = None) -> None:
+        self._days = {20260921: 1_000} if days is None else days
+
+    async def read(self) -> dict[str, dict[int, int]]:
+        parts = {"NIFTY": 10, "BANKNIFTY": 2, "FINNIFTY": 2}
+        return {
+            name: {day: part * packets for day, packets in self._days.items()}
+            for name, part in parts.items()
+        }
+
+
+def listed_at(now_ns: int, before: ShardMap, counted: Counted) -> tuple[Registry, ManualClock]:
+    clock = ManualClock(now_ns)
+    made = registry(Kite(dump(*NAMES)), clock=clock, underlyings=NAMES, shards=3)
+    made.weigh_by(counted)
+    made.resume(np.empty(0, made.current().instruments.dtype), before)
+    return made, clock
+
+
+async def test_shards_are_balanced_by_measured_packets_before_the_session() -> None:
+    listed, _ = listed_at(BEFORE_OPEN_NS, TOGETHER, Counted())
+    market = await listed.load()
+    shards = market.shard_map.underlyings
+    assert market.shard_map.version == 2026092200
+    assert [name for name in NAMES if shards[name] == shards["NIFTY"]] == ["NIFTY"]
+    rows = market.instruments
+    for name in NAMES:
+        of_name = rows["shard"][rows["underlying"] == name.encode()]
+        assert set(of_name.tolist()) == {shards[name]}, "one shard a version"
+
+
+async def test_shards_are_balanced_once_a_day_at_most() -> None:
+    before = ShardMap(version=2026092201, shards=3, underlyings=TOGETHER.underlyings)
+    listed, _ = listed_at(BEFORE_OPEN_NS, before, Counted())
+    assert (await listed.load()).shard_map == before
+
+
+async def test_shards_stay_while_anything_trades() -> None:
+    listed, _ = listed_at(MORNING_NS, TOGETHER, Counted())
+    assert (await listed.load()).shard_map == TOGETHER
+
+
+@pytest.mark.parametrize("days", [{}, {20260922: 1_000}])
+async def test_shards_stay_where_no_whole_day_was_measured(days: dict[int, int]) -> None:
+    listed, _ = listed_at(BEFORE_OPEN_NS, TOGETHER, Counted(days))
+    assert (await listed.load()).shard_map == TOGETHER
+
+
+async def test_moving_window_never_moves_an_underlying_to_another_shard() -> None:
+    listed, clock = listed_at(BEFORE_OPEN_NS, TOGETHER, Counted())
+    market = await listed.load()
+    clock.advance(86_400.0)
+    await listed.recentre()
+    assert listed.current().shard_map == market.shard_map
+
+
 async def test_shard_map_for_another_number_of_shards_is_made_anew() -> None:
     listed = registry(Kite(dump()), shards=1)
     listed.resume(

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.following import Centre, Reluctance, followed
-from ingest.sharding import assign, balanced, weights
 from ingest.universe import Listing, Window, Wish, strike_step, universe
 from shared.market.instruments import HEADER, parse
 
@@ -178,21 +177,3 @@ def test_window_never_moves_more_often_than_it_dwells(prices: list[float]) -> No
 def test_strike_step_is_the_distance_next_to_the_money() -> None:
     assert strike_step([100.0, 200.0, 250.0, 300.0], 240.0) == 50.0
     assert strike_step([100.0], 240.0) == 0.0
-
-
-def test_shards_are_balanced_and_the_same_for_the_same_weights() -> None:
-    made = balanced({"A": 6, "B": 5, "C": 5, "D": 1}, 2, version=7)
-    loads = [0, 0]
-    for name, weight in {"A": 6, "B": 5, "C": 5, "D": 1}.items():
-        loads[made.shard_of(name)] += weight
-    assert sorted(loads) == [7, 10]
-    assert made == balanced({"D": 1, "C": 5, "B": 5, "A": 6}, 2, version=7)
-
-
-def test_an_underlying_and_everything_on_it_share_a_shard() -> None:
-    instruments = market()
-    weight_of = weights(instruments, instruments["instrument_token"])
-    placed = assign(instruments, balanced(weight_of, 2, version=1))
-    nifty = placed[placed["underlying"] == b"NIFTY"]
-    assert len(np.unique(nifty["shard"])) == 1
-    assert weight_of == {"INFY": 1, "NIFTY": 130}
