@@ -16,11 +16,23 @@ from shared.streams.loads import Load
 
 log = get_log()
 
-#: Renewals per lease time: two may fail before it runs out.
-_RENEWALS_PER_LEASE = 3
+#: Renewals per lease time: five may fail before it runs out. As often free shards are looked for.
+RENEWALS_PER_LEASE = 6
+#: Looks after a dead owner's lease has run out, at most: at the first its load may still be told,
+#: and if it was the lightest, it is waited for once.
+LOOKS_MAX = 2
 ROOM = "enrich"
 #: Of the measured weight, how much the newest interval counts.
-_NEWEST_PART = 0.3
+_NEWEST_PART = 0.16
+
+
+def take_over_s_max(options: EnrichOptions) -> float:
+    """Return how long a dead owner's shards are nobody's at most, where workers have room.
+
+    Its lease, then the looks of another, the last of them delayed by one read.
+    """
+    look_s = options.lease_s / RENEWALS_PER_LEASE
+    return options.lease_s + LOOKS_MAX * look_s + options.block_ms / 1000
 
 
 class Shards:
@@ -93,7 +105,7 @@ class Shards:
                 await self._take(shard, taken, lost)
         if self.held != had:
             await self._others()  # what was told is old: it has no room, or is not the lightest
-        self._due_s = now_s + self._options.lease_s / _RENEWALS_PER_LEASE
+        self._due_s = now_s + self._options.lease_s / RENEWALS_PER_LEASE
 
     def forget(self, shard: int, lost: Callable[[int], None], *, reason: str) -> None:
         """Stop owning a shard that somebody else may own by now."""
@@ -159,7 +171,7 @@ class Shards:
         if all((other.weight, other.owner) > mine for other in others if other.has_room):
             return True
         since_s = self._free_s.setdefault(shard, now_s)
-        return now_s - since_s >= self._options.lease_s / _RENEWALS_PER_LEASE
+        return now_s - since_s >= self._options.lease_s / RENEWALS_PER_LEASE
 
     def _has_room(self) -> bool:
         return not self._options.shards_max or len(self._leases) < self._options.shards_max

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from enrich.settings import EnrichOptions
-from enrich.shards import Shards
+from enrich.shards import LOOKS_MAX, RENEWALS_PER_LEASE, Shards, take_over_s_max
 from shared.clock import ManualClock
 from shared.errors import LeaseLost, StreamError
 
@@ -156,6 +156,31 @@ async def test_shards_are_shared_by_what_they_bring(market, clock) -> None:
             await owner.maintain(4)
     hot = one if 0 in one.shards.held else two
     assert hot.shards.held == (0,), "a hot shard has a worker of its own"
+
+
+def test_dead_owner_is_followed_within_five_seconds_by_construction() -> None:
+    assert take_over_s_max(EnrichOptions()) < 5.0
+
+
+@pytest.mark.parametrize("dead_owners_load", ["told", "forgotten"])
+async def test_shard_of_a_dead_owner_is_taken_at_the_second_look_at_the_latest(
+    market, clock, dead_owners_load
+) -> None:
+    one, two = Owner(market.redis, "one", clock), Owner(market.redis, "two", clock)
+    look_s = 3.0 / RENEWALS_PER_LEASE
+    await one.maintain(1)
+    await two.maintain(1)
+    two.shards.weigh(0, 10**9)  # however heavy it is
+    await market.redis.hset("lease.enrich.0", "until_ms", 0)
+    if dead_owners_load == "forgotten":
+        await market.redis.hdel("lease.loads.enrich", "one")
+    looks = 0
+    while not two.shards.held:
+        looks += 1
+        assert looks <= LOOKS_MAX
+        clock.advance(look_s)
+        await two.maintain(1)
+    assert two.told == [("taken", 0)]
 
 
 async def test_worker_told_not_to_rebalance_keeps_what_it_has(market, clock) -> None:
