@@ -66,6 +66,16 @@ def committed_of(app: faust.App, partition: int) -> int:
     return consumer._committed_offset[TP(RAW_TICKS.prefix, partition)] or 0  # noqa: SLF001
 
 
+async def take_back(app: faust.App, partition: int, offset: int) -> bool:
+    """Commit an offset again that lies before what is committed; say whether Kafka took it."""
+    consumer: Any = app.consumer  # nothing public commits backwards
+    place = TP(RAW_TICKS.prefix, partition)
+    taken = bool(await consumer._commit({place: offset}))  # noqa: SLF001
+    if taken:
+        consumer._committed_offset[place] = offset  # noqa: SLF001
+    return taken
+
+
 def raw_topic(app: faust.App) -> Any:
     """Return the topic of raw ticks as Faust reads it."""
     return app.topic(RAW_TICKS.prefix, key_type=bytes, value_type=bytes, acks=True)

@@ -14,7 +14,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from enrich import metrics
-from enrich.scaleout.hosting import committed_of
+from enrich.scaleout.hosting import committed_of, take_back
 from enrich.scaleout.partition import Held
 from shared.clock import Clock
 from shared.errors import PipelineError
@@ -62,7 +62,7 @@ class Watch:
             FaustFailed: it will not go on by itself.
         """
         self._check_alive()
-        self._check_commits()
+        await self._check_commits()
         self._show_monitor()
         ends = await self._ends()
         metrics.SHARDS_HELD.set(len(self.partitions))
@@ -82,15 +82,19 @@ class Watch:
                 if task is not None and task.done():
                     raise FaustFailed(f"agent {name} ended in silence")
 
-    def _check_commits(self) -> None:
+    async def _check_commits(self) -> None:
         for partition, held in self._held.items():
             offset = committed_of(self._app, partition)
             if not self._is_current(held):
                 continue
             metrics.KAFKA_UNCOMMITTED.labels(partition).set(held.ledger.delivered - offset)
             if offset > held.ledger.delivered:
+                delivered = held.ledger.delivered
+                # Whoever comes next would begin behind messages that nobody has worked on.
+                taken_back = await take_back(self._app, partition, delivered)
                 raise FaustFailed(
-                    f"partition {partition}: committed {offset}, delivered {held.ledger.delivered}"
+                    f"partition {partition}: committed {offset}, delivered {delivered};"
+                    f" {'taken back' if taken_back else 'not ours to take back'}"
                 )
 
     def _check_progress(self, ends: Mapping[int, int]) -> None:
