@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shared.clock import Clock
 from shared.errors import LocalError, MessageError, SettingsError
+from shared.ops import dead_kafka
 from shared.ops.database import database
 from shared.ops.outcome import NotFound
 from shared.ops.reach import Instance, instances, reach
@@ -83,9 +84,11 @@ async def play_back(
 ) -> str:
     """Write the letter's entry to its stream again; return its new number, empty when dry.
 
+    Ticks that travel through Kafka go to their topic, everything else to Redis.
+
     Raises:
         NotFound: there is no such letter.
-        SettingsError: an entry of orders, and nobody named.
+        SettingsError: an entry of orders, and nobody named; Kafka, and nobody said where.
         LocalError: the entry may not be played back; says why.
     """
     stream, letter_id = what
@@ -96,9 +99,16 @@ async def play_back(
             raise NotFound(f"{stream} has no dead letter {letter_id}")
         if _is_commands(stream):
             await _check_command(settings, clock, kept.letter)
+        is_kafkas = dead_kafka.travels_there(settings, stream)
         if is_dry:
             return ""
         pipeline = redis.pipeline(transaction=True)
+        if is_kafkas:
+            # Written first: an entry that is there twice is harmless, one nowhere is lost.
+            entry_id = await dead_kafka.write(settings, clock, kept.letter)
+            _end(pipeline, kept, f"replayed by {by}")
+            await call_all(pipeline, f"end of dead letter {letter_id} of {stream}")
+            return entry_id
         words = [word for pair in kept.letter.fields.items() for word in pair]
         pipeline.execute_command("XADD", stream, "*", *words)
         _end(pipeline, kept, f"replayed by {by}")

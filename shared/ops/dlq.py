@@ -23,7 +23,8 @@ def command() -> None:
 
     STREAM is the stream an entry came from, LETTER_ID its number among the dead. Entries of orders
     are played back one at a time, by a named person, never where the journal has the command or
-    its time has passed; what becomes of them is kept in STREAM.dead.audit.
+    its time has passed; what becomes of them is kept in STREAM.dead.audit. Ticks are played back
+    into Kafka where TICKS_BACKEND says that they travel there.
     """
 
 

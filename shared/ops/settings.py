@@ -18,6 +18,7 @@ from shared.runtime.market_calendar import MarketSettings
 from shared.runtime.settings import Loaded, load_with_origins
 from shared.secret import Secret
 from shared.store.settings import PostgresSettings
+from shared.streams.kafka_settings import KafkaSettings, TicksSettings
 from shared.streams.settings import RedisSettings
 
 NAME = "tickflow"
@@ -81,6 +82,8 @@ class OpsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the `tickflow` command reads."""
 
     redis: OpsRedis = OpsRedis()
+    ticks: TicksSettings = TicksSettings()
+    kafka: KafkaSettings = KafkaSettings()
     postgres: OpsPostgres = OpsPostgres()
     account: OpsAccount = OpsAccount()
     accounts: AccountsSettings = AccountsSettings()
