@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,7 +59,14 @@ def jars() -> Path:
 class Broker:
     """One node: broker and controller."""
 
-    def __init__(self, home: Path, node: int, ports: list[tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        node: int,
+        ports: list[tuple[int, int]],
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """`properties` are added to those that let the node run here at all."""
         self.node = node
         self.port, self._controller = ports[node - 1]
         self._home = home
@@ -85,12 +92,24 @@ class Broker:
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
+            **(properties or {}),
         }
         self._config.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        """Return where its topics lie."""
+        return self._home / "data"
+
+    @property
+    def pid(self) -> int:
+        """Return the number of its process, running or not."""
+        assert self._process is not None, f"broker {self.node} was not started"
+        return self._process.pid
 
     def format(self) -> None:
         """Write what a node needs before its first start, or copy it from where that was done."""
@@ -145,9 +164,10 @@ class Broker:
 class Cluster:
     """One node or three."""
 
-    def __init__(self, home: Path, nodes: int) -> None:
+    def __init__(self, home: Path, nodes: int, properties: Mapping[str, str] | None = None) -> None:
         ports = [(_free_port(), _free_port()) for _ in range(nodes)]
-        self.brokers = [Broker(home / str(n), n, ports) for n in range(1, nodes + 1)]
+        numbers = range(1, nodes + 1)
+        self.brokers = [Broker(home / str(n), n, ports, properties) for n in numbers]
 
     @property
     def servers(self) -> str:
@@ -170,9 +190,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(home: Path, nodes: int = 1) -> Iterator[Cluster]:
+def cluster(
+    home: Path, nodes: int = 1, properties: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
     """Give a cluster that is not started yet, gone with the block."""
-    made = Cluster(home, nodes)
+    made = Cluster(home, nodes, properties)
     try:
         yield made
     finally:
