@@ -28,6 +28,9 @@ from shared.wire.segments import SEGMENT_HEADER, SEGMENT_HEADER_BYTES
 from shared.wire.ticks import BATCH_HEADER_DTYPE, RAW_HEADER_DTYPE, TICK, Status
 from shared.wire.topics import BARS, CHAINS, ENRICHED_TICKS, Topic
 
+#: Records of one entry: 2,048 make 784 KiB, less than the megabyte that a Kafka left to its own
+#: defaults takes. An entry of short packets could hold forty times as much.
+RECORDS_PER_ENTRY_MAX = 2_048
 #: Bars of one entry: 4,096 make 384 KiB.
 BARS_PER_ENTRY_MAX = 4_096
 
@@ -78,15 +81,16 @@ class Batches:
                 continue
             metrics.SOLVE_SECONDS.observe(self._clock.monotonic_s() - started_s)
             _count(records, counts)
-            if len(records):
-                appends.append(self._append(shard, fence, records))
+            appends += self._enriched(shard, fence, records)
             appends += self._derived(shard, fence)
         return appends, poison
 
-    def _append(self, shard: int, fence: int, records: np.ndarray) -> Append:
-        facts = (self.sequences[shard], len(records), fence, shard)
-        self.sequences[shard] += 1
-        return _of_records(ENRICHED_TICKS, TICK, records, facts)
+    def _enriched(self, shard: int, fence: int, records: np.ndarray) -> Iterator[Append]:
+        for start in range(0, len(records), RECORDS_PER_ENTRY_MAX):
+            part = records[start : start + RECORDS_PER_ENTRY_MAX]
+            facts = (self.sequences[shard], len(part), fence, shard)
+            self.sequences[shard] += 1
+            yield _of_records(ENRICHED_TICKS, TICK, part, facts)
 
     def _derived(self, shard: int, fence: int) -> Iterator[Append]:
         """Yield what an entry made besides its records."""

@@ -11,7 +11,8 @@ PipelineError
 │   ├── KiteThrottled        429; carries retry_after_s
 │   ├── KiteUnavailable      certainly not executed (refused, breaker open); safe to retry
 │   └── KiteOutcomeUnknown   perhaps executed; reconcile
-├── StreamError              Redis refused or vanished; retry with back-off, unready meanwhile
+├── StreamError              a log refused or vanished; retry with back-off, unready meanwhile
+│   └── EntryTooLarge        one entry the log will never take; split it or dead letter, no retry
 ├── StoreError               Postgres likewise
 ├── LeaseLost                another owner holds it now; stop writing at once
 ├── LocalError               the machine cannot run the pipeline; say what to do, exit 1
@@ -84,7 +85,11 @@ class KiteOutcomeUnknown(KiteError):
 
 
 class StreamError(PipelineError):
-    """Redis refused a command or could not be reached."""
+    """Redis or Kafka refused something or could not be reached."""
+
+
+class EntryTooLarge(StreamError):
+    """An entry has more bytes than the log takes; sending it again changes nothing."""
 
 
 class StoreError(PipelineError):

@@ -17,7 +17,7 @@ import msgspec
 from enrich import metrics
 from enrich.listing import LOOK_EVERY_S
 from shared.clock import Clock
-from shared.errors import LeaseLost, SettingsError, StreamError
+from shared.errors import EntryTooLarge, LeaseLost, SettingsError, StreamError
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.probe import PASSED, Check
@@ -123,14 +123,30 @@ class Bridge:
             part = entries[start : start + APPENDS_MAX]
             if self._lease is None or not self._lease.holding():
                 raise LeaseLost(f"the lease {LEASE_NAME} of {self._owner} is over")
-            await self._writer.append([_append(entry) for entry in part])
-            await self._reader.acknowledge(part)
-            metrics.BRIDGED.inc(len(part))
+            await self._carry_part(part)
         if entries:
             newest_s = entries[-1].id.ms / 1e3
             metrics.BRIDGE_LAG_SECONDS.set(max(0.0, self._clock.now_ns() / 1e9 - newest_s))
         else:
             metrics.BRIDGE_LAG_SECONDS.set(0.0)
+
+    async def _carry_part(self, part: Sequence[Entry]) -> None:
+        """Write, then acknowledge; an entry that Kafka will never take stays with the operator."""
+        try:
+            await self._writer.append([_append(entry) for entry in part])
+        except EntryTooLarge as error:
+            if (
+                len(part) > 1
+            ):  # a batch is refused as a whole; one by one it shows whose fault it is
+                for entry in part:
+                    await self._carry_part([entry])
+                return
+            metrics.LEFT_OUT.labels("too_large").inc()
+            log.warning("entry.too_large", entry=str(part[0].id), reason=str(error))
+            await self._reader.dead_letter(part[0], str(error), part[0].deliveries)
+            return
+        await self._reader.acknowledge(part)
+        metrics.BRIDGED.inc(len(part))
 
     def _start_over(self, reason: str) -> None:
         """After a trouble begin anew: what was read and not acknowledged is read again, first."""

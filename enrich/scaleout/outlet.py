@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import numpy as np
+
+from enrich import metrics
 from shared.clock import Clock
-from shared.errors import PipelineError, StreamError
+from shared.errors import EntryTooLarge, PipelineError, StreamError
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.throttle import Throttle
@@ -14,9 +17,10 @@ from shared.streams import dead_letters
 from shared.streams.client import Connection
 from shared.streams.dead_letters import DeadLetter
 from shared.streams.entry import Entry
+from shared.streams.ids import EntryId
 from shared.streams.kafka_entry import CARRIED
-from shared.streams.kafka_writer import KafkaWriter
-from shared.streams.writer import APPENDS_MAX, Append, StreamWriter
+from shared.streams.writer import APPENDS_MAX, Append, StreamWriter, Writer
+from shared.wire.ticks import TICK_DTYPE
 
 #: Waiting for a log that is away.
 RETRY = RetryPolicy(base_s=0.05, factor=2.0, ceiling_s=1.0)
@@ -31,7 +35,7 @@ class Abandoned(PipelineError):
 class Outlet:
     """Writes again and again while a log is away; twice is harmless, not at all is not."""
 
-    def __init__(self, kafka: KafkaWriter, redis: Connection, clock: Clock, *, group: str) -> None:
+    def __init__(self, kafka: Writer, redis: Connection, clock: Clock, *, group: str) -> None:
         self._kafka = kafka
         self._redis = redis
         self._small = StreamWriter(redis, clock)
@@ -41,7 +45,7 @@ class Outlet:
         self.trouble = ""
 
     async def deliver(self, appends: Sequence[Append], is_ours: Callable[[], bool]) -> None:
-        """Write all of it.
+        """Write all of it; what Kafka will never take is kept for the operator, with the reason.
 
         Raises:
             Abandoned: it is not ours to write any more.
@@ -50,8 +54,29 @@ class Outlet:
         small = [append for append in appends if append.topic not in CARRIED]
         for writer, part in ((self._kafka, carried), (self._small, small)):
             for start in range(0, len(part), APPENDS_MAX):
-                some = part[start : start + APPENDS_MAX]
-                await self._insist(lambda w=writer, s=some: w.append(s), is_ours)  # type: ignore[misc]
+                await self._write(writer, part[start : start + APPENDS_MAX], is_ours)
+
+    async def _write(
+        self, writer: Writer, appends: Sequence[Append], is_ours: Callable[[], bool]
+    ) -> None:
+        try:
+            await self._insist(lambda: writer.append(appends), is_ours)
+        except EntryTooLarge as error:
+            if len(appends) == 1:
+                await self._give_up(appends[0], str(error))
+                return
+            # Kafka refuses a batch as a whole; one by one it shows whose fault it was.
+            for append in appends:
+                await self._write(writer, [append], is_ours)
+
+    async def _give_up(self, append: Append, reason: str) -> None:
+        metrics.LEFT_OUT.labels("too_large").inc()
+        log.error("entry.too_large", stream=append.stream, reason=reason)
+        fields = {name: bytes(value) for name, value in append.fields.items()}
+        # Enriched entries have no id of their own before they are written: the raw one's does.
+        first = np.frombuffer(fields[b"r"], TICK_DTYPE, count=1)[0]
+        entry_id = EntryId(int(first["raw_entry_ms"]), int(first["raw_entry_sequence"]))
+        await self.bury(Entry(append.stream, entry_id, fields), reason)
 
     async def bury(self, entry: Entry, reason: str) -> None:
         """Keep an entry that cannot be read, where the operator looks for it."""
@@ -67,6 +92,8 @@ class Outlet:
                 raise Abandoned("the group has a new generation")
             try:
                 await write()
+            except EntryTooLarge:
+                raise
             except StreamError as error:
                 attempt += 1
                 self.trouble = str(error)

@@ -8,10 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # the vendor ships no types
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.errors import (  # type: ignore[import-untyped]
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 
 from shared.clock import Clock
-from shared.errors import StreamError
+from shared.errors import EntryTooLarge, StreamError
 from shared.streams.ids import EntryId
 from shared.streams.kafka_client import (
     MESSAGE_BYTES_MAX,
@@ -52,6 +56,7 @@ class KafkaWriter:
         """Write the entries, order kept within a stream; return their ids in the same order.
 
         Raises:
+            EntryTooLarge: Kafka will never take at least one of them, or all of them as one batch.
             StreamError: at least one was refused, or nobody knows; the others may be written.
             ValueError: more than `APPENDS_MAX` at once, or a stream that Kafka does not carry.
         """
@@ -63,15 +68,20 @@ class KafkaWriter:
         try:
             return await self._send(await self._started(), appends)
         except StreamError:
-            await self.close()
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                await _abandon(producer)
             raise
 
     async def close(self) -> None:
         """End the producer; what it holds is written or given up."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), _STOP_S)
+        if producer is None:
+            return
+        try:
+            await asyncio.wait_for(producer.stop(), _STOP_S)
+        except (KafkaError, OSError, TimeoutError):
+            await _abandon(producer)
 
     async def ping(self) -> None:
         """Ask Kafka for something.
@@ -138,31 +148,53 @@ class KafkaWriter:
 
     async def _send(self, producer: AIOKafkaProducer, appends: Sequence[Append]) -> list[EntryId]:
         now_ms = self._clock.now_ns() // 1_000_000
-        waiting: list[asyncio.Future[Any]] = []
-        failure: Exception | None = None
-        for append in appends:
-            topic, partition = place_of(append.stream)
-            value, headers = to_message(append.fields)
-            try:
-                waiting.append(
-                    await producer.send(
-                        topic,
-                        value,
-                        partition=partition,
-                        timestamp_ms=now_ms,
-                        headers=headers,
-                    )
-                )
-            except (KafkaError, OSError) as error:
-                failure = error
-                break
-        answers: list[Any] = await asyncio.gather(*waiting, return_exceptions=True)
-        failures = [failure, *(each for each in answers if isinstance(each, BaseException))]
-        for found in failures:
-            if found is not None:
-                what = f"writing {len(appends)} entries to Kafka, first to {appends[0].stream}"
-                raise StreamError(f"{what}: {reason_of(found)}") from found
+        timeout_s = self._settings.request_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                answers = await _answers(producer, appends, now_ms)
+        except TimeoutError as error:
+            # An idempotent producer waits for ever; nobody would hear that Kafka is away.
+            raise _refused(appends, TimeoutError(f"no answer within {timeout_s:g} s")) from error
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise _refused(appends, answer) from answer
         return [EntryId(now_ms, answer.offset) for answer in answers]
+
+
+async def _answers(producer: AIOKafkaProducer, appends: Sequence[Append], now_ms: int) -> list[Any]:
+    """Return what became of each append, an error where it was refused, the first of them first."""
+    waiting: list[asyncio.Future[Any]] = []
+    failures: list[Any] = []
+    for append in appends:
+        topic, partition = place_of(append.stream)
+        value, headers = to_message(append.fields)
+        told = {"partition": partition, "timestamp_ms": now_ms, "headers": headers}
+        try:
+            waiting.append(await producer.send(topic, value, **told))
+        except (KafkaError, OSError) as error:
+            failures.append(error)
+            break
+    return failures + list(await asyncio.gather(*waiting, return_exceptions=True))
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """End a producer without what it holds: written later, it would lie behind what came after."""
+    producer._closed = True  # noqa: SLF001  # nothing public ends it before all is written
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(producer._sender.close(), _STOP_S)  # noqa: SLF001
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(producer.client.close(), _STOP_S)
+
+
+def _refused(appends: Sequence[Append], error: BaseException) -> StreamError:
+    if isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError)):
+        largest = max(appends, key=lambda append: append.size_bytes)
+        return EntryTooLarge(
+            f"an entry of {largest.size_bytes} bytes for {largest.stream} is more than Kafka takes:"
+            f" max.message.bytes of the topic should be {MESSAGE_BYTES_MAX}"
+        )
+    what = f"writing {len(appends)} entries to Kafka, first to {appends[0].stream}"
+    return StreamError(f"{what}: {reason_of(error)}")
 
 
 @asynccontextmanager

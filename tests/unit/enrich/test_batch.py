@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from enrich import metrics
-from enrich.batch import Batches, by_shard, whole_bytes
+from enrich.batch import RECORDS_PER_ENTRY_MAX, Batches, by_shard, whole_bytes
 from enrich.engine import Engine
 from enrich.parameters import Parameters
 from shared.clock import ManualClock
@@ -19,6 +19,7 @@ from shared.wire.ticks import (
     TickFlag,
 )
 from shared.wire.topics import ENRICHED_TICKS, RAW_TICKS
+from tests.support import kite_frames
 from tests.support.kite_market import (
     NOW_NS,
     SHARE,
@@ -177,3 +178,22 @@ def test_late_ticks_on_both_sides_of_a_repair_keep_their_order() -> None:
     appends, _ = batches().enrich(0, 9, entries, late=True)
     prices = [written(append)[1]["last_price"].tolist() for append in appends]
     assert prices == [[2.0], [3.0], [5.0]]
+
+
+def test_entry_of_many_short_packets_becomes_entries_that_any_log_takes() -> None:
+    ticks = 2 * RECORDS_PER_ENTRY_MAX + 1
+    packets = [kite_frames.ltp(SHARE, 100 + n) for n in range(ticks)]
+    made = batches()
+    raw = entry(1, segments(packets), head=header(ticks))
+    appends, _ = made.enrich(0, 9, [raw, entry(2, share(1.0))], late=False)
+    found = [written(append) for append in appends]
+    assert [int(head["records"]) for head, _ in found] == [
+        RECORDS_PER_ENTRY_MAX,
+        RECORDS_PER_ENTRY_MAX,
+        1,
+        1,
+    ]
+    assert [int(head["sequence"]) for head, _ in found] == [0, 1, 2, 3]
+    assert max(append.size_bytes for append in appends) < 1024 * 1024
+    whole = np.concatenate([records for _, records in found[:3]])
+    assert whole["raw_packet_index"].tolist() == list(range(ticks))
