@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -136,13 +135,13 @@ class Supervisor:
         if child.exit_code in (None, BAD_SETTINGS_CODE) or self._stop_request.asked.is_set():
             return False
         oldest_s = self._restarted_s[0] if len(self._restarted_s) == RESTARTS_MAX else None
-        return oldest_s is None or time.monotonic() - oldest_s > RESTARTS_WITHIN_S
+        return oldest_s is None or asyncio.get_running_loop().time() - oldest_s > RESTARTS_WITHIN_S
 
     def _restart(self, child: Child) -> None:
         code, launch = child.exit_code, child.launch
         assert code is not None, "asked before"
         self._claim.remove(child.identity)
-        self._restarted_s.append(time.monotonic())
+        self._restarted_s.append(asyncio.get_running_loop().time())
         self.start(launch)
         said = f"{launch.name} ended by itself ({_how(code)}) and was started again"
         self.restarts.append(said)
@@ -172,7 +171,7 @@ class Supervisor:
             StartInterrupted: somebody asked us to stop.
         """
         last: dict[Worker, Health] = dict.fromkeys(probes, NO_ANSWER)
-        told_s = time.monotonic()
+        told_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(within_s):
                 while not all(health.ready for health in last.values()):
@@ -180,8 +179,8 @@ class Supervisor:
                     await asyncio.sleep(LOOK_S)
                     for name, port in probes.items():
                         last[name] = await ask(port)
-                    if time.monotonic() - told_s > STILL_WAITING_S:
-                        told_s = time.monotonic()
+                    if asyncio.get_running_loop().time() - told_s > STILL_WAITING_S:
+                        told_s = asyncio.get_running_loop().time()
                         self._tell(f"waiting for {_unready(last)}")
         except TimeoutError as error:
             raise LocalError(f"not ready within {within_s:.0f} s: {_unready(last)}") from error
