@@ -2,46 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from shared.accounts.resolving import Rows
 from shared.accounts.sources import TableSource
-from shared.errors import LocalError, StoreError
-from shared.runtime.resources import Resources
 from shared.store.accounts import AccountTable
 from shared.store.accounts_vault import Vault
-from shared.store.migrate import migrate
-from shared.store.pool import Pool, open_pool
-from shared.store.settings import PostgresSettings
-
-
-class Tables:
-    """Opens the pool when first asked for it, again and again until that works."""
-
-    def __init__(self, settings: PostgresSettings, resources: Resources) -> None:
-        self._settings = settings
-        self._resources = resources
-        self._pool: Pool | None = None
-        self._is_migrated = False
-        self._turn = asyncio.Lock()
-
-    async def pool(self) -> Pool:
-        """Return the pool, its tables brought up to date.
-
-        Raises:
-            StoreError: the server is away, or not one that we can use.
-        """
-        async with self._turn:
-            try:
-                if self._pool is None:
-                    self._pool = await self._resources.enter(open_pool(self._settings))
-                if not self._is_migrated:
-                    await migrate(self._pool)
-                    self._is_migrated = True
-            except LocalError as error:
-                raise StoreError(str(error)) from error
-            return self._pool
+from shared.store.late_pool import LatePool
 
 
 class LateTableSource:
@@ -49,8 +16,8 @@ class LateTableSource:
 
     name = TableSource.name
 
-    def __init__(self, tables: Tables, vault: Callable[[], Vault]) -> None:
-        self._tables = tables
+    def __init__(self, pool: LatePool, vault: Callable[[], Vault]) -> None:
+        self._pool = pool
         self._vault = vault
 
     async def read(self) -> Rows:
@@ -62,4 +29,4 @@ class LateTableSource:
         await (await self._source()).mark_verified(account, version=version, at_us=at_us)
 
     async def _source(self) -> TableSource:
-        return TableSource(AccountTable(await self._tables.pool(), self._vault()))
+        return TableSource(AccountTable(await self._pool.get(), self._vault()))

@@ -8,11 +8,11 @@ from typing import Final
 
 from ingest.modes import Want
 from ingest.registry import Market
-from ingest.tables import Tables
 from shared.clock import Clock
 from shared.errors import MessageError, StoreError, StreamError
 from shared.runtime.logs import get_log
 from shared.runtime.supervise import pause
+from shared.store.late_pool import LatePool
 from shared.store.wants import WantRow, WantTable
 from shared.streams.client import Connection
 from shared.streams.reader import TailReader
@@ -38,7 +38,7 @@ class WantsBook:
 
     def __init__(
         self,
-        tables: Tables | None,
+        pool: LatePool | None,
         redis: Connection,
         changed: asyncio.Event,
         *,
@@ -46,7 +46,7 @@ class WantsBook:
         clock: Clock,
     ) -> None:
         """`changed` is set whenever something else is wanted than before."""
-        self._tables = tables
+        self._pool = pool
         self._redis = redis
         self._poll_s = poll_s
         self._clock = clock
@@ -61,20 +61,20 @@ class WantsBook:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep the book until `stopping`; without PostgreSQL there is nothing in it."""
-        if self._tables is None:
+        if self._pool is None:
             await stopping.wait()
             return
         reader = TailReader(self._redis, {CONTROL.name(): "$"}, block_ms=LISTEN_BLOCK_MS)
         while not stopping.is_set():
-            await self._read(self._tables)
+            await self._read(self._pool)
             due_s = self._clock.monotonic_s() + self._poll_s
             while not stopping.is_set() and self._clock.monotonic_s() < due_s:
                 if await self._heard(reader, stopping):
                     break
 
-    async def _read(self, tables: Tables) -> None:
+    async def _read(self, pool: LatePool) -> None:
         try:
-            table = WantTable(await tables.pool())
+            table = WantTable(await pool.get())
             rows = tuple(await table.all(now_us=self._clock.now_ns() // _NS_PER_US))
         except StoreError as error:
             if str(error) != self.trouble:

@@ -24,7 +24,7 @@ from ingest.spokesman import Spokesman
 from ingest.stillness import Stillness
 from ingest.sweep import QUOTE_WINDOWS, Sweeper
 from ingest.sweep import Means as SweepMeans
-from ingest.tables import LateTableSource, Tables
+from ingest.tables import LateTableSource
 from ingest.tenancy import Tenancy
 from ingest.uncovered import Uncovered
 from ingest.wants import WantsBook
@@ -40,6 +40,7 @@ from shared.runtime.market_calendar import calendar_of
 from shared.runtime.resources import Resources
 from shared.secret import Secret
 from shared.store.accounts_vault import Vault
+from shared.store.late_pool import LatePool
 from shared.streams import client
 from shared.streams.client import Connection
 from shared.streams.kafka_settings import check
@@ -70,7 +71,7 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
         await resources.enter(client.connect(url, name="ingest", settings=settings.redis))
         for url in (settings.redis.ticks_url, settings.redis.orders_url)
     ]
-    tables = Tables(settings.postgres, resources) if settings.postgres.url else None
+    tables = LatePool(settings.postgres, resources.stack) if settings.postgres.url else None
     book = await _book(settings, tables, ticks, resources)
     raw = await _raw_writer(settings, ticks, resources)
     outlet = TickOutlet(raw, clock, gap_s=settings.ingest.write_gap_ms / 1000)
@@ -162,12 +163,12 @@ def _sweeping(kite: KiteData, orders: Connection, raw: Writer, watched: Watched)
     )
 
 
-def _shelf(tables: Tables | None) -> LateShelf | None:
+def _shelf(tables: LatePool | None) -> LateShelf | None:
     return None if tables is None else LateShelf(tables)
 
 
 async def _book(
-    settings: IngestSettings, tables: Tables | None, ticks: Connection, resources: Resources
+    settings: IngestSettings, tables: LatePool | None, ticks: Connection, resources: Resources
 ) -> AccountBook:
     """Return the accounts, every source asked once."""
     sources = sources_of(settings.accounts, settings.account, None, resources.clock)

@@ -45,7 +45,7 @@ class AccountFeed:
             if stream in self._begun:
                 continue
             past = await groups.newest(self._redis, stream, READ_BACK_MAX)
-            channel = self._desk.hub.channel(kind + account)
+            channel = self._desk.hub.channels.get(kind + account)
             assert channel is not None
             # Fewer than asked for: it is the whole stream, which began after 0-0.
             is_whole = len(past) < READ_BACK_MAX
@@ -70,7 +70,7 @@ class AccountFeed:
         except MessageError as error:
             self._malformed.note(entry, error)
             return
-        self._wake(self._desk.hub.tell(kind + account, str(entry.id), told))
+        self._wake(self._desk.hub.channels.tell(kind + account, str(entry.id), told))
 
     def _order(self, entry: Entry, account: str) -> Order:
         event: OrderEvent = codec.decode(entry.fields, OrderEvent)

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from publisher.api_errors import not_configured
 from publisher.http_settings import PublisherPostgres
-from shared.errors import LocalError, StoreError
 from shared.runtime.resources import Resources
-from shared.store.migrate import migrate
+from shared.store.late_pool import LatePool
 from shared.store.order_reads import OrderReads
-from shared.store.pool import Pool, open_pool
+from shared.store.pool import Pool
 from shared.store.wants import WantTable
 from shared.store.webhooks import WebhookTable
 
 
 class Archive:
-    """Opens the pool when first asked for it, again and again until that works."""
+    """What is kept there, for whoever asks; opened when first asked for."""
 
     def __init__(self, settings: PublisherPostgres, resources: Resources) -> None:
-        self._settings = settings
-        self._resources = resources
-        self._pool: Pool | None = None
-        self._is_migrated = False
-        self._turn = asyncio.Lock()
+        self._url = settings.url
+        self._late = LatePool(settings, resources.stack)
 
     @property
     def is_configured(self) -> bool:
         """Tell whether there is a database at all."""
-        return bool(self._settings.url)
+        return bool(self._url)
 
     async def pool(self) -> Pool:
         """Return the pool, its tables brought up to date.
@@ -37,18 +31,9 @@ class Archive:
             StoreError: the server is away, or not one that we can use.
             HttpRefusal: no database is configured.
         """
-        if not self._settings.url:
+        if not self._url:
             raise not_configured("what is kept in PostgreSQL", "TICKFLOW_POSTGRES__URL")
-        async with self._turn:
-            try:
-                if self._pool is None:
-                    self._pool = await self._resources.enter(open_pool(self._settings))
-                if not self._is_migrated:
-                    await migrate(self._pool)
-                    self._is_migrated = True
-            except LocalError as error:
-                raise StoreError(str(error)) from error
-            return self._pool
+        return await self._late.get()
 
     async def orders(self) -> OrderReads:
         """Return the journal's reads; raises as `pool` does."""

@@ -60,7 +60,7 @@ class Desk:
         self.order_sequences = dict.fromkeys(accounts, -1)
         for account in self.order_sequences:
             for kind in (channels.ORDERS, channels.UPDATES):
-                hub.add_channel(
+                hub.channels.add(
                     kind + account,
                     entries_max=limits.backlog_entries_max,
                     bytes_max=limits.backlog_bytes_max,
@@ -125,7 +125,7 @@ class Desk:
         self.universe = universe
         self.hub.rename(universe)
         for session in self._sessions.values():
-            session.follow_groups()
+            session.ticks.follow_groups()
         return list(self._sessions)
 
     def members_of(self, name: str) -> Tokens | None:
@@ -149,10 +149,10 @@ class Desk:
     def tell_chain(self, notice: ChainNotice, *, is_snapshot: bool) -> list[int]:
         """Pass a chain's message on; return whom to wake."""
         channel = channels.CHAIN + notice.name
-        if self.hub.channel(channel) is None:
+        if self.hub.channels.get(channel) is None:
             if not is_snapshot or sum(map(len, self._chains.values())) >= CHAINS_MAX:
                 return []
-            self.hub.add_channel(
+            self.hub.channels.add(
                 channel,
                 entries_max=CHAIN_ENTRIES_MAX,
                 bytes_max=self.limits.backlog_bytes_max,
@@ -160,5 +160,5 @@ class Desk:
             )
             self._chains.setdefault(notice.name.partition(":")[0], set()).add(notice.name)
             for session in self._sessions.values():
-                session.follow_chain(notice.name)
-        return self.hub.tell(channel, notice.id, notice, is_restart=is_snapshot)
+                session.followed.follow_chain(notice.name)
+        return self.hub.channels.tell(channel, notice.id, notice, is_restart=is_snapshot)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from publisher import interest
-from publisher.backlog import Backlog
 from publisher.dialects import Dialect
 from publisher.flow import Flow, Source
+from publisher.following import Following
 from publisher.history import History, Past
 from publisher.interest import Interest
 from publisher.latest import NO_SLOT, Applied, Latest, Slots, Tokens, pick
@@ -64,14 +64,13 @@ class Hub:
         self._interest = Interest(limits.subscribers_max)
         self._interest.make_room(self._latest.capacity)
         self.history = History(limits.history_bytes_max)
-        self._channels: dict[str, Backlog] = {}
-        self._taker = Taker(self._latest, dialects, self._channels, limits.message_bytes_max)
+        self._ledgers: dict[int, Ledger] = {}
+        #: Messages of which none is left out.
+        self.channels = Following(dialects, self._ledgers)
+        self._taker = Taker(self._latest, dialects, self.channels.by_name, limits.message_bytes_max)
         self._payloads = self._taker.payloads
         self._pourer = Pourer(self._latest, self._payloads)
         self._together = Together(self._latest, dialects, self._payloads, limits.message_bytes_max)
-        self._ledgers: dict[int, Ledger] = {}
-        #: Who follows each channel.
-        self._followers: dict[str, set[int]] = {}
         #: Bits of subscribers that want every tick.
         self._flowing = self._interest.nobody()
         self._free = list(range(limits.subscribers_max - 1, -1, -1))
@@ -121,8 +120,7 @@ class Hub:
         """Forget a subscriber with all that was meant for it."""
         ledger = self._ledgers[subscriber]
         self._release(subscriber, ledger.wants.slots)
-        for channel in tuple(ledger.readers):
-            self.unfollow(subscriber, channel)
+        self.channels.leave(subscriber)
         del self._ledgers[subscriber]
         interest.clear(self._flowing, subscriber)
         self._free.append(subscriber)
@@ -154,50 +152,10 @@ class Hub:
         if is_empty:
             self._taker.at.setdefault(shard, entry_id)
 
-    def add_channel(
-        self, name: str, *, entries_max: int, bytes_max: int, restarts: bool = False
-    ) -> Backlog:
-        """Have a channel that subscribers can follow; see Backlog for its bounds."""
-        channel = Backlog(
-            self._dialects, entries_max=entries_max, bytes_max=bytes_max, restarts=restarts
-        )
-        self._channels[name] = channel
-        self._followers[name] = set()
-        return channel
-
-    def channel(self, name: str) -> Backlog | None:
-        """Return a channel, or None where there is none of this name."""
-        return self._channels.get(name)
-
-    def tell(
-        self, name: str, entry_id: str, message: Any, *, is_restart: bool = False
-    ) -> list[int]:
-        """Append a message to a channel; return whom to wake."""
-        self._channels[name].append(entry_id, message, is_restart=is_restart)
-        followers = sorted(self._followers[name])
-        for subscriber in followers:
-            self._ledgers[subscriber].behind.add(name)
-        return followers
-
     def is_wanted(self, tokens: Tokens) -> bool:
         """Tell whether anybody wants any of these instruments."""
         slots = self._latest.slots_of(tokens)
         return bool(self._interest.of(slots[slots != NO_SLOT]).any())
-
-    def follow(self, subscriber: int, name: str, reader: int | None = None) -> None:
-        """Give a subscriber a channel's messages from this one on; None: from its start."""
-        channel, ledger = self._channels[name], self._ledgers[subscriber]
-        ledger.readers[name] = channel.start if reader is None else reader
-        if ledger.readers[name] < channel.next:
-            ledger.behind.add(name)
-        self._followers[name].add(subscriber)
-
-    def unfollow(self, subscriber: int, name: str) -> None:
-        """Give a subscriber no more of a channel."""
-        ledger = self._ledgers[subscriber]
-        ledger.readers.pop(name, None)
-        ledger.behind.discard(name)
-        self._followers[name].discard(subscriber)
 
     def gap(self, tokens: Tokens, message: Any) -> list[int]:
         """Queue a gap for everybody who wants gaps of one of these; no tokens means all."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,8 +16,8 @@ from publisher import kite_metrics as metrics
 from publisher.auth import Principal
 from publisher.kite_connection import DRAINING, KiteConnection
 from publisher.kite_session import KiteSession
+from publisher.listening import WRITER_BYTES_MAX, listen, narrow
 from publisher.settings import PublisherSection
-from shared.errors import LocalError
 from shared.kite.codec.shelf import Shelf
 from shared.runtime.logs import Log
 
@@ -31,7 +30,6 @@ _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 #: The words Zerodha says beside its refusals; its clients show them.
 _REASONS: Final = {_FORBIDDEN: "Forbidden", _TOO_MANY: "TooManyRequests"}
-_WRITER_BYTES_MAX: Final = 16 * 1024
 
 
 class KiteServer:
@@ -85,27 +83,16 @@ class KiteServer:
             shutdown_timeout=self._settings.close_timeout_s,
         )
         await runner.setup()
+        host, port = self._settings.host, self._settings.kite_port
+        self.address = await listen(runner, host, port, whom="Kite's clients")
+        self._log.info("kite_door.listening", address=self.address)
         try:
-            await self._listen(runner)
             yield self
         finally:
             self._is_draining = True
             for connection in tuple(self._connections):
                 connection.end(DRAINING)
             await runner.cleanup()
-
-    async def _listen(self, runner: web.AppRunner) -> None:
-        host, port = self._settings.host, self._settings.kite_port
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise LocalError(
-                f"publisher cannot listen on {host}:{port} for Kite's clients: "
-                f"{error.strerror or error}"
-            ) from error
-        bound_host, bound_port = runner.addresses[0][:2]
-        self.address = f"{bound_host}:{bound_port}"
-        self._log.info("kite_door.listening", address=self.address)
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         admitted = self._admit(request)
@@ -141,10 +128,10 @@ class KiteServer:
             autoping=False,
             compress=False,
             max_msg_size=settings.request_bytes_max,
-            writer_limit=_WRITER_BYTES_MAX,
+            writer_limit=WRITER_BYTES_MAX,
         )
         await ws.prepare(request)
-        _narrow(request, settings.send_buffer_bytes)
+        narrow(request, settings.send_buffer_bytes)
         session = KiteSession(
             self.shelf,
             instruments_max=settings.kite_instruments_per_connection_max,
@@ -177,14 +164,3 @@ async def _part(
         pass  # it is cut off next
     if request.transport is not None:
         request.transport.abort()
-
-
-def _narrow(request: web.Request, send_buffer_bytes: int) -> None:
-    """Keep buffers on the way small: what lies in them can no longer be replaced by newer."""
-    transport = request.transport
-    if transport is None:
-        return
-    transport.set_write_buffer_limits(high=_WRITER_BYTES_MAX)
-    connected = transport.get_extra_info("socket")
-    if connected is not None:
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)

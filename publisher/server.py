@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -16,9 +15,9 @@ from publisher.delivering import Rounds
 from publisher.dialects import DIALECTS, Dialect
 from publisher.door import SUBPROTOCOL, admit_by_message, asked_dialect, refusal
 from publisher.farewells import Farewell
+from publisher.listening import listen, narrow
 from publisher.session import Session
 from publisher.sse import EventSources
-from shared.errors import LocalError
 from shared.runtime.logs import Log
 from shared.runtime.supervise import pause
 
@@ -28,8 +27,6 @@ TAKEOVER_HEADER = "Tickflow-Takeover"
 _SCHEME = "bearer"
 #: Seconds between two updates of what was delivered.
 TALLY_S = 1.0
-#: Bytes that may wait inside the process before a writer is held back.
-_WRITER_BYTES_MAX = 16 * 1024
 
 
 class Part(Protocol):
@@ -105,11 +102,9 @@ class Server:
             shutdown_timeout=self._settings.close_timeout_s,
         )
         await runner.setup()
-        try:
-            await self._listen(runner)
-        except LocalError:
-            await runner.cleanup()
-            raise
+        settings = self._settings
+        self.address = await listen(runner, settings.host, settings.port, whom="subscribers")
+        self._log.info("publisher.listening", address=self.address)
         ended = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.rounds.run(ended), name="deliver")
@@ -128,18 +123,6 @@ class Server:
     async def _measure(self, ended: asyncio.Event) -> None:
         while not await pause(ended, TALLY_S):
             self._around.tally.hand_over()
-
-    async def _listen(self, runner: web.AppRunner) -> None:
-        host, port = self._settings.host, self._settings.port
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise LocalError(
-                f"publisher cannot listen on {host}:{port}: {error.strerror or error}"
-            ) from error
-        bound_host, bound_port = runner.addresses[0][:2]
-        self.address = f"{bound_host}:{bound_port}"
-        self._log.info("publisher.listening", address=self.address)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         refused = self._refused_at_the_door(request)
@@ -204,7 +187,7 @@ class Server:
     async def _serve(
         self, request: web.Request, ws: web.WebSocketResponse, session: Session
     ) -> web.StreamResponse:
-        _narrow(request, self._settings.send_buffer_bytes)
+        narrow(request, self._settings.send_buffer_bytes)
         connection = Connection(request, ws, session, self._around, self.rounds.later)
         self._connections[session.subscriber] = connection
         displaced = self._connections.get(-1 if session.displaces is None else session.displaces)
@@ -245,17 +228,6 @@ class Server:
 async def _anonymous(_request: web.Request, response: web.StreamResponse) -> None:
     """Keep versions to ourselves."""
     response.headers.pop(hdrs.SERVER, None)
-
-
-def _narrow(request: web.Request, send_buffer_bytes: int) -> None:
-    """Keep buffers on the way small: what lies in them can no longer be conflated."""
-    transport = request.transport
-    if transport is None:
-        return
-    transport.set_write_buffer_limits(high=_WRITER_BYTES_MAX)
-    connected = transport.get_extra_info("socket")
-    if connected is not None:
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
 
 
 def _refusal(status: int, farewell: Farewell) -> web.Response:

@@ -166,17 +166,17 @@ def test_each_subscriber_has_its_own_mode() -> None:
 
 
 def channel_of(hub: Hub, name: str, **bounds) -> None:
-    hub.add_channel(name, **{"entries_max": 10, "bytes_max": 10_000, **bounds})
+    hub.channels.add(name, **{"entries_max": 10, "bytes_max": 10_000, **bounds})
 
 
 def test_who_does_not_read_what_may_not_be_left_out_is_let_go() -> None:
     hub = hub_of()
     channel_of(hub, "orders:SB0001")
     one, two = hub.open(), hub.open()
-    hub.follow(one, "orders:SB0001")
-    hub.follow(two, "orders:SB0001")
+    hub.channels.follow(one, "orders:SB0001")
+    hub.channels.follow(two, "orders:SB0001")
     for number in range(50):
-        assert hub.tell("orders:SB0001", f"{number}-0", {"n": number}) == [one, two]
+        assert hub.channels.tell("orders:SB0001", f"{number}-0", {"n": number}) == [one, two]
         assert drain(hub, two) == [{"n": number}]
     assert hub.take(one, 0.0).is_let_go
     assert not hub.take(two, 0.0).is_let_go
@@ -195,15 +195,15 @@ def test_order_events_reach_only_those_who_follow_the_account() -> None:
     one, two = hub.open(), hub.open()
     for account in ("SB0001", "SB0002"):
         channel_of(hub, account)
-    hub.follow(one, "SB0001")
-    hub.follow(two, "SB0002")
-    assert hub.tell("SB0001", "1-0", {"n": 1}) == [one]
-    hub.unfollow(one, "SB0001")
-    assert hub.tell("SB0001", "2-0", {"n": 2}) == []
+    hub.channels.follow(one, "SB0001")
+    hub.channels.follow(two, "SB0002")
+    assert hub.channels.tell("SB0001", "1-0", {"n": 1}) == [one]
+    hub.channels.unfollow(one, "SB0001")
+    assert hub.channels.tell("SB0001", "2-0", {"n": 2}) == []
     assert drain(hub, one) == []
-    hub.follow(one, "SB0001", hub.channel("SB0001").after("0-7"))
+    hub.channels.follow(one, "SB0001", hub.channels.get("SB0001").after("0-7"))
     assert drain(hub, one) == []
-    hub.follow(one, "SB0001", hub.channel("SB0001").after("1-0"))
+    hub.channels.follow(one, "SB0001", hub.channels.get("SB0001").after("1-0"))
     assert drain(hub, one) == [{"n": 2}]
 
 

@@ -38,7 +38,7 @@ def new_desk(epoch: str = "e", history_bytes_max: int = 1 << 20, **limits) -> De
     desk.publish(Universe(instruments()))
     hub.begin_shard("0", "0-0", is_empty=True)
     hub.begin_shard("1", "0-0", is_empty=True)
-    hub.channel("orders:SB0001").begin("0-0")
+    hub.channels.get("orders:SB0001").begin("0-0")
     return desk
 
 
@@ -119,7 +119,7 @@ def order(desk: Desk, number: int) -> None:
         sequence=number, account="SB0001", command_id=f"command-{number}", kind="place",
         event="accepted", state=State.OPEN, at_us=1_764_000_000_000_000,
     )  # fmt: skip
-    desk.hub.tell(
+    desk.hub.channels.tell(
         "orders:SB0001", f"{number}-0", Order(id=f"{number}-0", account="SB0001", event=event)
     )
 
