@@ -10,7 +10,7 @@ BIN := .venv/bin
 JOBS ?= 2
 SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help venv run test test-kafka check check-types check-tests bench bench-greeks soak chaos lock golden docs clean
+.PHONY: help venv run test test-kafka check check-types check-tests bench bench-greeks soak soak-enrich chaos lock golden docs clean
 
 help: ## these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ bench-greeks: venv ## the solver against others on the same options; makes their
 
 soak: venv ## ingest under random faults, MINUTES=10 long; SEED=<number> chooses them
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+
+soak-enrich: venv ## one enrichment worker at full rate, 40,000 instruments, MINUTES=10 long: memory flat
+	@$(PY) -m tests.soak.enrichment --minutes $(or $(MINUTES),10)
 
 chaos: venv ## the executor under crashes and faults: RUNS=2000 in process, KILLS=200 by kill -9; SEED=<number>
 	@$(PY) -m tests.chaos --runs $(or $(RUNS),2000) --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
