@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from executor.backlog import Backlog
@@ -10,9 +12,12 @@ from executor.desk import Desk, Verdict
 from executor.handler import Handler
 from executor.lifecycle import UNSENT
 from executor.metrics import QUEUED
+from executor.request import Begun
 from executor.settings import BehaviourSettings
 from shared.runtime.supervise import pause
 from shared.store.rows import CommandRow
+
+_Work = Callable[[], Awaitable[Verdict]]
 
 #: How often what is parked, or has expired, is looked at without any other cause.
 SWEEP_S: Final = 0.5
@@ -36,15 +41,52 @@ class Dispatcher:
         self._behaviour = behaviour
         self._work = work
         self._at_work = {"cancel": 0, "other": 0}
+        self._group: asyncio.TaskGroup | None = None
+        self._reserved = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Hand out until `stopping`, then wait for what is on its way."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             while not stopping.is_set():
                 self._work.clear()
                 self._hand_out(group)
                 QUEUED.set(len(self._backlog))
                 await self._until_work(stopping)
+            # A placement that is being begun will be sent: it is SENDING in a moment.
+            while self._reserved:
+                self._work.clear()
+                await self._until_work(stopping)
+            self._group = None
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Do not end while the block runs: it may lead to something that has to be sent."""
+        self._reserved += 1
+        try:
+            yield
+        finally:
+            self._reserved -= 1
+            self._work.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether a placement that is read now would leave at once."""
+        may_go = not self._backlog and self._desk.patience.gate.passes("place")
+        return may_go and self._group is not None and not self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        return self._at_work["other"] >= self._behaviour.sends_max
+
+    def carry_on(self, begun: Begun) -> None:
+        """Send what is SENDING already, beside whatever else is on its way."""
+        assert self._group is not None, "what has begun was begun under a reservation"
+
+        async def finish() -> Verdict:
+            return await self._handler.finish(begun)
+
+        self._spawn(self._group, begun.row, finish)
 
     async def _until_work(self, stopping: asyncio.Event) -> None:
         try:
@@ -70,23 +112,25 @@ class Dispatcher:
         gate = self._desk.patience.gate
         if not gate.passes("cancel") or self._at_work["cancel"] >= self._behaviour.cancels_max:
             return None
-        is_full = self._at_work["other"] >= self._behaviour.sends_max
-        return self._backlog.take(cancels_only=is_full or not gate.passes("place"))
+        return self._backlog.take(cancels_only=self._is_full or not gate.passes("place"))
 
     def _start(self, group: asyncio.TaskGroup, row: CommandRow, *, is_expired: bool) -> None:
-        self._at_work[_class(row)] += 1
-        group.create_task(
-            self._work_on(row, is_expired=is_expired), name=f"command {row.command_id}"
-        )
+        async def work() -> Verdict:
+            if is_expired:
+                return await self._handler.consider(row) or Verdict.BACK
+            return await self._handler.handle(row)
 
-    async def _work_on(self, row: CommandRow, *, is_expired: bool) -> None:
+        self._spawn(group, row, work)
+
+    def _spawn(self, group: asyncio.TaskGroup, row: CommandRow, work: _Work) -> None:
+        self._at_work[_class(row)] += 1
+        group.create_task(self._work_on(row, work), name=f"command {row.command_id}")
+
+    async def _work_on(self, row: CommandRow, work: _Work) -> None:
         verdicts: list[Verdict] = []
 
         async def handle() -> None:
-            if is_expired:
-                verdicts.append(await self._handler.consider(row) or Verdict.BACK)
-            else:
-                verdicts.append(await self._handler.handle(row))
+            verdicts.append(await work())
 
         try:
             if not await self._desk.patience.tried(handle, name="handle"):

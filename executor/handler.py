@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import msgspec
 from msgspec.structs import replace
 
-from executor.broker import Outcome, Request, send
+from executor.broker import Outcome, send
 from executor.claims import CANCELLED_UNSENT
 from executor.crash import CrashPoint
 from executor.decide import (
@@ -30,24 +29,22 @@ from executor.lifecycle import UNSENT, Step, advance
 from executor.metrics import ANSWER, REFUSED, SENT, TO_WIRE
 from executor.moves import hold_strategy, move
 from executor.record import Recorder
-from executor.tag import tag_of
+from executor.request import Begun, begun, ready
 from executor.telling import Told, tell
-from executor.writes import FUND_TAG_CHARACTERS
 from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
-from shared.wire.funds import MfPlace, SipPlace
-from shared.wire.orders import Command, Place, Reason, State
+from shared.wire.orders import Reason, State
 
 
 class Handler:
     """Brings commands to the broker, each at most once."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, in_doubt: set[str]) -> None:
         self._desk = desk
         self._recorder = Recorder(desk)
         #: Commands whose SENDING may have been committed although nothing was sent.
-        self._in_doubt: set[str] = set()
+        self._in_doubt = in_doubt
         #: Placements that had their turn in vain: they take another only when they may go.
         self._held: set[str] = set()
 
@@ -67,15 +64,23 @@ class Handler:
             return Verdict.BACK
         await self._desk.knowledge.look(row)
         self._desk.crash_point(CrashPoint.BEFORE_SENDING)
-        request = await self._begin(row)
-        if isinstance(request, Verdict):
-            self._hold(row, request)
-            return request
+        found = await self._begin(row)
+        if isinstance(found, Verdict):
+            self._hold(row, found)
+            return found
         self._held.discard(row.command_id)
+        return await self.finish(found)
+
+    async def finish(self, sent: Begun) -> Verdict:
+        """Send what is SENDING, commit what came of it.
+
+        Raises:
+            LeaseLost: another executor holds the account and will find the command SENDING.
+        """
         self._desk.crash_point(CrashPoint.BEFORE_WIRE)
-        outcome = await self._send(row, request)
+        outcome = await self._send(sent)
         self._desk.crash_point(CrashPoint.AFTER_WIRE)
-        verdict = await self._recorder.record(row.command_id, request, outcome)
+        verdict = await self._recorder.record(sent, outcome)
         self._desk.crash_point(CrashPoint.AFTER_OUTCOME)
         return verdict
 
@@ -103,11 +108,11 @@ class Handler:
         else:
             self._held.discard(row.command_id)
 
-    async def _begin(self, row: CommandRow) -> Request | Verdict:
+    async def _begin(self, row: CommandRow) -> Begun | Verdict:
         """Commit SENDING with the tag, or what keeps the command from it."""
         await self._desk.knowledge.count_day(self._now_us())
-        if (request := await self._begin_new(row)) is not None:
-            return request
+        if (found := await self._begin_new(row)) is not None:
+            return found
         noted: Facts | None = None
         try:
             async with self._change(row) as change:
@@ -125,9 +130,9 @@ class Handler:
                 self._desk.knowledge.take_back(noted)
             self._in_doubt.add(row.command_id)
             raise
-        return _request(facts, decision, sending)
+        return begun(facts, decision, sending)
 
-    async def _begin_new(self, row: CommandRow) -> Request | None:
+    async def _begin_new(self, row: CommandRow) -> Begun | None:
         """Commit SENDING in one round trip where nothing speaks against it, which is nearly always.
 
         None means that nothing was written, so that the longer way is to say why.
@@ -139,8 +144,8 @@ class Handler:
         decision = decide(facts)
         if not isinstance(decision, Send):
             return None
-        ready = _ready(facts, decision, account=self._desk.account)
-        sending = replace(ready, state=advance(row.kind, row.state, Step.SEND))
+        sending = ready(facts, decision, account=self._desk.account)
+        sending = replace(sending, state=advance(row.kind, row.state, Step.SEND))
         # Counted before it is written: what is decided meanwhile is judged with it.
         self._desk.knowledge.note_sent(facts)
         is_sent = False
@@ -153,7 +158,7 @@ class Handler:
         finally:
             if not is_sent:
                 self._desk.knowledge.take_back(facts)
-        return _request(facts, decision, sending) if is_sent else None
+        return begun(facts, decision, sending) if is_sent else None
 
     def _is_known(self, row: CommandRow) -> bool:
         return row.command_id in self._in_doubt or row.command_id in self._held
@@ -175,59 +180,22 @@ class Handler:
         return await self._desk.knowledge.gather(change, current)
 
     async def _commit_sending(self, change: Change, facts: Facts, decision: Send) -> CommandRow:
-        row = _ready(facts, decision, account=self._desk.account)
+        row = ready(facts, decision, account=self._desk.account)
         if row.kind == "modify":
             known = (await change.orders([decision.order_id]))[decision.order_id]
             await change.save_order(replace(known, modifications=known.modifications + 1))
         return await move(change, row, Step.SEND, order=facts.order)
 
-    async def _send(self, row: CommandRow, request: Request) -> Outcome:
-        TO_WIRE.observe(max(0, self._now_us() - row.received_us) / 1e6)
+    async def _send(self, sent: Begun) -> Outcome:
+        TO_WIRE.observe(max(0, self._now_us() - sent.row.received_us) / 1e6)
         began_s = self._desk.clock.monotonic_s()
-        outcome = await send(self._desk.broker, request)
+        outcome = await send(self._desk.broker, sent.request)
         ANSWER.observe(self._desk.clock.monotonic_s() - began_s)
-        SENT.labels(kind=row.kind, outcome=type(outcome).__name__.lower()).inc()
+        SENT.labels(kind=sent.row.kind, outcome=type(outcome).__name__.lower()).inc()
         return outcome
 
     def _now_us(self) -> int:
         return self._desk.clock.now_ns() // 1000
-
-
-def _ready(facts: Facts, decision: Send, *, account: str) -> CommandRow:
-    """Return the row as SENDING is to find it, in its old state yet."""
-    return replace(
-        facts.row,
-        tag=_tag(account, facts),
-        order_id=decision.order_id or None,
-        attempts=facts.row.attempts + 1,
-        sending_us=facts.now_us,
-    )
-
-
-def _tag(account: str, facts: Facts) -> str | None:
-    tag = tag_of(account, facts.row.command_id)
-    if isinstance(facts.command, MfPlace | SipPlace):
-        return tag[-FUND_TAG_CHARACTERS:]
-    return tag if isinstance(facts.command, Place) else None
-
-
-def _request(facts: Facts, decision: Send, sending: CommandRow) -> Request:
-    return Request(
-        command=_unsliced(facts),
-        order_id=decision.order_id,
-        variety=decision.variety,
-        parent_order_id=decision.parent_order_id,
-        tag=sending.tag or "",
-    )
-
-
-def _unsliced(facts: Facts) -> Command:
-    """Return the command without a wish to be sliced that would come to a single slice."""
-    command, instrument = facts.command, facts.instrument
-    if not isinstance(command, Place) or not command.autoslice or instrument is None:
-        return command
-    is_one = command.quantity <= instrument.freeze_quantity
-    return msgspec.structs.replace(command, autoslice=False) if is_one else command
 
 
 async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:

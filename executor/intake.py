@@ -14,6 +14,8 @@ from executor.backlog import Backlog
 from executor.claims import claim
 from executor.crash import CrashPoint
 from executor.desk import Desk
+from executor.dispatch import Dispatcher
+from executor.express import Express
 from executor.metrics import CLAIMED, DEAD
 from executor.telling import Told, tell, tell_malformed
 from shared.errors import MessageError
@@ -23,7 +25,7 @@ from shared.streams.reader import GroupReader
 from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD, decode
 from shared.wire.decimals import DIGITS_MAX, is_sane
 from shared.wire.order_fields import CommandId
-from shared.wire.orders import Command, OrderEvent
+from shared.wire.orders import Command, OrderEvent, State
 
 #: An entry held for this long without an acknowledgement fell between a read and an error.
 ABANDONED_MS: Final = 5_000
@@ -42,8 +44,17 @@ class Intake:
     """Claims whatever is read; an entry is acknowledged when its claim is committed."""
 
     def __init__(
-        self, *, reader: GroupReader, desk: Desk, backlog: Backlog, work: asyncio.Event
+        self,
+        *,
+        reader: GroupReader,
+        desk: Desk,
+        backlog: Backlog,
+        express: Express,
+        dispatcher: Dispatcher,
+        work: asyncio.Event,
     ) -> None:
+        self._express = express
+        self._dispatcher = dispatcher
         self._reader = reader
         self._journal = desk.journal
         self._account = desk.account
@@ -104,6 +115,12 @@ class Intake:
 
     async def _claim(self, given: Sequence[NewCommand]) -> None:
         self._crash_point(CrashPoint.BEFORE_CLAIM)
+        if len(given) == 1 and self._dispatcher.is_idle:
+            with self._dispatcher.reserve():
+                if (begun := await self._express.begin(given[0])) is not None:
+                    CLAIMED.labels(kind=begun.row.kind).inc()
+                    self._dispatcher.carry_on(begun)
+                    return
         if not self._backlog:
             # Nothing is before it in the queue: its turn is taken while its claim is committed.
             self._pace.foresee(only_cancels=all(each.kind == "cancel" for each in given))
@@ -119,7 +136,16 @@ class Intake:
         for row in claimed:
             CLAIMED.labels(kind=row.kind).inc()
             self._backlog.add(row)
+        await self._take_up_doubtful(given)
         self._work.set()
+
+    async def _take_up_doubtful(self, given: Sequence[NewCommand]) -> None:
+        """Queue what may be SENDING since a commit that nobody saw end; it was never sent."""
+        for command in given:
+            if command.command_id in self._express.in_doubt:
+                row = await self._journal.command(command.command_id)
+                if row is not None and row.state is State.SENDING:
+                    self._backlog.add(row)
 
     async def _acknowledge(self, entries: Sequence[Entry]) -> None:
         self._unacknowledged += entries

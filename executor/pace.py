@@ -98,15 +98,21 @@ class Pace:
             if isinstance(granted, Granted):
                 self._ahead = _Ahead(reserve, self._clock.monotonic_s())
 
-    async def _use_ahead(self, row: CommandRow) -> bool:
-        if self._ahead is None and not self._taking.locked():
+    async def is_ahead(self, row: CommandRow) -> bool:
+        """Wait for a turn that is being taken ahead; tell whether there is one for the command."""
+        if self._taking.locked():
+            async with self._taking:
+                pass
+        ahead = self._ahead
+        return ahead is not None and not (ahead.is_reserved and row.kind != "cancel")
+
+    def use_ahead(self, row: CommandRow) -> bool:
+        """Use the turn that was taken ahead; False where there is none, or it is too old."""
+        ahead = self._ahead
+        if ahead is None or (ahead.is_reserved and row.kind != "cancel"):
             return False
-        async with self._taking:
-            ahead = self._ahead
-            if ahead is None or (ahead.is_reserved and row.kind != "cancel"):
-                return False
-            self._ahead = None
-            return self._clock.monotonic_s() - ahead.taken_s <= _AHEAD_S_MAX
+        self._ahead = None
+        return self._clock.monotonic_s() - ahead.taken_s <= _AHEAD_S_MAX
 
     async def turn(self, row: CommandRow) -> bool:
         """Wait for the command's turn; False where the worker stops first.
@@ -116,7 +122,7 @@ class Pace:
         Raises:
             StreamError: the budgets' Redis is away.
         """
-        if await self._use_ahead(row):
+        if await self.is_ahead(row) and self.use_ahead(row):
             return not self._stopping.is_set()
         while not self._stopping.is_set():
             granted = await self._take(reserve=row.kind == "cancel")

@@ -11,16 +11,21 @@ from msgspec.structs import replace
 from executor.broker import Lost, NotExecuted, Outcome, Refused, Request, Taken
 from executor.desk import Desk, Verdict
 from executor.gate import Bar
-from executor.lifecycle import UNSENT, Step
+from executor.lifecycle import UNSENT, Step, advance, is_open
 from executor.moves import hold_strategy, move
 from executor.reducer import BrokerOrder, parse_row
+from executor.request import Begun
 from executor.sightings import sight
 from executor.slicing import record_slices
+from executor.telling import Told, tell
 from shared.errors import KiteError, MessageError
 from shared.runtime.supervise import pause
 from shared.store.change import Change
 from shared.store.rows import CommandRow
 from shared.wire.orders import Cancel, Reason
+
+#: Kinds that an answer with one order_id accepts, whatever else there is to them.
+_PLAIN: Final = frozenset({"place", "modify", "cancel"})
 
 
 class Recorder:
@@ -31,18 +36,22 @@ class Recorder:
         # An answer is worth more than a fast stop: only the end of the process cuts this off.
         self._never = asyncio.Event()
 
-    async def record(self, command_id: str, request: Request, outcome: Outcome) -> Verdict:
+    async def record(self, sent: Begun, outcome: Outcome) -> Verdict:
         """Commit the outcome; return whether the command may go out again.
 
         Raises:
             LeaseLost: another executor holds the account and will find the command SENDING.
         """
-        seen = await self._look_at(request, outcome)
+        seen = await self._look_at(sent.request, outcome)
         self._bar(outcome)
-        runaway = self._desk.knowledge.note_answer(request.command, is_rejected=_is_no(outcome))
+        command, command_id = sent.request.command, sent.row.command_id
+        runaway = self._desk.knowledge.note_answer(command, is_rejected=_is_no(outcome))
         recorded: list[CommandRow] = []
 
         async def commit() -> None:
+            if runaway is None and (accepted := await self._accept(sent.row, outcome)) is not None:
+                recorded[:] = [accepted]
+                return
             async with self._desk.journal.change(at_us=self._desk.clock.now_ns() // 1000) as change:
                 is_sliced = isinstance(outcome, Taken) and bool(outcome.others or outcome.errors)
                 await sight(change, [] if is_sliced else seen)
@@ -63,6 +72,28 @@ class Recorder:
         if isinstance(outcome, NotExecuted):
             await pause(self._desk.stopping, max(outcome.pause_s, self._desk.attempt_gap_s))
         return Verdict.BACK
+
+    async def _accept(self, row: CommandRow, outcome: Outcome) -> CommandRow | None:
+        """Commit what nearly always comes, one order taken, in one round trip; None: not written.
+
+        Raises:
+            StoreError: PostgreSQL is away.
+        """
+        if not isinstance(outcome, Taken) or outcome.others or outcome.errors:
+            return None
+        if row.parent_command_id is not None or row.kind not in _PLAIN:
+            return None
+        state, at_us = advance(row.kind, row.state, Step.ACCEPT), self._desk.clock.now_ns() // 1000
+        accepted = replace(
+            row,
+            state=state,
+            is_open=is_open(row.kind, state),
+            order_id=row.order_id or outcome.order_id or None,
+            changed_us=at_us,
+        )
+        told = tell(Told.ACCEPTED, accepted)
+        is_written = await self._desk.journal.accept_sent(accepted, told, at_us=at_us)
+        return accepted if is_written else None
 
     def _bar(self, outcome: Outcome) -> None:
         gate = self._desk.patience.gate

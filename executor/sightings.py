@@ -24,6 +24,8 @@ async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[Broker
 
     An order of nobody here is kept as EXTERNAL and left alone.
     """
+    if not sightings:
+        return []
     known = await change.orders([each.order_id for each in sightings])
     behind = await _placements(change, sightings, known)
     news: list[BrokerOrder] = []

@@ -19,6 +19,7 @@ from executor.decide import Limits
 from executor.desk import Desk
 from executor.dispatch import Dispatcher
 from executor.egress import Egress
+from executor.express import Express
 from executor.gate import Bar, Gate
 from executor.handler import Handler
 from executor.housekeeping import Count, Housekeeping
@@ -280,19 +281,28 @@ def _desk(
 
 
 def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
-    work, backlog = asyncio.Event(), Backlog()
+    work, backlog, express = asyncio.Event(), Backlog(), Express(desk)
+    handler = Handler(desk, express.in_doubt)
+    dispatcher = Dispatcher(
+        desk=desk, backlog=backlog, handler=handler, behaviour=behaviour, work=work
+    )
     return Parts(
         desk=desk,
         account=outside.account,
         backlog=backlog,
         seating=Seating(pool=outside.pool, desk=desk, owner=_owner(), behaviour=behaviour),
-        intake=Intake(reader=outside.commands, desk=desk, backlog=backlog, work=work),
+        intake=Intake(
+            reader=outside.commands,
+            desk=desk,
+            backlog=backlog,
+            express=express,
+            dispatcher=dispatcher,
+            work=work,
+        ),
         updates=Updates(reader=outside.updates, desk=desk, backlog=backlog, work=work),
         missed=MissedUpdates(outside.hints, desk),
         postbacks=outside.postbacks(updates=outside.writer, desk=desk),
-        dispatcher=Dispatcher(
-            desk=desk, backlog=backlog, handler=Handler(desk), behaviour=behaviour, work=work
-        ),
+        dispatcher=dispatcher,
         reconciler=Reconciler(
             desk=desk, backlog=backlog, behaviour=behaviour, updates=outside.writer, work=work
         ),

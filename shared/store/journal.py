@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
 
 import msgspec
 
 from shared.errors import LeaseLost, StoreError
 from shared.store import journal_quick
 from shared.store.change import Change
+from shared.store.gathering import Gathering
 from shared.store.journal_quick import Hold
 from shared.store.pool import Connection, Pool
 from shared.store.rows import (
@@ -28,6 +31,8 @@ from shared.wire.orders import OrderEvent, State
 
 #: Commands, orders or events handed out in one answer.
 ROWS_MAX = 5_000
+#: Commands moved by one commit.
+STEPS_MAX: Final = 100
 _FOR_EVER_US = 1 << 62
 
 
@@ -49,6 +54,11 @@ WITH looked AS (
 )
 SELECT max(sequence) AS through, (SELECT count(*) FROM gone) AS deleted FROM looked WHERE is_old
 """
+
+
+#: A command as it is to be, the event that tells of it, and when it happened.
+_Step = tuple[CommandRow, OrderEvent, int]
+_Quickly = Callable[[Connection, Hold, Sequence[CommandRow], Sequence[OrderEvent]], Awaitable[bool]]
 
 
 class Pruned(msgspec.Struct, frozen=True):
@@ -73,9 +83,14 @@ class Journal:
         self._turn = asyncio.Lock()
         #: Set whenever events have been committed; whoever publishes them clears it.
         self.events_waiting = asyncio.Event()
+        self._sends = self._gathering(journal_quick.send_new)
+        self._accepts = self._gathering(journal_quick.accept_sent)
         self._spawned: list[CommandRow] = []
         self._touched: set[str] = set()
         self._sighted: dict[str, OrderRow] = {}
+
+    def _gathering(self, quickly: _Quickly) -> Gathering[_Step]:
+        return Gathering(self._turn, partial(self._write, quickly), items_max=STEPS_MAX)
 
     def sit(self, seat: Seat) -> None:
         """Write under this seat from now on.
@@ -153,30 +168,58 @@ class Journal:
         async with self._turn, self._quick() as (connection, hold):
             if hold is None:
                 return None
-            events = journal_quick.number([tell(row) for row in rows], hold, at_us)
+            events = journal_quick.number([(tell(row), at_us) for row in rows], hold)
             serials = await journal_quick.claim_new(connection, hold, commands, events)
             if not serials:
                 return None
             self._told(events[-1].sequence, are_new=True)
         return [msgspec.structs.replace(row, serial=serials[row.command_id]) for row in rows]
 
-    async def send_new(self, sending: CommandRow, event: OrderEvent, *, at_us: int) -> bool:
-        """Write SENDING over a placement that is RECEIVED, with its event, in one round trip.
+    async def place_new(
+        self, command: NewCommand, sending: CommandRow, events: Sequence[OrderEvent], *, at_us: int
+    ) -> CommandRow | None:
+        """Claim a placement never seen before and write it as SENDING, in one commit.
 
-        Trading switches are read in the same step. False means that nothing was written: `change`
-        will find out what keeps it back.
+        None means that nothing was written: `claim_new` is the longer way.
 
         Raises:
             StoreError: the server refused or vanished; whether it committed is to be read again.
         """
         async with self._turn, self._quick() as (connection, hold):
             if hold is None:
+                return None
+            told = journal_quick.number([(event, at_us) for event in events], hold)
+            serial = await journal_quick.place_new(connection, hold, command, sending, told)
+            if serial is None:
+                return None
+            self._told(told[-1].sequence, are_new=True)
+        return msgspec.structs.replace(sending, serial=serial, changed_us=at_us)
+
+    async def send_new(self, sending: CommandRow, event: OrderEvent, *, at_us: int) -> bool:
+        """Write SENDING over a placement that is RECEIVED, with its event, in one round trip.
+
+        Trading switches are read in the same step. Those that wait for the journal together are
+        written together. False means that nothing was written: `change` will find out what keeps
+        it back.
+
+        Raises:
+            StoreError: the server refused or vanished; whether it committed is to be read again.
+        """
+        return await self._sends.put((sending, event, at_us))
+
+    async def accept_sent(self, accepted: CommandRow, event: OrderEvent, *, at_us: int) -> bool:
+        """Write ACCEPTED over a command that is SENDING, as `send_new` writes; it raises alike."""
+        return await self._accepts.put((accepted, event, at_us))
+
+    async def _write(self, quickly: _Quickly, steps: Sequence[_Step]) -> bool:
+        async with self._quick() as (connection, hold):
+            if hold is None:
                 return False
-            (numbered,) = journal_quick.number([event], hold, at_us)
-            is_sent = await journal_quick.send_new(connection, hold, sending, numbered)
-            if is_sent:
-                self._told(numbered.sequence, are_new=True)
-        return is_sent
+            events = journal_quick.number([(event, at_us) for _, event, at_us in steps], hold)
+            is_written = await quickly(connection, hold, [row for row, _, _ in steps], events)
+            if is_written:
+                self._told(events[-1].sequence, are_new=True)
+        return is_written
 
     @asynccontextmanager
     async def _quick(self) -> AsyncIterator[tuple[Connection, Hold | None]]:

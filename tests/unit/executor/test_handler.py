@@ -69,6 +69,14 @@ class Journal:
         self.events.append(event.event)
         return True
 
+    async def accept_sent(self, accepted, event, *, at_us):
+        assert at_us == NOW_US
+        if not self.is_quick:
+            return False
+        self.row = accepted
+        self.events.append(event.event)
+        return True
+
 
 class Broker:
     def __init__(self):
@@ -144,7 +152,7 @@ def desk():
 
 
 async def test_handler_commits_sending_before_the_wire_and_the_outcome_after_it(desk):
-    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert await Handler(desk, set()).handle(desk.journal.row) is Verdict.DONE
     assert desk.journal.events == ["sending", "accepted"]
     assert (desk.journal.row.state, desk.journal.row.order_id) == (State.ACCEPTED, "42")
     assert desk.broker.placed == [desk.journal.row.tag]
@@ -152,7 +160,7 @@ async def test_handler_commits_sending_before_the_wire_and_the_outcome_after_it(
 
 async def test_handler_commits_sending_in_one_round_trip_where_nothing_is_against_it(desk):
     desk.journal.is_quick = True
-    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert await Handler(desk, set()).handle(desk.journal.row) is Verdict.DONE
     assert desk.journal.events == ["sending", "accepted"]
     assert (desk.journal.row.state, desk.journal.row.attempts) == (State.ACCEPTED, 1)
     assert desk.broker.placed == [desk.journal.row.tag]
@@ -161,7 +169,7 @@ async def test_handler_commits_sending_in_one_round_trip_where_nothing_is_agains
 @pytest.mark.parametrize("failure", ["lost", "confirmation lost"])
 async def test_handler_sends_nothing_while_it_cannot_know_that_sending_is_committed(desk, failure):
     desk.journal.failures = [failure]
-    handler = Handler(desk)
+    handler = Handler(desk, set())
     with pytest.raises(StoreError):
         await handler.handle(desk.journal.row)
     assert desk.broker.placed == []
@@ -172,7 +180,7 @@ async def test_handler_sends_nothing_while_it_cannot_know_that_sending_is_commit
 
 async def test_handler_keeps_its_doubt_until_a_change_is_committed(desk):
     desk.journal.failures = ["confirmation lost", "lost"]
-    handler = Handler(desk)
+    handler = Handler(desk, set())
     for _ in range(2):
         with pytest.raises(StoreError):
             await handler.handle(desk.journal.row)
@@ -182,21 +190,21 @@ async def test_handler_keeps_its_doubt_until_a_change_is_committed(desk):
 
 async def test_handler_records_an_answer_whose_commit_was_lost(desk):
     desk.journal.failures = ["", "lost", "confirmation lost"]
-    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert await Handler(desk, set()).handle(desk.journal.row) is Verdict.DONE
     assert desk.journal.row.state is State.ACCEPTED
     assert len(desk.broker.placed) == 1
 
 
 async def test_handler_leaves_alone_what_another_process_was_sending(desk):
     desk.journal.row = replace(desk.journal.row, state=State.SENDING)
-    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert await Handler(desk, set()).handle(desk.journal.row) is Verdict.DONE
     assert desk.broker.placed == []
     assert desk.journal.row.state is State.SENDING
 
 
 async def test_handler_sends_again_what_was_not_executed_then_gives_up(desk):
     desk.broker.errors = [KiteUnavailable("away"), KiteUnavailable("away")]
-    handler = Handler(desk)
+    handler = Handler(desk, set())
     assert await handler.handle(desk.journal.row) is Verdict.BACK
     assert desk.patience.gate.is_closed(Bar.BROKER)
     assert desk.journal.row.state is State.ADMITTED
@@ -210,13 +218,13 @@ async def test_handler_sends_again_what_was_not_executed_then_gives_up(desk):
 
 async def test_handler_sends_nothing_that_expired_while_it_waited_for_its_turn(desk):
     desk.journal.row = replace(desk.journal.row, valid_until_us=NOW_US)
-    assert await Handler(desk).handle(desk.journal.row) is Verdict.DONE
+    assert await Handler(desk, set()).handle(desk.journal.row) is Verdict.DONE
     assert desk.journal.row.state is State.EXPIRED
     assert desk.broker.placed == []
 
 
 async def test_429_pauses_the_account_after_the_last_attempt_as_well(desk):
-    handler, row = Handler(desk), desk.journal.row
+    handler, row = Handler(desk, set()), desk.journal.row
     desk.broker.errors = [KiteThrottled("slow down", retry_after_s=0.01) for _ in range(2)]
     assert await handler.handle(row) is Verdict.BACK
     assert await handler.handle(row) is Verdict.DONE
