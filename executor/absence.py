@@ -73,6 +73,11 @@ NEVER_SEEN = Reason(
 NOT_IN_EFFECT = Reason(
     code="not_in_effect", sentence="no look at the order book has shown the change in effect"
 )
+UNPROVABLE = Reason(
+    code="conversion_unproven",
+    sentence="nothing at the broker shows whether the conversion took place: compare the positions "
+    "of both products, then say so with tickflow orders resolve",
+)
 BOOK_CLEARED = Reason(
     code="book_cleared", sentence="the day ended before the order book told how it ended"
 )

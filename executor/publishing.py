@@ -6,6 +6,7 @@ import asyncio
 
 from executor.crash import CrashPoint
 from executor.desk import Desk
+from executor.hints import Hints
 from executor.metrics import EVENTS
 from shared.streams.writer import Append, StreamWriter
 from shared.wire.codec import JSON_FIELD
@@ -20,7 +21,8 @@ _GATHER_S = 0.003
 class Publisher:
     """The one writer of the account's event stream."""
 
-    def __init__(self, *, desk: Desk, writer: StreamWriter, events_max: int) -> None:
+    def __init__(self, *, desk: Desk, writer: StreamWriter, hints: Hints, events_max: int) -> None:
+        self._hints = hints
         self._journal = desk.journal
         self._writer = writer
         self._account = desk.account
@@ -46,6 +48,7 @@ class Publisher:
     async def flush(self) -> None:
         """Publish whatever is committed and not marked as published; raises as `step` does."""
         self._journal.events_waiting.clear()
+        await self._hints.tell()
         are_more = True
         while are_more:
             events = await self._journal.unpublished(self._events_max)

@@ -201,6 +201,8 @@ class Reconciler:
             return absence.BOOK_CLEARED
         if row.state is not State.UNKNOWN or (row.kind == "cancel" and order is not None):
             return None
+        if row.kind in writes.UNPROVABLE:
+            return absence.UNPROVABLE
         settle_s = self._behaviour.settle_s
         looks = self._looks.get(row.command_id) or absence.first_look(sent_us, settle_s)
         looks, verdict = absence.count_look(

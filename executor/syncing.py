@@ -8,6 +8,7 @@ from executor.desk import Desk
 from executor.metrics import DISAGREEING, POSITIONS_READ, TRADES
 from executor.portfolio import Instrument, Reading, disagreements, parse_positions, parse_trades
 from executor.settings import BehaviourSettings
+from executor.telling import tell_disagreement
 from shared.errors import KiteUnavailable, MessageError
 from shared.runtime.supervise import pause
 
@@ -22,6 +23,7 @@ class Syncing:
         self._desk = desk
         self._every_s = behaviour.positions_s
         self._disagreeing: dict[Instrument, tuple[int, int]] = {}
+        self._told: dict[Instrument, tuple[int, int]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Read until `stopping`."""
@@ -44,7 +46,7 @@ class Syncing:
             await change.portfolio.replace_positions(reading.positions, looked_us=reading.looked_us)
         TRADES.inc(added)
         POSITIONS_READ.set(reading.looked_us / 1e6)
-        self._compare(reading)
+        await self._compare(reading)
 
     async def _read(self) -> Reading:
         looked_us = self._now_us()
@@ -56,14 +58,29 @@ class Syncing:
             raise KiteUnavailable(f"trades or positions: {error}") from error
         return Reading(trades=trades, positions=positions, looked_us=looked_us)
 
-    def _compare(self, reading: Reading) -> None:
-        """Tell of what two readings in a row agree to disagree on; a fill between is no fault."""
+    async def _compare(self, reading: Reading) -> None:
+        """Tell of what two readings in a row agree to disagree on; a fill between is no fault.
+
+        Raises:
+            StoreError: PostgreSQL is away; it is told after the next reading.
+        """
         found = disagreements(reading)
-        lasting = {name for name, both in found.items() if self._disagreeing.get(name) == both}
+        lasting = {
+            name: both for name, both in found.items() if self._disagreeing.get(name) == both
+        }
         self._disagreeing = found
         DISAGREEING.set(len(lasting))
-        for exchange, symbol in sorted(lasting):
-            traded, changed = found[exchange, symbol]
+        news = {name: both for name, both in lasting.items() if self._told.get(name) != both}
+        if news:
+            await self._tell(news)
+        self._told = lasting
+
+    async def _tell(self, news: dict[Instrument, tuple[int, int]]) -> None:
+        async with self._desk.journal.change(at_us=self._now_us()) as change:
+            for (exchange, symbol), (traded, changed) in sorted(news.items()):
+                event = tell_disagreement(exchange, symbol, traded=traded, changed=changed)
+                change.emit(event, is_step=False)
+        for (exchange, symbol), (traded, changed) in sorted(news.items()):
             self._desk.patience.log.warning(
                 "positions.disagree_with_trades",
                 exchange=exchange,

@@ -33,7 +33,8 @@ class Told(StrEnum):
     CONFLICT = "conflict"
     REPLAYED = "replayed"
     REDUCED = "strategy_reduced"
-    UNFILLED = "market_unfilled"
+    UNFILLED = "market_unfilled_after"
+    DISAGREEING = "positions_disagree"
 
 
 def parse_command(row: CommandRow) -> Command:
@@ -80,6 +81,31 @@ def tell_malformed(command_id: str, *, is_known: bool, sentence: str) -> OrderEv
         state=State.CONFLICT if is_known else State.REFUSED,
         at_us=0,
         reason=Reason(code="malformed", sentence=sentence),
+    )
+
+
+def tell_disagreement(
+    exchange: str, tradingsymbol: str, *, traded: int, changed: int
+) -> OrderEvent:
+    """Return the event of a position that is not what the day's trades make it; of no command."""
+    reason = Reason(
+        code="positions_disagree",
+        sentence=f"{exchange}:{tradingsymbol}: the day's trades come to {traded}, "
+        f"its positions changed by {changed}; a person has to look",
+        measured=str(changed),
+        limit=str(traded),
+    )
+    return OrderEvent(
+        sequence=0,
+        account="",
+        command_id="",
+        kind="",
+        event=Told.DISAGREEING,
+        state=State.MANUAL,
+        at_us=0,
+        exchange=exchange,
+        tradingsymbol=tradingsymbol,
+        reason=reason,
     )
 
 

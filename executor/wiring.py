@@ -22,6 +22,7 @@ from executor.egress import Egress
 from executor.express import Express
 from executor.gate import Bar, Gate
 from executor.handler import Handler
+from executor.hints import Hints
 from executor.housekeeping import Count, Housekeeping
 from executor.instruments import Instruments
 from executor.intake import Intake
@@ -89,6 +90,7 @@ class Outside:
     postbacks: Callable[..., Postbacks]
     hints: TailReader
     writer: StreamWriter
+    control: StreamWriter
     instruments: Instruments
     quotes: Quotes
     trim: Callable[[], Awaitable[int]]
@@ -152,6 +154,7 @@ async def _enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -
         ),
         hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
         writer=StreamWriter(orders, resources.clock),
+        control=StreamWriter(ticks, resources.clock),
         trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
         dead=_dead(orders, account.id),
         queries=await _queries(settings, resources, orders, held),
@@ -307,7 +310,10 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             desk=desk, backlog=backlog, behaviour=behaviour, updates=outside.writer, work=work
         ),
         publisher=Publisher(
-            desk=desk, writer=outside.writer, events_max=behaviour.events_published_max
+            desk=desk,
+            writer=outside.writer,
+            hints=Hints(desk, outside.control),
+            events_max=behaviour.events_published_max,
         ),
         syncing=Syncing(desk=desk, behaviour=behaviour),
         watchdog=Watchdog(

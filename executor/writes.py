@@ -24,6 +24,8 @@ WRITES: Final = get_args(Write)
 #: These end something, so that no switch keeps them back.
 ENDING: Final = frozenset({"gtt_delete", "mf_cancel", "sip_cancel"})
 #: Kinds whose end each of the broker's lists shows.
+#: No list shows their end: no look at the broker can settle them.
+UNPROVABLE: Final = frozenset({"convert"})
 GTT_KINDS: Final = frozenset({"gtt_place", "gtt_modify", "gtt_delete"})
 FUND_KINDS: Final = frozenset({"mf_place", "mf_cancel"})
 PLAN_KINDS: Final = frozenset({"sip_place", "sip_modify", "sip_cancel"})

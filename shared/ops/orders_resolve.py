@@ -8,13 +8,13 @@ import click
 
 from shared.ops.session import Session, output_options, pass_session
 
-_AS = re.compile(r"accepted:(?P<order_id>[0-9A-Za-z-]{1,40})|never_arrived")
+_AS = re.compile(r"(?P<accepted>accepted)(:(?P<order_id>[0-9A-Za-z-]{1,40}))?|never_arrived")
 
 
 @click.command()
 @click.argument("command_id")
 @click.option(
-    "--as", "found", required=True, metavar="accepted:ORDER_ID|never_arrived", help="What it is."
+    "--as", "found", required=True, metavar="accepted[:ORDER_ID]|never_arrived", help="What it is."
 )
 @click.option("--by", required=True, help="Your name, for the audit.")
 @click.option("--reason", required=True, help="How you know.")
@@ -26,6 +26,7 @@ def resolve(session: Session, /, **typed: str) -> None:
 
     A placement that is said to be accepted is followed from then on. One that never arrived is
     REFUSED; it is not sent again: use a new command_id. The broker's own row outranks both.
+    A conversion has no id: it is accepted, or never_arrived.
     """
     from shared.ops.answers import line
     from shared.ops.database import database
@@ -37,9 +38,12 @@ def resolve(session: Session, /, **typed: str) -> None:
 
     said = _AS.fullmatch(typed["found"])
     if said is None:
-        raise click.UsageError("--as must be accepted:ORDER_ID or never_arrived")
+        raise click.UsageError("--as must be accepted:ORDER_ID, accepted or never_arrived")
     resolution = Resolution(
-        order_id=said["order_id"], by=typed["by"].strip(), reason=typed["reason"].strip()
+        order_id=said["order_id"],
+        is_accepted=said["accepted"] is not None,
+        by=typed["by"].strip(),
+        reason=typed["reason"].strip(),
     )
     if not resolution.by or not resolution.reason:
         raise click.UsageError("--by and --reason must say something")

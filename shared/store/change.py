@@ -95,6 +95,8 @@ class Change:
         self.spawned: list[CommandRow] = []
         #: Commands that others were made for which this change has moved.
         self.touched: set[str] = set()
+        #: Trading switches that this change has put.
+        self.switched: list[TradingSwitch] = []
         #: The broker's orders as this change has written them.
         self.sighted: dict[str, OrderRow] = {}
         self._step_numbers: set[int] = set()
@@ -266,14 +268,26 @@ class Change:
 
     async def reduce_strategy(self, strategy_id: str, *, sentence: str) -> bool:
         """Let a strategy send nothing new; False where it may not anyhow."""
-        tag = await self._connection.execute(
-            REDUCE_STRATEGY, strategy_id, f"executor of {self._account}", sentence, self.at_us
+        by = f"executor of {self._account}"
+        tag = await self._connection.execute(REDUCE_STRATEGY, strategy_id, by, sentence, self.at_us)
+        if tag != "INSERT 0 1":
+            return False
+        self.switched.append(
+            TradingSwitch(
+                scope="strategy",
+                subject=strategy_id,
+                state="REDUCING",
+                set_by=by,
+                sentence=sentence,
+                changed_us=self.at_us,
+            )
         )
-        return tag == "INSERT 0 1"
+        return True
 
     async def set_trading(self, switch: TradingSwitch) -> None:
         """Put a trading switch where it says."""
         await self._connection.execute(SET_TRADING, *msgspec.structs.astuple(switch))
+        self.switched.append(switch)
 
     async def last_steps(self, command_ids: Sequence[str]) -> dict[str, OrderEvent]:
         """Return the newest step told of each of these commands, by command_id."""

@@ -27,6 +27,7 @@ from shared.store.rows import (
     order_row,
 )
 from shared.store.seat import Seat
+from shared.store.trading import TradingSwitch
 from shared.wire.orders import OrderEvent, State
 
 #: Commands, orders or events handed out in one answer.
@@ -88,6 +89,7 @@ class Journal:
         self._spawned: list[CommandRow] = []
         self._touched: set[str] = set()
         self._sighted: dict[str, OrderRow] = {}
+        self._switched: list[TradingSwitch] = []
 
     def _gathering(self, quickly: _Quickly) -> Gathering[_Step]:
         return Gathering(self._turn, partial(self._write, quickly), items_max=STEPS_MAX)
@@ -131,6 +133,7 @@ class Journal:
         self._spawned += change.spawned
         self._touched |= change.touched
         self._sighted |= change.sighted
+        self._switched += change.switched
         self._told(sequence + len(change.events), are_new=bool(change.events))
 
     def take_spawned(self) -> list[CommandRow]:
@@ -141,6 +144,11 @@ class Journal:
     def take_touched(self) -> set[str]:
         """Return the commands whose parts changed since the last time."""
         taken, self._touched = self._touched, set()
+        return taken
+
+    def take_switched(self) -> list[TradingSwitch]:
+        """Return the trading switches that changes have put since the last time."""
+        taken, self._switched = self._switched, []
         return taken
 
     def take_sighted(self) -> dict[str, OrderRow]:

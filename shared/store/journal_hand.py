@@ -22,9 +22,10 @@ RESOLVABLE: Final = frozenset({State.UNKNOWN, State.MANUAL})
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person found out: the order's id, or None for a command that never arrived."""
+    """What a person found out: that it was accepted, under which id where it has one, or not."""
 
     order_id: str | None
+    is_accepted: bool = False
     by: str
     reason: str
 
@@ -50,7 +51,8 @@ async def resolve(
     A placement that was accepted is followed from now on; what never arrived is REFUSED.
 
     Raises:
-        StoreError: there is no such command, or it is not UNKNOWN or MANUAL; PostgreSQL is away.
+        StoreError: there is no such command, or it is not UNKNOWN or MANUAL, or it was accepted
+            under an id that nobody said; PostgreSQL is away.
     """
     async with pool.transaction() as connection:
         fence, sequence = await _lock(connection, account)
@@ -120,11 +122,15 @@ async def record_direct(pool: Pool, cancel: DirectCancel, *, at_us: int) -> bool
 
 
 def _resolved(row: CommandRow, resolution: Resolution, at_us: int) -> CommandRow:
-    has_arrived = resolution.order_id is not None
+    has_arrived = resolution.is_accepted or resolution.order_id is not None
+    if has_arrived and row.kind != "convert" and not (resolution.order_id or row.order_id):
+        raise StoreError(
+            f"command {row.command_id} is a {row.kind}: say under which id it is there"
+        )
     reason = Reason(
         code="resolved_by_person",
         sentence=f"{resolution.by}: {resolution.reason}",
-        measured=f"accepted as {resolution.order_id}" if has_arrived else "never arrived",
+        measured=_found(resolution) if has_arrived else "never arrived",
     )
     return msgspec.structs.replace(
         row,
@@ -135,6 +141,10 @@ def _resolved(row: CommandRow, resolution: Resolution, at_us: int) -> CommandRow
         is_open=has_arrived and row.kind in ("place", "cancel"),
         changed_us=at_us,
     )
+
+
+def _found(resolution: Resolution) -> str:
+    return f"accepted as {resolution.order_id}" if resolution.order_id else "accepted"
 
 
 def _direct_row(cancel: DirectCancel, at_us: int) -> CommandRow:

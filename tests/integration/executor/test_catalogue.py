@@ -52,7 +52,7 @@ async def test_market_order_that_does_not_fill_is_told_and_not_chased(room):
 
         async def told():
             names = [each.event for each in await room.events(command_id)]
-            return names.count("market_unfilled") == 1
+            return names.count("market_unfilled_after") == 1
 
         await eventually(told, within_s=20)
     assert len(await room.book(tag_of(room.account, command_id))) == 1

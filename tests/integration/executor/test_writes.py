@@ -6,10 +6,18 @@ import asyncio
 import json
 from urllib.request import Request, urlopen
 
+import msgspec
 import pytest
+from redis.asyncio import Redis
 
+from shared.clock import SystemClock
+from shared.store.journal_hand import Resolution, resolve
+from shared.store.pool import open_pool
+from shared.wire.control import Control
 from shared.wire.orders import State
+from shared.wire.topics import CONTROL
 from tests.integration.executor.conftest import LAST_PRICE, limit_order
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -122,6 +130,33 @@ async def test_position_is_converted_to_another_product(room):
         assert events[-1].reason.code == "broker_bad_input"
 
 
+async def test_conversion_of_unknown_outcome_is_left_to_a_person_who_can_end_it(room):
+    order = limit_order(price=str(LAST_PRICE + 5), quantity=1, product="MIS")
+    conversion = {
+        "kind": "convert",
+        "exchange": "NSE",
+        "tradingsymbol": "INFY",
+        "transaction_type": "BUY",
+        "position_type": "day",
+        "quantity": 1,
+        "old_product": "MIS",
+        "new_product": "CNC",
+    }
+    # Settle times as shipped: no look can show it, so none is waited for.
+    async with room.executor(settle_s=(5.0, 30.0, 180.0)):
+        await room.until_state(await room.send(**order), "COMPLETE")
+        await room.fault(kind="accept_then_drop", method="PUT", path="/portfolio/positions")
+        lost = await room.send(**conversion)
+        events = await room.until(lost, "received", "sending", "unknown", "manual")
+        assert events[-1].reason.code == "conversion_unproven"
+        async with open_pool(room.settings.postgres) as pool:
+            said = Resolution(order_id=None, is_accepted=True, by="Ann", reason="seen in Kite")
+            at_us = SystemClock().now_ns() // 1000
+            await resolve(pool, room.account, lost, said, at_us=at_us)
+        events = await room.until_state(lost, "ACCEPTED")
+        assert events[-1].reason.measured == "accepted"
+
+
 async def test_edis_that_is_needed_is_a_refusal_of_its_own_kind(room):
     async with room.executor():
         await room.ready()
@@ -156,6 +191,54 @@ async def test_halt_holds_for_whatever_is_read_after_it_until_somebody_resumes(r
         resume = await room.send(kind="resume", by="risk desk")
         await room.until(resume, "received", "accepted")
         await room.until_state(await room.send(**limit_order(price="1449")), "OPEN")
+
+
+async def test_reduce_lets_pass_what_only_reduces_until_somebody_resumes(room):
+    held = {"product": "MTF", "quantity": 2}
+    async with room.executor(positions_s=0.2):
+        bought = await room.send(**limit_order(price=str(LAST_PRICE + 5), **held))
+        await room.until_state(bought, "COMPLETE")
+        reduce = await room.send(kind="reduce", by="risk desk", sentence="enough for today")
+        await room.until(reduce, "received", "accepted")
+        more = await room.send(**limit_order(**held))
+        assert (await room.until_state(more, "REFUSED"))[-1].reason.code == "trading_reducing"
+
+        async def sold():
+            sale = {**held, "transaction_type": "SELL", "price": str(LAST_PRICE - 5)}
+            events = await room.until_state(
+                await room.send(**limit_order(**sale)), "COMPLETE", "REFUSED"
+            )
+            return events[-1].state == "COMPLETE"
+
+        # The position counts once it was read; until then nothing is known to reduce.
+        await eventually(sold)
+        await room.until_state(await room.send(kind="resume", by="risk desk"), "ACCEPTED")
+        await room.until_state(await room.send(**limit_order(**held)), "OPEN")
+
+
+async def test_switches_are_told_to_whoever_listens_to_control(room, ticks_redis):
+    async with Redis.from_url(ticks_redis.url_for("ops").reveal()) as ticks:
+        newest = await ticks.xrevrange(CONTROL.name(), count=1)
+        after = newest[0][0] if newest else "0"
+
+        async def told():
+            entries = await ticks.xrange(CONTROL.name(), min=b"(" + after if newest else "-")
+            hints = [msgspec.json.decode(fields[b"json"], type=Control) for _, fields in entries]
+            return [each for each in hints if each.kind == "trading_state_changed"]
+
+        async with room.executor(runaway_rejections_max=1):
+            for kind in ("halt", "reduce", "resume"):
+                await room.until_state(await room.send(kind=kind, by="Ann"), "ACCEPTED")
+            wrong = await room.send(**limit_order(strategy_id="mad", tradingsymbol="NOSUCHTHING"))
+            await room.until_state(wrong, "REJECTED")
+            hints = await eventually(lambda: _at_least(told, 4))
+    assert [each.subject for each in hints] == [f"account:{room.account}"] * 3 + ["strategy:mad"]
+    assert all(each.by.startswith("Ann (") for each in hints[:3])
+
+
+async def _at_least(read, count):
+    found = await read()
+    return found if len(found) >= count else None
 
 
 async def test_halt_of_one_strategy_leaves_the_others(room):

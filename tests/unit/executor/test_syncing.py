@@ -1,0 +1,90 @@
+"""Positions that are not what the day's trades make them, told once."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from executor.settings import BehaviourSettings
+from executor.syncing import Syncing
+from shared.clock import ManualClock
+from shared.runtime.logs import get_log
+from tests.unit.executor.builders import NOW_US
+
+
+class Broker:
+    def __init__(self):
+        self.quantity = 0
+
+    async def trades(self):
+        return []
+
+    async def positions(self):
+        return [
+            {
+                "exchange": "NSE",
+                "tradingsymbol": "INFY",
+                "product": "MIS",
+                "quantity": self.quantity,
+                "average_price": "1500",
+            }
+        ]
+
+
+class Journal:
+    def __init__(self):
+        self.events = []
+
+    @asynccontextmanager
+    async def change(self, **_at):
+        async def none(*_arguments, **_named):
+            return 0
+
+        portfolio = SimpleNamespace(add_trades=none, replace_positions=none)
+        told = []
+        yield SimpleNamespace(
+            portfolio=portfolio, emit=lambda event, *, is_step: told.append((event, is_step))
+        )
+        self.events += told
+
+
+@pytest.fixture
+def desk():
+    return SimpleNamespace(
+        broker=Broker(),
+        journal=Journal(),
+        clock=ManualClock(NOW_US * 1000),
+        patience=SimpleNamespace(log=get_log()),
+    )
+
+
+async def test_position_that_disagrees_twice_in_a_row_is_told_once_and_again_when_it_changes(desk):
+    syncing = Syncing(desk=desk, behaviour=BehaviourSettings())
+    await syncing.sync()
+    desk.broker.quantity = 3
+    await syncing.sync()
+    assert desk.journal.events == [], "a fill between two readings is no fault"
+    await syncing.sync()
+    ((event, is_step),) = desk.journal.events
+    assert (event.event, event.state, event.tradingsymbol) == (
+        "positions_disagree",
+        "MANUAL",
+        "INFY",
+    )
+    assert (event.reason.measured, event.reason.limit, is_step) == ("3", "0", False)
+    await syncing.sync()
+    assert len(desk.journal.events) == 1
+    desk.broker.quantity = 5
+    await syncing.sync()
+    await syncing.sync()
+    assert [event.reason.measured for event, _ in desk.journal.events] == ["3", "5"]
+
+
+async def test_position_that_agrees_again_is_told_anew_when_it_disagrees_later(desk):
+    syncing = Syncing(desk=desk, behaviour=BehaviourSettings())
+    for quantity in (3, 3, 0, 3, 3):
+        desk.broker.quantity = quantity
+        await syncing.sync()
+    assert len(desk.journal.events) == 2
