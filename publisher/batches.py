@@ -1,4 +1,4 @@
-"""Entries of enriched ticks, read as records."""
+"""Entries of enriched ticks, or of bars, read as records."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import MessageError
-from shared.wire.ticks import BATCH_HEADER_DTYPE, TICK, TICK_DTYPE
+from shared.wire.layout import Layout
+from shared.wire.ticks import BATCH_HEADER_DTYPE, TICK
 
 HEADER_FIELD = b"h"
 RECORDS_FIELD = b"r"
 
 
 class Batch(NamedTuple):
-    """One entry: who wrote it, its records as TICK_DTYPE, read-only."""
+    """One entry: who wrote it, its records in their layout, read-only."""
 
     shard: int
     fence: int
     records: NDArray[np.void]
 
 
-def decode_batch(fields: Mapping[bytes, bytes]) -> Batch:
-    """Return the batch of an entry of `ticks.enriched.v1`, its records not copied.
+def decode_batch(fields: Mapping[bytes, bytes], layout: Layout = TICK) -> Batch:
+    """Return the batch of an entry of `ticks.enriched.v1`, or `bars.v1`, its records not copied.
 
     Raises:
         MessageError: a field is missing, or the sizes or the layout's version do not agree.
@@ -38,16 +39,16 @@ def decode_batch(fields: Mapping[bytes, bytes]) -> Batch:
         )
     header = np.frombuffer(header_bytes, BATCH_HEADER_DTYPE)[0]
     version, record_bytes = int(header["layout_version"]), int(header["record_bytes"])
-    if version != TICK.version or record_bytes != TICK_DTYPE.itemsize:
+    if version != layout.version or record_bytes != layout.dtype.itemsize:
         raise MessageError(
-            f"batch is of tick layout {version} with {record_bytes} bytes a record, "
-            f"not {TICK.version} with {TICK_DTYPE.itemsize}"
+            f"batch is of {layout.name} layout {version} with {record_bytes} bytes a record, "
+            f"not {layout.version} with {layout.dtype.itemsize}"
         )
     if len(body) != int(header["records"]) * record_bytes:
         raise MessageError(
             f"batch of {int(header['records'])} records has {len(body)} bytes of them"
         )
-    return Batch(int(header["shard"]), int(header["fence"]), np.frombuffer(body, TICK_DTYPE))
+    return Batch(int(header["shard"]), int(header["fence"]), np.frombuffer(body, layout.dtype))
 
 
 class Fences:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from publisher import channels, farewells
 from publisher.auth import Keyring, Principal
+from publisher.bar_board import BarBoard
 from publisher.farewells import Farewell
 from publisher.hub import Hub
 from publisher.latest import Tokens
@@ -65,6 +66,7 @@ class Desk:
                     entries_max=limits.backlog_entries_max,
                     bytes_max=limits.backlog_bytes_max,
                 )
+        self.bars = BarBoard()
         #: Chains there are, `UNDERLYING:EXPIRY`, by underlying.
         self._chains: dict[str, set[str]] = {}
         self._second_began_s = float("-inf")
@@ -118,6 +120,7 @@ class Desk:
     def leave(self, session: Session) -> None:
         """Forget a session."""
         del self._sessions[session.subscriber]
+        session.bars.leave()
         self.hub.close(session.subscriber)
 
     def publish(self, universe: Universe) -> list[int]:

@@ -166,12 +166,7 @@ class Hub:
             for each, ledger in self._ledgers.items()
             if ledger.has_gaps and (not len(tokens) or each in concerned)
         ]
-        bodies: dict[int, bytes] = {}
-        for subscriber in told:
-            dialect = self._ledgers[subscriber].dialect
-            if dialect not in bodies:
-                bodies[dialect] = self._dialects[dialect].reply(message)
-            self.post(subscriber, bodies[dialect])
+        self.say_all(told, message)
         return told
 
     def post(self, subscriber: int, message: bytes) -> None:
@@ -315,6 +310,15 @@ class Hub:
         if parcels:
             interest.clear_all(self._woken, [parcel[0] for parcel in parcels])
         return parcels, singly
+
+    def say_all(self, subscribers: Iterable[int], reply: Any) -> None:
+        """Queue a reply for many, encoded once for each dialect among them."""
+        bodies: dict[int, bytes] = {}
+        for subscriber in subscribers:
+            dialect = self._ledgers[subscriber].dialect
+            if dialect not in bodies:
+                bodies[dialect] = self._dialects[dialect].reply(reply)
+            self.post(subscriber, bodies[dialect])
 
     def _admit(self, tokens: Tokens) -> Slots:
         slots = self._latest.admit(tokens)

@@ -77,6 +77,8 @@ class Accepted(Struct, frozen=True, kw_only=True):
     gaps: bool
     policy: Policy
     instruments: int
+    #: Instruments whose bars are told, by interval in seconds.
+    bars: dict[str, int] = {}
 
 
 class Unsubscribed(_Reply, frozen=True, kw_only=True, tag="unsubscribed"):
@@ -88,6 +90,7 @@ class Unsubscribed(_Reply, frozen=True, kw_only=True, tag="unsubscribed"):
     updates: list[str]
     gaps: bool
     refused: list[Refusal]
+    bars: dict[str, int] = {}
 
 
 class UnderlyingChanged(_Reply, frozen=True, kw_only=True, tag="underlying_changed"):
@@ -133,6 +136,36 @@ class ChainNotice(_Reply, frozen=True, kw_only=True, tag="chain"):
     chain: Raw
 
 
+class Bar(Struct, frozen=True):
+    """One closed bar: as in `bars.v1`, times in microseconds since 1970; `flags` of BarFlag."""
+
+    instrument_token: int
+    tradingsymbol: str
+    start_us: int
+    closed_at_us: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    oi_open: int
+    oi: int
+    ticks: int
+    late_ticks: int
+    flags: int
+
+
+class Bars(_Reply, frozen=True, kw_only=True, tag="bars"):
+    """Bars of one interval, each told once as it is closed; `snapshot`: the newest closed of each.
+
+    The bar that is still open is told by nobody: it is in the ticks.
+    """
+
+    interval_s: int
+    snapshot: bool
+    bars: list[Bar]
+
+
 class GapNotice(_Reply, frozen=True, kw_only=True, tag="gap"):
     """Some of the subscribed instruments were not covered for a while."""
 
@@ -162,6 +195,7 @@ Reply = (
     | Order
     | Update
     | ChainNotice
+    | Bars
     | GapNotice
     | Skipped
     | Fault

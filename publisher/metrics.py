@@ -47,6 +47,7 @@ MALFORMED = Counter(
     "tickflow_publisher_entries_malformed_total", "Stream entries that do not decode.", ["stream"]
 )
 ORDER_EVENTS = Counter("tickflow_publisher_order_events_total", "Order events taken.")
+BARS = Counter("tickflow_publisher_bars_total", "Closed bars taken.")
 GAPS = Counter("tickflow_publisher_gaps_total", "Gaps taken.")
 UPSTREAM_LOST = Counter(
     "tickflow_publisher_upstream_lost_total", "Reads of a stream that failed.", ["feed"]

@@ -16,6 +16,7 @@ SAID: Final[tuple[dict[str, Any], ...]] = (
     {
         "op": "subscribe",
         "ticks": {"symbols": ["NSE:INFY"], "patterns": ["NFO:NIFTY26NOV*CE"], "mode": "greeks"},
+        "bars": {"symbols": ["NSE:INFY"], "intervals_s": [60, 300]},
         "chains": ["NIFTY:2026-11-24"],
         "orders": ["SB0001"],
         "gaps": True,
@@ -37,6 +38,7 @@ HEARD: Final[tuple[dict[str, Any], ...]] = (
             "tokens": [408065], "underlyings": {}, "patterns": {"NFO:NIFTY26NOV*CE": 80},
             "chains": ["NIFTY:2026-11-24"], "mode": "greeks", "orders": {"SB0001": 6},
             "updates": [], "gaps": True, "policy": _POLICY, "instruments": 81,
+            "bars": {"60": 1, "300": 1},
         },
         "refused": [{"what": "NSE:NOSUCH", "reason": "unknown_instrument"}],
         "snapshot_id": 41, "at": {"0": _ID}, "offsets": {"orders:SB0001": _ID},
@@ -44,7 +46,7 @@ HEARD: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "op": "unsubscribed", "instruments": 0, "chains": [], "orders": [], "updates": [],
-        "gaps": False, "refused": [],
+        "gaps": False, "refused": [], "bars": {},
     },
     {"op": "underlying_changed", "underlying": "NIFTY", "instruments": 1900, "refused": 0},
     {
@@ -61,6 +63,17 @@ HEARD: Final[tuple[dict[str, Any], ...]] = (
     {
         "op": "chain", "id": _ID, "name": "NIFTY:2026-11-24",
         "chain": {"kind": "snapshot", "underlying": "NIFTY", "expiry": "2026-11-24"},
+    },
+    {
+        "op": "bars", "interval_s": 60, "snapshot": False,
+        "bars": [
+            {
+                "instrument_token": 408065, "tradingsymbol": "INFY", "start_us": 1764000000000000,
+                "closed_at_us": 1764000060120000, "open": 1500.0, "high": 1501.5, "low": 1499.0,
+                "close": 1501.0, "volume": 1200, "oi_open": 0, "oi": 0, "ticks": 55,
+                "late_ticks": 0, "flags": 0,
+            },
+        ],
     },
     {
         "op": "gap",

@@ -16,6 +16,7 @@ MIN_INTERVAL_MS_MAX = 60_000
 BUDGET_BYTES_MIN = 16 * 1024
 
 Token = Annotated[int, Meta(ge=1, le=2**32 - 1)]
+Interval = Annotated[int, Meta(ge=1, le=86_400)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Account = Annotated[str, Meta(pattern=r"\A[A-Z0-9]{2,16}\Z")]
 Accounts = Annotated[tuple[Account, ...], Meta(max_length=100)]
@@ -38,6 +39,21 @@ class TickNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     underlyings: Annotated[tuple[Name, ...], Meta(max_length=NAMES_MAX)] = ()
     patterns: Annotated[tuple[Name, ...], Meta(max_length=PATTERNS_MAX)] = ()
     mode: ModeName = "full"
+
+
+class BarNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Instruments whose bars are told as they are closed, for each of these intervals.
+
+    Which intervals there are is the setting `enrich.bars.intervals_s`. An underlying means what is
+    listed on it now.
+    """
+
+    tokens: Annotated[tuple[Token, ...], Meta(max_length=NAMES_MAX)] = ()
+    symbols: Annotated[tuple[Name, ...], Meta(max_length=NAMES_MAX)] = ()
+    underlyings: Annotated[tuple[Name, ...], Meta(max_length=NAMES_MAX)] = ()
+    intervals_s: Annotated[tuple[Interval, ...], Meta(min_length=1, max_length=INTERVALS_MAX)] = (
+        60,
+    )
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +98,7 @@ class Subscribe(_Request, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Ask for more; an instrument already subscribed to takes the new mode."""
 
     ticks: TickNames | None = None
+    bars: BarNames | None = None
     chains: Chains = ()
     orders: Accounts = ()
     updates: Accounts = ()
@@ -97,6 +114,7 @@ class Unsubscribe(
     """Ask for less; the mode is of no account."""
 
     ticks: TickNames | None = None
+    bars: BarNames | None = None
     chains: Chains = ()
     orders: Accounts = ()
     updates: Accounts = ()

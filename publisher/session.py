@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from publisher import farewells, protocol
 from publisher.auth import Principal
+from publisher.bar_wants import BarWants
 from publisher.dialects import Dialect
 from publisher.farewells import Farewell
 from publisher.followed import Followed
@@ -51,6 +52,7 @@ class Session:
         self._may_read_ticks = seat.may_read_ticks
         self.ticks = TickWants(seat)
         self.followed = Followed(seat)
+        self.bars = BarWants(seat)
         self._has_gaps = False
         self._minute_began_s = float("-inf")
         self._requests = 0
@@ -116,6 +118,8 @@ class Session:
             self._hear_gaps(wanted=request.gaps)
         missed = self.followed.subscribe_accounts(request, refused)
         chains = self.followed.subscribe_chains(request.chains, refused)
+        if request.bars is not None:
+            self.bars.subscribe(request.bars, refused)
         began = self.ticks.subscribe(request, refused, now_s)
         is_recovered = request.resume is not None and began.is_recovered and not missed
         self._say(
@@ -129,6 +133,8 @@ class Session:
                 missed=missed,
             )
         )
+        if request.bars is not None and request.snapshot:
+            self.bars.tell_newest(request.bars)
 
     def _accepted(self, request: Subscribe, began: Began, chains: list[str]) -> Accepted:
         """Return what of a request is in force now."""
@@ -149,6 +155,7 @@ class Session:
             gaps=self._has_gaps,
             policy=self.ticks.policy,
             instruments=self._hub.wanted(self.subscriber),
+            bars=self.bars.wanted,
         )
 
     def _unsubscribe(self, request: Unsubscribe) -> None:
@@ -158,6 +165,8 @@ class Session:
         self.followed.unsubscribe(request, refused)
         if request.ticks is not None:
             self.ticks.unsubscribe(request.ticks, refused)
+        if request.bars is not None:
+            self.bars.unsubscribe(request.bars, refused)
         self._say(
             Unsubscribed(
                 instruments=self._hub.wanted(self.subscriber),
@@ -165,6 +174,7 @@ class Session:
                 orders=self.followed.accounts("orders"),
                 updates=self.followed.accounts("updates"),
                 gaps=self._has_gaps,
+                bars=self.bars.wanted,
                 refused=refused,
             )
         )

@@ -12,6 +12,7 @@ from typing import Protocol
 from publisher import metrics
 from publisher.account_feed import AccountFeed
 from publisher.auth import Keyring, read_keyring
+from publisher.bar_feed import BarFeed
 from publisher.chain_feed import ChainFeed
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
@@ -255,6 +256,7 @@ def _tick_feeds(
         TickFeed(ticks, catalogue, outlet, reader=made(TICK_ENTRIES_MAX), overlap_s=back_s),
         HintFeed(ticks, catalogue, outlet, block_ms=block_ms),
         ChainFeed(ticks, outlet, block_ms=block_ms),
+        BarFeed(ticks, catalogue, outlet, block_ms=block_ms),
     ]
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shared.wire.bars import BAR_DTYPE, BarFlag
 from shared.wire.instruments import INSTRUMENT_DTYPE, Kind
+from shared.wire.layout import Layout
 from shared.wire.ticks import BATCH_HEADER_DTYPE, DEPTH_LEVELS, TICK, TICK_DTYPE
 
 NIFTY = 256265
@@ -61,13 +63,33 @@ def listing(listed: Sequence[tuple[int, str, str, str, Kind]]) -> np.ndarray:
     return published
 
 
-def batch(records: np.ndarray, *, shard: int = 0, fence: int = 1, sequence: int = 0) -> dict:
-    """Return the fields of an entry of enriched ticks."""
+def bars(*closed: tuple[int, int, float]) -> np.ndarray:
+    """Return a bar per (token, interval in seconds, close)."""
+    records = np.zeros(len(closed), BAR_DTYPE)
+    for row, (token, interval_s, close) in zip(records, closed, strict=True):
+        row["instrument_token"], row["interval_s"] = token, interval_s
+        row["start_ns"] = 1_764_000_000_000_000_000
+        row["closed_at_ns"] = row["start_ns"] + interval_s * 1_000_000_000 + 999
+        for name, price in (("open", 1.0), ("high", close + 1), ("low", 0.5), ("close", close)):
+            row[name] = price
+        row["volume"], row["ticks"], row["flags"] = 1200, 7, BarFlag.IDLE
+    return records
+
+
+def batch(
+    records: np.ndarray,
+    *,
+    shard: int = 0,
+    fence: int = 1,
+    sequence: int = 0,
+    layout: Layout = TICK,
+) -> dict:
+    """Return the fields of an entry of enriched ticks, or of bars."""
     header = np.zeros(1, BATCH_HEADER_DTYPE)
     header["sequence"] = sequence
     header["records"] = len(records)
     header["fence"] = fence
     header["shard"] = shard
-    header["layout_version"] = TICK.version
-    header["record_bytes"] = TICK_DTYPE.itemsize
+    header["layout_version"] = layout.version
+    header["record_bytes"] = layout.dtype.itemsize
     return {b"h": header.tobytes(), b"r": records.tobytes()}

@@ -30,6 +30,7 @@ from shared.streams.client import connect
 from shared.streams.settings import RedisSettings
 from shared.streams.writer import Append, StreamWriter
 from shared.wire import codec, topics
+from shared.wire.bars import BAR
 from shared.wire.control import Control, Gap
 from shared.wire.orders import BrokerUpdate, OrderEvent, State
 from shared.wire.segments import segment
@@ -37,7 +38,7 @@ from shared.wire.shards import ShardMap
 from shared.wire.ticks import RAW_HEADER_DTYPE
 from tests.support import kite_frames as kf
 from tests.support.eventually import eventually
-from tests.support.publisher_rows import batch, instruments
+from tests.support.publisher_rows import bars, batch, instruments
 
 KEY, TICKS_KEY = "k" * 43, "t" * 43
 ACCOUNT = "SB0001"
@@ -108,6 +109,11 @@ class Upstream:
         }  # fmt: skip
         fields = {b"json": json.dumps(chain).encode()}
         await self._ticks_writer.append([Append(topics.CHAINS, "", fields)])
+
+    async def bars(self, *closed: tuple[int, int, float], shard: int = 0, fence: int = 1) -> None:
+        """Write closed bars of (token, interval in seconds, close)."""
+        fields = batch(bars(*closed), shard=shard, fence=fence, layout=BAR)
+        await self._ticks_writer.append([Append(topics.BARS, shard, fields)])
 
     async def cut(self) -> None:
         """Cut everybody else's connections to both servers."""

@@ -115,6 +115,7 @@ def test_a_subscribe_is_answered_then_a_snapshot_follows(desk: Desk) -> None:
             "gaps": True,
             "policy": {"mode": "conflate", "min_interval_ms": 200, "budget_bytes": None},
             "instruments": 2,
+            "bars": {},
         },
         "refused": [],
         "snapshot_id": 2,

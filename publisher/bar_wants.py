@@ -1,0 +1,93 @@
+"""Bars that one connection wants."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from publisher.bar_board import messages
+from publisher.latest import Tokens
+from publisher.messages import Refusal
+from publisher.requests import BarNames
+from publisher.seat import Seat
+
+#: Pairs of an instrument and an interval: what closes together has to fit the queue.
+BARS_PER_CONNECTION_MAX = 1000
+
+
+class BarWants:
+    """Wants instruments' bars by interval; the newest of each comes first."""
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+        self._board = seat.desk.bars
+        self._wanted: dict[int, Tokens] = {}
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """Return how many instruments' bars are wanted, by interval in seconds."""
+        return {str(interval): len(self._wanted[interval]) for interval in sorted(self._wanted)}
+
+    def subscribe(self, names: BarNames, refused: list[Refusal]) -> None:
+        """Want what is named, each interval whole or not at all."""
+        if not self._seat.may_read_ticks("bars", refused):
+            return
+        tokens = self._named(names, refused)
+        for interval in names.intervals_s:
+            before = self._wanted.get(interval, np.empty(0, np.uint32))
+            new = np.setdiff1d(tokens, before)
+            if len(new) + sum(map(len, self._wanted.values())) > BARS_PER_CONNECTION_MAX:
+                refused.append(Refusal(f"bars:{interval}", "over_quota"))
+            elif len(new):
+                self._wanted[interval] = np.concatenate([before, new])
+                self._board.want(self._seat.subscriber, interval, new)
+
+    def tell_newest(self, names: BarNames) -> None:
+        """Queue the newest closed bar of everything named and wanted."""
+        tokens = self._named(names, [])
+        for interval in names.intervals_s:
+            held = np.intersect1d(tokens, self._wanted.get(interval, ()))
+            newest = self._board.newest(interval, held.astype(np.uint32))
+            symbols = self._seat.desk.universe.symbols_of(newest["instrument_token"])
+            for told in messages(interval, newest, symbols, is_snapshot=True):
+                self._seat.say(told)
+
+    def unsubscribe(self, names: BarNames, refused: list[Refusal]) -> None:
+        """Want what is named no longer."""
+        tokens = self._named(names, refused)
+        for interval in names.intervals_s:
+            held = self._wanted.pop(interval, np.empty(0, np.uint32))
+            gone = np.intersect1d(held, tokens)
+            if not len(gone):
+                refused.append(Refusal(f"bars:{interval}", "not_subscribed"))
+            left = np.setdiff1d(held, gone)
+            if len(left):
+                self._wanted[interval] = left
+            if len(gone):
+                self._board.unwant(self._seat.subscriber, interval, gone)
+
+    def leave(self) -> None:
+        """Want nothing any more."""
+        for interval, tokens in self._wanted.items():
+            self._board.unwant(self._seat.subscriber, interval, tokens)
+        self._wanted.clear()
+
+    def _named(self, names: BarNames, refused: list[Refusal]) -> Tokens:
+        """Return the distinct tokens named; the unknown is refused."""
+        universe, found = self._seat.desk.universe, list[Tokens]()
+        singles: Tokens = np.array(names.tokens, np.uint32)
+        known = universe.knows(singles)
+        refused += [Refusal(str(t), "unknown_instrument") for t in singles[~known].tolist()]
+        found.append(singles[known])
+        for symbol in names.symbols:
+            token = universe.token_of(symbol)
+            if token is None:
+                refused.append(Refusal(symbol, "unknown_instrument"))
+            else:
+                found.append(np.array([token], np.uint32))
+        for underlying in names.underlyings:
+            members = universe.members_of(underlying)
+            if members is None:
+                refused.append(Refusal(underlying, "unknown_underlying"))
+            else:
+                found.append(members)
+        return np.unique(np.concatenate(found))
