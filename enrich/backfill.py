@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if typed.exit_with_parent:
             exit_with_parent(typed.exit_with_parent)
         settings = load(BackfillSettings, os.environ, name="enrich.backfill")
+        settings = msgspec.structs.replace(settings, enrich=with_rates(settings.enrich))
         span = day_range(typed.first, typed.last)
         expiry = int(typed.expiry.replace("-", "")) if typed.expiry else 0
     except (SettingsError, ValueError) as error:
@@ -103,7 +104,7 @@ async def _run(
         async def ask(query: CandlesOf) -> Reply | None:
             return await asker.ask(typed.account, query, ANSWER_S)
 
-        parameters = with_rates(settings.enrich).pricing if typed.greeks else None
+        parameters = settings.enrich.pricing if typed.greeks else None
         backfill = Backfill(ask, CandleTable(pool), clock, parameters)
         told = await backfill.run(wanted, span, _Shown(clock))
     _write({**asdict(told), "ended": True})

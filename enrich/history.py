@@ -96,8 +96,9 @@ class Backfill:
         async with asyncio.TaskGroup() as group:
             for number in range(min(IN_FLIGHT_MAX, len(missing))):
                 group.create_task(self._fetch_all(waiting, show), name=f"fetch {number}")
-        self.told.now = "pricing"
-        show(self.told)
+        if options:
+            self.told.now = "pricing"
+            show(self.told)
         for each in options:
             await self._price(each, span)
             self.told.done += 1

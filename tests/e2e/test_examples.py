@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,28 @@ def test_first_consumer_prints_options_with_their_greeks(pipeline: RunningPipeli
     lines = done.stdout.splitlines()
     assert len(lines) >= 20
     assert all(" iv " in line and " delta " in line and "nan" not in line for line in lines)
+
+
+def test_backfill_beside_a_live_market_fetches_prices_and_does_nothing_twice(
+    pipeline: RunningPipeline,
+) -> None:
+    today = (datetime.now(UTC) + timedelta(hours=5, minutes=30)).date()
+    first_day, last_day = str(today - timedelta(4)), str(today - timedelta(1))
+    rows = json.loads(pipeline.run(".venv/bin/tickflow", "chain", "NIFTY", "--json").stdout)["rows"]
+    middle = str(rows[len(rows) // 2]["strike"])
+    words = ["backfill", "--underlying", "NIFTY", "--interval", "60minute", "--json"]
+    words += ["--strike-from", middle, "--strike-to", middle, "--from", first_day, "--to", last_day]
+    told = []
+    for _ in range(2):
+        done = pipeline.run(".venv/bin/tickflow", *words, timeout_s=180)
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout))
+    first, again = told
+    # Of each day seven candles of a call, a put, their future where there is one, the index.
+    assert first["candles"] >= 21
+    assert first["failures"] == {}
+    assert first["priced"] >= first["solved"] >= 7
+    assert (again["requests"], again["priced"]) == (0, 0)
 
 
 def test_first_producer_sees_its_order_taken_and_open(pipeline: RunningPipeline) -> None:
