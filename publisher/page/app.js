@@ -2,6 +2,7 @@
 import { Chain } from "./chain.js";
 import { interestPlot, smilePlot } from "./charts.js";
 import { ask, every, key, Refused, Stream } from "./door.js";
+import { Fit } from "./fit.js";
 import { Health } from "./health.js";
 import { lots, percent, price } from "./numbers.js";
 import { Orders } from "./orders.js";
@@ -16,6 +17,7 @@ const smile = smilePlot(find("smile"));
 const interest = interestPlot(find("oi"));
 const orders = new Orders(find);
 const health = new Health(find);
+const fit = new Fit();
 const ticks = new Map();
 let me = null, listed = [], strikes = [], spot = 0, subscribed = [], isStale = true, isCentred = false;
 
@@ -27,6 +29,9 @@ const stream = new Stream({
       if (message.op === "ticks" && message.ticks.length) {
         health.arrived(Math.max(...message.ticks.map((tick) => tick.received_at_us)));
       }
+    } else if (message.op === "chain") {
+      fit.take(message);
+      isStale = true;
     } else if (message.op === "order") orders.add(message.account, message.event);
     else if (message.op === "heartbeat") health.heard(message.server_time_us);
   },
@@ -37,6 +42,7 @@ const stream = new Stream({
     if (name === "live") {
       health.heard(facts.server_time_us);
       subscribed = [];
+      fit.forget();
       subscribe();
     } else if (name === "out") leave(facts.reason);
   },
@@ -144,8 +150,13 @@ function subscribe() {
   const gone = subscribed.filter((token) => !wanted.includes(token));
   if (gone.length) stream.say({ op: "unsubscribe", ticks: { tokens: gone } });
   subscribed = wanted;
+  const name = `${find("underlying").value}:${find("expiry").value}`;
+  if (fit.name && fit.name !== name) stream.say({ op: "unsubscribe", chains: [fit.name] });
+  if (fit.name !== name) fit.forget();
+  fit.name = name;
   stream.say({
     op: "subscribe", ticks: { tokens: wanted, mode: "full" }, orders: me ? me.reads_accounts : [],
+    chains: find("expiry").value ? [name] : [],
     policy: { mode: "conflate", min_interval_ms: DRAW_MS },
   });
 }
@@ -160,9 +171,20 @@ function draw() {
   const x = chain.rows.map((row) => row.strike);
   const of = (side, read) => chain.rows.map((row) => read(ticks.get(row[side])) ?? null);
   const vol = (tick) => (tick && Number.isFinite(tick.implied_vol) ? tick.implied_vol * 100 : null);
-  smile.show([x, of("call", vol), of("put", vol)]);
+  showSmile(x, of("call", vol), of("put", vol));
   interest.show([x, of("call", (tick) => tick?.oi), of("put", (tick) => tick?.oi)]);
   tell(forward, nearest);
+}
+
+// The chain's volatilities as points, the curve fitted through them as a line.
+function showSmile(x, calls, puts) {
+  const grid = fit.grid(x), place = new Map(x.map((strike, index) => [strike, index]));
+  const spread = (values) => grid.map((strike) => values[place.get(strike)] ?? null);
+  const fitted = grid.map((strike) => {
+    const vol = fit.at(strike) * 100;
+    return Number.isFinite(vol) ? vol : null;
+  });
+  smile.show([grid, spread(calls), spread(puts), fitted]);
 }
 
 function tell(forward, nearest) {
@@ -173,8 +195,15 @@ function tell(forward, nearest) {
   find("summary").textContent =
     `${find("underlying").value} ${price(last)} · forward ${price(forward)} · ` +
     `${chain.rows.length} of ${strikes.length} strikes`;
+  const figures = fit.figures;
+  find("figures").textContent = figures
+    ? `At the money ${percent(figures.atm_vol ?? NaN)} · straddle ${price(figures.straddle)} · ` +
+      `skew at 25 delta ${percent(figures.skew_25_delta ?? NaN)} · max pain ${price(figures.max_pain)} · ` +
+      `put/call ${figures.pcr_oi?.toFixed(2) ?? "–"}` : "";
+  const curve = { svi: "SVI", quadratic: "a quadratic" }[fit.smile?.kind];
+  const fitted = curve ? `; line: ${curve} through ${fit.smile.points} volatilities` : "; no curve fitted";
   find("smile-note").textContent = nearest
-    ? `At the money, strike ${price(nearest.strike)}: ${percent(vol)} a year` : "";
+    ? `At the money, strike ${price(nearest.strike)}: ${percent(vol)} a year${fitted}` : "";
   find("oi-note").textContent =
     `Calls ${lots(calls)}, puts ${lots(puts)}; put/call ${calls ? (puts / calls).toFixed(2) : "–"}`;
 }

@@ -1,6 +1,7 @@
 // The charts, drawn by uPlot (vendor/); colours are those of the style sheet.
 import { lots, whole } from "./numbers.js";
 
+const NARROW_PX = 420;
 const shade = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class Plot {
@@ -25,8 +26,8 @@ class Plot {
   }
 
   size() {
-    // The legend stands below the plot, inside of the same box.
-    const below = this.hasLegend ? 30 : 0;
+    // The legend stands below the plot, inside of the same box; in a narrow one it has two lines.
+    const below = !this.hasLegend ? 0 : this.place.clientWidth < NARROW_PX ? 56 : 30;
     return { width: this.place.clientWidth, height: Math.max(60, this.place.clientHeight - below) };
   }
 
@@ -42,22 +43,31 @@ class Plot {
   }
 }
 
+// Room for half a bar, or point, at either end.
+const roomy = { time: false, range: (own, low, high) => {
+  const room = (high - low || 1) * 0.05;
+  return [low - room, high + room];
+} };
 const plain = (own, splits) => splits.map((value) => whole(value));
 
 export const smilePlot = (place) => new Plot(place, (plot) => ({
-  scales: { x: { time: false } },
+  scales: { x: roomy },
   legend: { show: true },
   axes: [plot.axis({ values: plain }),
     plot.axis({ values: (own, splits) => splits.map((value) => `${value.toFixed(1)}%`), size: 56 })],
   series: [
     { label: "Strike" },
-    { label: "Calls %", stroke: shade("--call"), width: 1.5, points: { show: true, size: 5 } },
-    { label: "Puts %", stroke: shade("--put"), width: 1.5, points: { show: true, size: 5 } },
+    // Points alone: the line between them is the fitted curve, where there is one.
+    { label: "Calls %", stroke: shade("--call"), paths: () => null,
+      points: { show: true, size: 6, fill: shade("--card") } },
+    { label: "Puts %", stroke: shade("--put"), paths: () => null,
+      points: { show: true, size: 6, fill: shade("--card") } },
+    { label: "Fitted %", stroke: shade("--accent"), width: 1.5, points: { show: false } },
   ],
 }));
 
 export const interestPlot = (place) => new Plot(place, (plot) => ({
-  scales: { x: { time: false }, y: { range: (own, low, high) => [0, (high || 1) * 1.05] } },
+  scales: { x: roomy, y: { range: (own, low, high) => [0, (high || 1) * 1.05] } },
   axes: [plot.axis({ values: plain }),
     plot.axis({ values: (own, splits) => splits.map((value) => lots(value)), size: 64 })],
   series: [

@@ -24,6 +24,7 @@ export function lots(value) {
 
 export function span(seconds) {
   if (!Number.isFinite(seconds)) return NONE;
+  if (seconds > 86400) return "over a day";
   return seconds < 1 ? `${onePlace(seconds * 1000)} ms` : `${onePlace(seconds)} s`;
 }
 

@@ -20,6 +20,7 @@ FILES: Final = {
     "chain.js": "text/javascript",
     "charts.js": "text/javascript",
     "door.js": "text/javascript",
+    "fit.js": "text/javascript",
     "health.js": "text/javascript",
     "numbers.js": "text/javascript",
     "orders.js": "text/javascript",

@@ -101,11 +101,11 @@ class Upstream:
         )
         await self._ticks_writer.append([Append(topics.GAPS, "", codec.encode(gap))])
 
-    async def chain(self, kind: str, sequence: int) -> None:
+    async def chain(self, kind: str, sequence: int, **facts) -> None:
         """Write what of a chain passing it on needs, and a sequence to know it by."""
         chain = {
             "kind": kind, "underlying": "NIFTY", "exchange": "NFO", "expiry": "2026-11-24",
-            "sequence": sequence, "strikes": [24000.0],
+            "sequence": sequence, "strikes": [24000.0], **facts,
         }  # fmt: skip
         fields = {b"json": json.dumps(chain).encode()}
         await self._ticks_writer.append([Append(topics.CHAINS, "", fields)])

@@ -51,6 +51,18 @@ def some_ticks(shift: float = 0.0) -> np.ndarray:
     return records
 
 
+def a_fitted_smile() -> dict:
+    """Return a chain's curve through what the ticks have after they moved, and its figures."""
+    svi = [0.00127, 0.324, 0.0, -0.0004, 0.005]
+    return {
+        "smile": {"kind": "svi", "parameters": svi, "points": len(STRIKES)},
+        "figures": {
+            "forward": 24_110.0, "time_to_expiry": 0.1, "atm_vol": 0.17, "straddle": 203.5,
+            "skew_25_delta": 0.011, "max_pain": 24_100.0, "pcr_oi": 1.0,
+        },
+    }  # fmt: skip
+
+
 @pytest.fixture
 async def market(upstream):
     await upstream.publish(a_chain(), version=20261123, shards=1)
@@ -114,6 +126,12 @@ async def test_operator_sees_chain_charts_orders_and_health(start, market) -> No
             return "17.0%" in await texts(page, "#chain tbody td")
 
         await eventually(moved, within_s=WITHIN_S)
+        await market.chain("snapshot", 0, expiry="2026-12-31", **a_fitted_smile())
+        await eventually(lambda: page.js(_is_drawn_in("smile", "--accent")), within_s=WITHIN_S)
+        assert "SVI through 9" in await page.js("document.getElementById('smile-note').textContent")
+        figures = await page.js("document.getElementById('figures').textContent")
+        assert "At the money 17.0%" in figures
+        assert "max pain 24,100.00" in figures
         money = await texts(page, "#chain tr[data-money=yes] th")
         assert money == ["24,100"]
         await market.order(1, state=State.REJECTED, text="insufficient funds")
@@ -186,6 +204,21 @@ async def test_files_come_with_a_policy_that_loads_nothing_else(start, upstream)
         ):
             async with http.get(f"http://{address}{path}") as response:
                 assert response.status == 404
+
+
+def _is_drawn_in(plot: str, shade: str) -> str:
+    """Return JavaScript that tells whether a plot has a pixel of a colour of the style sheet."""
+    return (
+        f"(() => {{ const canvas = document.querySelector('#{plot} canvas');"
+        " if (!canvas) return false;"
+        f" const text = getComputedStyle(document.documentElement).getPropertyValue('{shade}').trim();"
+        " const wanted = [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));"
+        " const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
+        " for (let at = 0; at < data.length; at += 4) {"
+        "   if (data[at + 3] > 200 && wanted.every((shade, place) => data[at + place] === shade))"
+        "     return true; }"
+        " return false; })()"
+    )
 
 
 def _has_drawn(plot: str) -> str:
