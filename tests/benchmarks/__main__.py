@@ -26,6 +26,9 @@ SECTIONS = (
     "executor",
     "orders",
     "publisher",
+    "kafka",
+    "kafka_codecs",
+    "kafka_recovery",
     "end_to_end",
 )
 
