@@ -23,7 +23,7 @@ from enrich.engine import Derived
 from enrich.listing import LOOK_EVERY_S, Listing, Published
 from enrich.scaleout.hosting import APP_ID, committed_of, faust_app, raw_topic
 from enrich.scaleout.outlet import Abandoned, Outlet
-from enrich.scaleout.partition import Held, Workshop
+from enrich.scaleout.partition import Held, Made, Workshop
 from enrich.scaleout.watch import Watch
 from enrich.settings import EnrichOptions, EnrichSettings
 from enrich.warming import warm_up
@@ -33,7 +33,7 @@ from shared.errors import StreamError
 from shared.runtime.logs import get_log
 from shared.runtime.probe import PASSED, Check
 from shared.runtime.resources import Resources
-from shared.runtime.supervise import pause, supervise
+from shared.runtime.supervise import contain, pause, supervise
 from shared.runtime.throttle import Throttle
 from shared.streams import client, published
 from shared.streams.client import Connection
@@ -129,6 +129,8 @@ class ScaleoutWorker:
         finally:
             async with asyncio.timeout(STOP_S):
                 await app.stop()
+                for held in tuple(self._held.values()):
+                    await held.line.settle()
 
     def _positions(self) -> Mapping[int, int]:
         """Return what may be committed: of what we hold now, what is delivered."""
@@ -142,49 +144,76 @@ class ScaleoutWorker:
         within_s = self._options.take_within_ms / 1000
         async for events in stream.noack_take(self._options.entries_max, within=within_s):
             try:
-                await self._work(events)
+                await self._work(events, stream)
             finally:
                 # Faust might start the agent again, behind what it failed at.
                 error = sys.exc_info()[1]
                 if isinstance(error, Exception):
                     self._failure = error
-            for event in events:
-                await stream.ack(event)
 
-    async def _work(self, events: Sequence[Event]) -> None:
+    async def _work(self, events: Sequence[Event], stream: Any) -> None:
         by_partition: dict[int, list[Event]] = defaultdict(list)
         for event in events:
             by_partition[event.message.partition].append(event)
         async with self._working:
             for partition, of_partition in by_partition.items():
-                try:
-                    await self._work_partition(partition, of_partition)
-                except Abandoned as error:
-                    log.info("shard.abandoned", shard=partition, reason=str(error))
-                    # What the engine knows by now is ahead of what was delivered.
-                    self._held.pop(partition, None)
+                await self._work_partition(partition, of_partition, stream)
 
-    async def _work_partition(self, partition: int, events: Sequence[Event]) -> None:
+    async def _work_partition(self, partition: int, events: Sequence[Event], stream: Any) -> None:
         assert self._app is not None
-        assert self._workshop is not None
+        fresh: list[Event] = []
         generation = events[-1].message.generation_id or 0
-        if generation != self._app.consumer_generation_id:
-            return
-        current = [e for e in events if e.message.generation_id == generation]
-        held = await self._owned(partition, current[0], generation)
-        fresh = [event for event in current if held.ledger.admit(event.message.offset)]
-        metrics.KAFKA_SEEN.inc(len(current) - len(fresh))
+        if generation == self._app.consumer_generation_id:
+            current = [e for e in events if e.message.generation_id == generation]
+            held = await self._owned(partition, current[0], generation)
+            fresh = [event for event in current if held.ledger.admit(event.message.offset)]
+            metrics.KAFKA_SEEN.inc(len(current) - len(fresh))
+        for event in events:
+            if event not in fresh:  # by identity: events are equal to nothing else
+                await stream.ack(event)
         if fresh:
-            await self._enrich(held, [_entry(event) for event in fresh])
+            await self._enrich(held, fresh, stream)
 
-    async def _enrich(self, held: Held, entries: Sequence[Entry]) -> None:
+    async def _enrich(self, held: Held, events: Sequence[Event], stream: Any) -> None:
+        """Make what these messages become; it is written while the next ones are worked on."""
         assert self._workshop is not None
+        await held.line.room()
+        entries = [_entry(event) for event in events]
         appends, poison = self._workshop.enrich(held, entries, self._clock.now_ns())
-        await self._outlet.deliver(appends, lambda: self._is_ours(held))
-        await self._bury(poison)
-        held.ledger.deliver()
-        held.newest_ms = entries[-1].id.ms
+        made = Made(appends, poison, events[-1].message.offset + 1, entries[-1].id.ms)
+
+        async def deliver(is_open: bool) -> bool:
+            is_delivered = is_open and await contain(self._deliver(held, made), self._note)
+            for event in events:
+                await stream.ack(event)
+            return is_delivered
+
+        held.line.add(deliver)
+
+    async def _deliver(self, held: Held, made: Made) -> None:
+        """Write a batch, then note that it is written.
+
+        Raises:
+            Abandoned: the partition is not ours to write any more.
+        """
+        try:
+            await self._outlet.deliver(made.appends, lambda: self._is_ours(held))
+        except Abandoned:
+            # What the engine knows by now is ahead of what was delivered.
+            if self._held.get(held.ledger.partition) is held:
+                del self._held[held.ledger.partition]
+            raise
+        await self._bury(made.poison)
+        held.ledger.deliver(made.end)
+        held.newest_ms = made.newest_ms
         metrics.HOP_SECONDS.observe(max(0.0, self._clock.now_ns() / 1e9 - held.newest_ms / 1e3))
+
+    def _note(self, error: Exception) -> None:
+        """Remember why a batch was not written; but for a partition that moved, it ends us."""
+        if isinstance(error, Abandoned):
+            log.info("shard.abandoned", reason=str(error))
+        else:
+            self._failure = error
 
     async def _bury(self, poison: Sequence[Poison]) -> None:
         for broken in poison:

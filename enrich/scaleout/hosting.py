@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import faust
-from faust.transport.drivers.aiokafka import Consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from mode import CrashingSupervisor
 
@@ -19,6 +19,9 @@ from shared.wire.topics import RAW_TICKS
 APP_ID = "tickflow-enrich"
 #: Messages in hand of all partitions: one holds up to a megabyte.
 BUFFER_MESSAGES = 64
+#: Longest wait of Kafka for something new. It answers for all partitions of a broker at once, so a
+#: quiet one may hold up a busy one so long; Faust would wait 1,500.
+FETCH_WAIT_MS = 50
 #: Heartbeats within one session time.
 _HEARTBEATS = 4
 
@@ -81,9 +84,21 @@ def raw_topic(app: faust.App) -> Any:
     return app.topic(RAW_TICKS.prefix, key_type=bytes, value_type=bytes, acks=True)
 
 
+class PromptThread(AIOKafkaConsumerThread):
+    """Fetches with a wait of our own."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        made = super()._create_worker_consumer(transport)
+        made._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # read where it starts
+        return made
+
+
 def _consumer_of(positions: Positions) -> type[Consumer]:
     class PositionConsumer(Consumer):
         """Commits what is delivered, whatever Faust itself believes to be done."""
+
+        def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+            return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
         def _filter_tps_with_pending_acks(self, _topics: Any = None) -> Iterator[TP]:
             # Faust's lists would grow for ever, as nobody else takes anything out of them.

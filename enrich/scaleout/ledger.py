@@ -39,9 +39,9 @@ class Ledger:
         self.next = offset + 1
         return True
 
-    def deliver(self) -> None:
-        """Note that the output of everything taken in is acknowledged."""
-        self.delivered = self.next
+    def deliver(self, offset: int) -> None:
+        """Note that the output of every message before `offset` is acknowledged."""
+        self.delivered = max(self.delivered, min(offset, self.next))
 
     def continues_at(self, offset: int) -> bool:
         """Say whether a new assignment that begins at `offset` goes on where we stand.

@@ -6,12 +6,13 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from enrich import metrics
 from enrich.batch import Batches, Poison
 from enrich.engine import Derived, Engine
 from enrich.listing import Published
+from enrich.scaleout.deliveries import Deliveries
 from enrich.scaleout.ledger import Ledger
 from enrich.settings import EnrichOptions
 from shared.clock import Clock
@@ -33,6 +34,18 @@ RETRY = RetryPolicy(base_s=0.05, factor=2.0, ceiling_s=1.0)
 log = get_log()
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What some messages of a partition became: to be written, to be given up."""
+
+    appends: list[Append]
+    poison: list[Poison]
+    #: The offset behind the last of them.
+    end: int
+    #: When the newest of them was written, Unix milliseconds.
+    newest_ms: int
+
+
 @dataclass(slots=True)
 class Held:
     """One partition in one generation of the group; consumers ignore what a lower fence wrote."""
@@ -43,6 +56,7 @@ class Held:
     fence: int
     #: When the newest message that was delivered was written, Unix milliseconds.
     newest_ms: int = 0
+    line: Deliveries = field(default_factory=Deliveries)
 
 
 class Workshop:

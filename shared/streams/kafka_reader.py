@@ -19,6 +19,9 @@ from shared.streams.kafka_entry import Place, place_of, stream_of, to_entry
 from shared.streams.kafka_settings import KafkaSettings
 
 _STOP_S = 3.0
+#: Longest wait of Kafka for something new: it answers for all partitions of a broker at once, so a
+#: quiet one may hold up a busy one so long.
+_FETCH_WAIT_MS = 50
 
 
 class KafkaTailReader:
@@ -114,7 +117,7 @@ class KafkaTailReader:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
-                fetch_max_wait_ms=min(500, self._block_ms),
+                fetch_max_wait_ms=min(_FETCH_WAIT_MS, self._block_ms),
             )
             async with AsyncExitStack() as undoing:
                 undoing.push_async_callback(consumer.stop)

@@ -50,6 +50,7 @@ class KafkaWriter:
         self._clock = clock
         self._name = name
         self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
         self._partitions: dict[str, int] = {}
 
     async def append(self, appends: Sequence[Append]) -> list[EntryId]:
@@ -65,11 +66,12 @@ class KafkaWriter:
         if not appends:
             return []
         await self._make_room(appends)
+        producer = await self._started()
         try:
-            return await self._send(await self._started(), appends)
+            return await self._send(producer, appends)
         except StreamError:
-            producer, self._producer = self._producer, None
-            if producer is not None:
+            if self._producer is producer:  # others that were writing may have noticed before
+                self._producer = None
                 await _abandon(producer)
             raise
 
@@ -94,23 +96,27 @@ class KafkaWriter:
             await producer.client.fetch_all_metadata()
 
     async def _started(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            compression = self._settings.compression
-            producer = AIOKafkaProducer(
-                **options(self._settings, self._name),
-                acks="all",
-                enable_idempotence=True,
-                compression_type=None if compression == "none" else compression,
-                max_batch_size=_BATCH_BYTES,
-                max_request_size=MESSAGE_BYTES_MAX,
-            )
-            async with AsyncExitStack() as undoing:
-                undoing.push_async_callback(producer.stop)
-                with translate("reaching Kafka"):
-                    await producer.start()
-                undoing.pop_all()
-            self._producer = producer
-        return self._producer
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await self._new_producer()
+            return self._producer
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        compression = self._settings.compression
+        producer = AIOKafkaProducer(
+            **options(self._settings, self._name),
+            acks="all",
+            enable_idempotence=True,
+            compression_type=None if compression == "none" else compression,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=MESSAGE_BYTES_MAX,
+        )
+        async with AsyncExitStack() as undoing:
+            undoing.push_async_callback(producer.stop)
+            with translate("reaching Kafka"):
+                await producer.start()
+            undoing.pop_all()
+        return producer
 
     async def _make_room(self, appends: Sequence[Append]) -> None:
         """Make topics and partitions that are not there yet."""

@@ -12,6 +12,7 @@ from faust.types import TP
 from structlog.testing import capture_logs
 
 from enrich.scaleout.app import ScaleoutWorker, build
+from enrich.scaleout.hosting import FETCH_WAIT_MS
 from enrich.settings import EnrichOptions, EnrichSettings
 from shared.clock import SystemClock
 from shared.runtime.life import Program, live
@@ -77,6 +78,15 @@ async def test_agent_that_ends_in_silence_ends_the_worker_with_exit_code_1(serve
         await actor.stream.stop()
         assert await asyncio.wait_for(task, PATIENCE_S) is ExitCode.CRASHED
         assert "ended in silence" in lived.said()
+
+
+async def test_kafka_is_not_let_wait_long_for_a_quiet_partition_while_another_is_busy(
+    server, market
+) -> None:
+    """Faust's 1.5 s would be every busy partition's, beside a quiet one of the same broker."""
+    async with life(server, market) as (lived, _):
+        consumer = lived.made[0]._app.consumer._thread._consumer
+        assert consumer._fetcher._fetch_max_wait_ms == FETCH_WAIT_MS
 
 
 async def test_agent_whose_task_is_cancelled_by_nobody_we_know_ends_the_worker(

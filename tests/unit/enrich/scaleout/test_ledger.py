@@ -14,8 +14,12 @@ def test_nothing_is_delivered_by_being_taken_in() -> None:
     assert ledger.admit(10)
     assert ledger.admit(11)
     assert (ledger.delivered, ledger.next) == (10, 12)
-    ledger.deliver()
+    ledger.deliver(11)
+    assert ledger.delivered == 11
+    ledger.deliver(12)
     assert ledger.delivered == 12
+    ledger.deliver(11)
+    assert ledger.delivered == 12, "never backwards"
 
 
 def test_a_message_handed_out_again_is_left_out() -> None:
