@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -68,7 +70,8 @@ async def life(server, market) -> AsyncIterator[tuple[Lived, asyncio.Task[ExitCo
         await market.until_price(1.0, within_s=PATIENCE_S)
         yield lived, task
     finally:
-        task.cancel()
+        if not task.done():  # its own handler takes the signal, not this process
+            os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait({task})
 
 
