@@ -232,9 +232,13 @@ class ScaleoutWorker:
         if held is not None and held.generation == generation:
             return held
         offset = first.message.offset
-        if held is not None and held.ledger.continues_at(offset):
-            await self._workshop.keep(held, generation)
-            return held
+        if held is not None:
+            # What is on its way from the generation before gets written, or given up with what
+            # we know; only then can be told where we stand.
+            await held.line.settle()
+            if self._held.get(partition) is held and held.ledger.continues_at(offset):
+                await self._workshop.keep(held, generation)
+                return held
         begin = await self._begin_of(partition, offset)
         made = await self._workshop.begin(partition, begin, generation, _written_ms(first))
         self._held[partition] = made
