@@ -161,6 +161,7 @@ class ScaleoutWorker:
 
     async def _work_partition(self, partition: int, events: Sequence[Event], stream: Any) -> None:
         assert self._app is not None
+        held: Held | None = None
         fresh: list[Event] = []
         generation = events[-1].message.generation_id or 0
         if generation == self._app.consumer_generation_id:
@@ -171,7 +172,7 @@ class ScaleoutWorker:
         for event in events:
             if event not in fresh:  # by identity: events are equal to nothing else
                 await stream.ack(event)
-        if fresh:
+        if held is not None and fresh:
             await self._enrich(held, fresh, stream)
 
     async def _enrich(self, held: Held, events: Sequence[Event], stream: Any) -> None:
