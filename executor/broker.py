@@ -71,6 +71,10 @@ class Broker(Protocol):
         """Return the rows of the net positions, of a session proven alive."""
         ...
 
+    async def holdings(self) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of the holdings, of a session proven alive."""
+        ...
+
 
 class KiteBroker:
     """Zerodha, as an order desk."""
@@ -160,6 +164,14 @@ class KiteBroker:
             return found["net"]
 
         return await self._believed(net)
+
+    async def holdings(self) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of the holdings, of a session proven alive.
+
+        Raises:
+            KiteError: they were not read.
+        """
+        return await self._believed(self._portfolio.holdings)
 
     async def _believed(self, read: Callable[[], Awaitable[Sequence[_Row]]]) -> Sequence[_Row]:
         """Return rows; none at all only where the very token that read them is proven to live.

@@ -29,6 +29,7 @@ from shared.store.rows import CommandRow, OrderRow, Switches
 from shared.wire.families import Basket, Exit
 from shared.wire.orders import Command, Modify, Place, Reason
 
+_DAY: Final = per_day(1)
 _NAMES_MAX: Final = 10_000
 
 
@@ -186,7 +187,20 @@ class Knowledge:
         instrument = what.exchange, what.tradingsymbol, what.product
         own = what.order_id if isinstance(what, BrokerOrder) else ""
         side = what.transaction_type
-        return replace(facts, exposure=await self._exposure(change, instrument, side, own))
+        found = await self._exposure(change, instrument, side, own)
+        # Getting out of a position leaves alone what lies in the demat account.
+        if found is not None and not facts.is_exit:
+            found = await self._with_holdings(change, found, instrument)
+        return replace(facts, exposure=found)
+
+    async def _with_holdings(
+        self, change: Change, found: Exposure, instrument: tuple[str, str, str]
+    ) -> Exposure:
+        since_us = _day_start_us(change.at_us)
+        held = await change.portfolio.sellable(
+            *instrument, position=found.position, since_us=since_us
+        )
+        return replace(found, position=held)
 
     async def _exposure(
         self, change: Change, instrument: tuple[str, str, str], side: str | None, own: str = ""
@@ -196,8 +210,7 @@ class Knowledge:
         held = await portfolio.held(*instrument)
         if held is None or now_us - held.looked_us > self._limits.positions_age_us:
             return None
-        calendar = per_day(1)
-        since_us = calendar.starts_ns(calendar.index(now_us * 1000)) // 1000
+        since_us = _day_start_us(now_us)
         if held.looked_us < since_us:
             return None  # it was another day's
         side = side or ("SELL" if held.quantity > 0 else "BUY")
@@ -241,6 +254,10 @@ class Knowledge:
             unsent = sum(each.quantity for each in places if each.product == command.product)
             found = replace(found, on_the_way=found.on_the_way + unsent)
         return replace(facts, exposure=found)
+
+
+def _day_start_us(now_us: int) -> int:
+    return _DAY.starts_ns(_DAY.index(now_us * 1000)) // 1000
 
 
 def _content(place: Place) -> str:

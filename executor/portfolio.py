@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.errors import MessageError
-from shared.store.portfolio import Position, Trade
+from shared.store.portfolio import Holding, Position, Trade
 from shared.wire.decimals import is_sane
 
 Instrument = tuple[str, str]
@@ -59,6 +59,30 @@ def parse_positions(rows: Iterable[Mapping[str, Any]]) -> list[Position]:
     return list(positions.values())
 
 
+def parse_holdings(rows: Iterable[Mapping[str, Any]]) -> list[Holding]:
+    """Read Kite's own rows of holdings; an instrument and product that appears twice is one.
+
+    Raises:
+        MessageError: one is no holding; names field and rule.
+    """
+    holdings: dict[tuple[str, str, str], Holding] = {}
+    for row in rows:
+        found = _decoded(msgspec.json.encode(row), Holding)
+        name = found.exchange, found.tradingsymbol, found.product
+        before = holdings.get(name)
+        holdings[name] = found if before is None else _both(before, found)
+    return list(holdings.values())
+
+
+def _both(one: Holding, other: Holding) -> Holding:
+    return msgspec.structs.replace(
+        one,
+        quantity=one.quantity + other.quantity,
+        t1_quantity=one.t1_quantity + other.t1_quantity,
+        used_quantity=one.used_quantity + other.used_quantity,
+    )
+
+
 def disagreements(reading: Reading) -> dict[Instrument, tuple[int, int]]:
     """Return where what was traded today is not what the positions changed by: (traded, changed).
 
@@ -79,10 +103,14 @@ def disagreements(reading: Reading) -> dict[Instrument, tuple[int, int]]:
 
 
 def _parse(row: bytes, kind: type[Any]) -> Any:
-    try:
-        found = msgspec.json.decode(row, type=kind, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MessageError(f"{kind.__name__.lower()} row: {error}") from error
+    found = _decoded(row, kind)
     if not is_sane(found.average_price):
         raise MessageError(f"{kind.__name__.lower()} row: average_price is of no sensible size")
     return found
+
+
+def _decoded(row: bytes, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(row, type=kind, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MessageError(f"{kind.__name__.lower()} row: {error}") from error

@@ -1,12 +1,20 @@
-"""Trades and positions from the broker into the journal, all day."""
+"""Trades, positions and holdings from the broker into the journal, all day."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from executor.desk import Desk
 from executor.metrics import DISAGREEING, POSITIONS_READ, TRADES
-from executor.portfolio import Instrument, Reading, disagreements, parse_positions, parse_trades
+from executor.portfolio import (
+    Instrument,
+    Reading,
+    disagreements,
+    parse_holdings,
+    parse_positions,
+    parse_trades,
+)
 from executor.settings import BehaviourSettings
 from executor.telling import tell_disagreement
 from shared.errors import KiteUnavailable, MessageError
@@ -14,6 +22,8 @@ from shared.runtime.supervise import pause
 
 #: A reading that was asked for waits this long: a fill seldom comes alone.
 _GATHER_S = 0.25
+#: How often holdings are read: they change overnight, by what is pledged, by corporate actions.
+HOLDINGS_US: Final = 300_000_000
 
 
 class Syncing:
@@ -23,6 +33,7 @@ class Syncing:
         self._desk = desk
         self._every_s = behaviour.positions_s
         self._disagreeing: dict[Instrument, tuple[int, int]] = {}
+        self._holdings_due_us = 0
         self._told: dict[Instrument, tuple[int, int]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -30,8 +41,27 @@ class Syncing:
         while not stopping.is_set():
             self._desk.sync_soon.clear()
             await self._desk.patience.tried(self.sync, name="positions")
+            await self._desk.patience.tried(self.sync_holdings, name="holdings")
             await self._until_asked()
             await pause(stopping, _GATHER_S)
+
+    async def sync_holdings(self) -> None:
+        """Read the holdings, commit them; seldom, since what is sold of them shows as positions.
+
+        Raises:
+            KiteError: they were not read, or could not be understood.
+            StoreError: PostgreSQL is away.
+        """
+        now_us = self._now_us()
+        if now_us < self._holdings_due_us:
+            return
+        try:
+            holdings = parse_holdings(await self._desk.broker.holdings())
+        except MessageError as error:
+            raise KiteUnavailable(f"holdings: {error}") from error
+        async with self._desk.journal.change(at_us=self._now_us()) as change:
+            await change.portfolio.replace_holdings(holdings, looked_us=now_us)
+        self._holdings_due_us = now_us + HOLDINGS_US
 
     async def sync(self) -> None:
         """Read once, commit what was read, compare the two.

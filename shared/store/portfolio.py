@@ -28,6 +28,16 @@ _NOTE_LOOK: Final = """
 INSERT INTO position_looks (account, looked_us, fence) VALUES ($1, $2, $3)
 ON CONFLICT (account) DO UPDATE SET looked_us = $2, fence = $3
 """
+_ADD_HOLDINGS: Final = """
+INSERT INTO broker_holdings (account, exchange, tradingsymbol, product, quantity, used, looked_us,
+    fence)
+SELECT $1, given.*, $2, $3 FROM unnest($4::text[], $5::text[], $6::text[], $7::bigint[],
+    $8::bigint[]) AS given
+"""
+_HOLDING: Final = """
+SELECT quantity, used FROM broker_holdings WHERE account = $1 AND exchange = $2
+    AND tradingsymbol = $3 AND product = $4 AND looked_us >= $5
+"""
 _HELD: Final = """
 SELECT looked_us, coalesce((
     SELECT sum(quantity) FROM broker_positions AS held WHERE held.account = $1
@@ -69,6 +79,17 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     overnight_quantity: int = 0
     average_price: Decimal = Decimal(0)
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies in the demat account, in Kite's names; `used_quantity` of it is sold already."""
+
+    exchange: str
+    tradingsymbol: str
+    product: str
+    quantity: int
+    t1_quantity: int = 0
+    used_quantity: int = 0
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -127,6 +148,46 @@ class Portfolio:
             _HELD, self._account, exchange, tradingsymbol, product
         )
         return None if row is None else Held(row["quantity"], row["looked_us"])
+
+    async def replace_holdings(self, holdings: Sequence[Holding], *, looked_us: int) -> None:
+        """Let these be all holdings there are, as read by a reading that began at `looked_us`.
+
+        Raises:
+            StoreError: the server refused or vanished.
+        """
+        await self._connection.execute(
+            "DELETE FROM broker_holdings WHERE account = $1", self._account
+        )
+        rows = [
+            (
+                *(each.exchange, each.tradingsymbol, each.product),
+                *(each.quantity + each.t1_quantity, each.used_quantity),
+            )
+            for each in holdings
+        ]
+        if rows:
+            columns = zip(*rows, strict=True)
+            await self._connection.execute(
+                _ADD_HOLDINGS, self._account, looked_us, self._fence, *map(list, columns)
+            )
+
+    async def sellable(
+        self, exchange: str, tradingsymbol: str, product: str, *, position: int, since_us: int
+    ) -> int:
+        """Return a position together with what is held of it since before today.
+
+        What was sold today counts once: as a negative position, or as used, whichever is more.
+
+        Raises:
+            StoreError: the server refused or vanished.
+        """
+        row = await self._connection.fetchrow(
+            _HOLDING, self._account, exchange, tradingsymbol, product, since_us
+        )
+        if row is None:
+            return position
+        sold = max(int(row["used"]), -position)
+        return int(row["quantity"]) + max(0, position) - max(0, sold)
 
     async def on_the_way(
         self, instrument: tuple[str, str, str], side: str, *, since_us: int

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from executor.tag import tag_of
+from shared.clock import SystemClock
 from shared.store.pool import open_pool
 from shared.store.trading import TradingSwitch, set_trading
 from tests.integration.executor.conftest import LAST_PRICE, limit_order
@@ -14,8 +15,12 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
-#: Each test trades a product and symbol of its own: the sandbox's positions outlive it.
 SYMBOL = "RELIANCE"
+
+
+@pytest.fixture
+def sandbox(quiet_sandbox):
+    return quiet_sandbox
 
 
 async def rows(room, query):
@@ -34,6 +39,22 @@ async def position(room, product):
     return {row["product"]: row["quantity"] for row in found if row["tradingsymbol"] == SYMBOL}.get(
         product, 0
     )
+
+
+async def looks(room):
+    """Return when the newest reading of positions that was committed began."""
+    found = await rows(room, "SELECT looked_us FROM position_looks WHERE account = $1")
+    return [row["looked_us"] for row in found]
+
+
+async def two_more_readings(room):
+    for _ in range(2):
+        before = await looks(room)
+
+        async def is_later(before=before):
+            return await looks(room) > before
+
+        await eventually(is_later)
 
 
 async def switch(room, state):
@@ -59,6 +80,7 @@ async def market(sandbox):
 
 async def test_fills_and_positions_reach_the_journal_once_however_often_they_are_read(room, market):
     async with room.executor(positions_s=0.3):
+        await room.ready()
         before = await position(room, "CNC")
         bought = await room.send(**crossing("BUY", 3, product="CNC"))
         await room.until_state(bought, "COMPLETE")
@@ -69,7 +91,7 @@ async def test_fills_and_positions_reach_the_journal_once_however_often_they_are
 
         (trade,) = await eventually(synced)
         assert (trade["quantity"], trade["transaction_type"]) == (3, "BUY")
-        await asyncio.sleep(0.7)
+        await two_more_readings(room)
     async with room.executor():
         await room.ready()
         assert len(await traded(room, bought)) == 1
@@ -110,11 +132,42 @@ async def _is(room, quantity):
     return await position(room, "MIS") == quantity
 
 
+async def test_reducing_lets_holdings_be_sold_and_counts_what_is_on_its_way(room, market):
+    held = {"product": "CNC", "transaction_type": "SELL", "price": str(LAST_PRICE + 50)}
+    async with room.executor(positions_s=0.2):
+        await room.ready()
+        await eventually(lambda: _holds(room))
+        (holding,) = await _holds(room)
+        before = holding["quantity"]
+        await switch(room, "REDUCING")
+        too_much = limit_order(**held, tradingsymbol=SYMBOL, quantity=before + 1)
+        events = await room.until_state(await room.send(**too_much), "REFUSED")
+        assert events[-1].reason.limit == f"at most {before}"
+        most = await room.send(**limit_order(**held, tradingsymbol=SYMBOL, quantity=before - 1))
+        await room.until_state(most, "OPEN")
+        more = limit_order(**held, tradingsymbol=SYMBOL, quantity=2)
+        events = await room.until_state(await room.send(**more), "REFUSED")
+        assert events[-1].reason.limit == "at most 1"
+        leave = {"kind": "exit", "exchange": "NSE", "tradingsymbol": SYMBOL, "product": "CNC"}
+        out = await room.send(**leave)
+        assert (await room.until_state(out, "REFUSED"))[-1].reason.code == "no_position"
+
+
+async def _holds(room):
+    found = await rows(room, "SELECT * FROM broker_holdings WHERE account = $1")
+    return [row for row in found if row["tradingsymbol"] == SYMBOL]
+
+
 async def test_reducing_refuses_everything_while_positions_are_not_known(room, market):
     async with room.executor(positions_s=0.05, positions_age_s_max=0.1):
         await room.ready()
         await room.fault(kind="http_5xx", method="GET", path="/portfolio/positions", count=None)
-        await asyncio.sleep(0.3)
+
+        async def is_outdated():
+            (looked_us,) = await looks(room)
+            return SystemClock().now_ns() // 1000 - looked_us > 100_000
+
+        await eventually(is_outdated)
         await switch(room, "REDUCING")
         exit_ = await room.send(**crossing("SELL", 1, product="MIS"))
         events = await room.until_state(exit_, "REFUSED")

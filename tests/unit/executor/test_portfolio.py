@@ -5,7 +5,13 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from executor.portfolio import Reading, disagreements, parse_positions, parse_trades
+from executor.portfolio import (
+    Reading,
+    disagreements,
+    parse_holdings,
+    parse_positions,
+    parse_trades,
+)
 from shared.errors import MessageError
 from shared.store.portfolio import Position, Trade
 
@@ -87,3 +93,25 @@ def test_conversion_between_products_is_no_disagreement():
 def test_fill_in_one_of_the_two_only_is_a_disagreement(trades, positions, found):
     both = reading(trades=trades, positions=positions)
     assert disagreements(both) == {("NSE", "SBIN"): found}
+
+
+HOLDING = {
+    "tradingsymbol": "SBIN",
+    "exchange": "NSE",
+    "product": "CNC",
+    "quantity": 8,
+    "t1_quantity": 2,
+    "used_quantity": 1,
+    "collateral_type": None,
+    "average_price": 420.65,
+}
+
+
+def test_holdings_of_one_name_are_taken_together():
+    (found,) = parse_holdings([HOLDING, {**HOLDING, "quantity": 1, "t1_quantity": 0}])
+    assert (found.quantity, found.t1_quantity, found.used_quantity) == (9, 2, 2)
+
+
+def test_holding_without_a_quantity_is_refused():
+    with pytest.raises(MessageError, match="quantity"):
+        parse_holdings([{**HOLDING, "quantity": None}])
