@@ -82,7 +82,7 @@ class Desk:
 
         `takes_over`: where the key has its number of connections, its oldest one makes room.
         """
-        claimed = self._claimed(key, now_s)
+        claimed = self.claim(key, now_s)
         if claimed is None:
             return farewells.UNAUTHENTICATED
         principal = claimed.principal
@@ -108,10 +108,11 @@ class Desk:
 
     def principal_of(self, key: str, now_s: float) -> Principal | None:
         """Return who holds a key or token, or None."""
-        claimed = self._claimed(key, now_s)
+        claimed = self.claim(key, now_s)
         return None if claimed is None else claimed.principal
 
-    def _claimed(self, key: str, now_s: float) -> Claimed | None:
+    def claim(self, key: str, now_s: float) -> Claimed | None:
+        """Return who holds a key or token, and until when that is so; None for nobody."""
         principal = self._keyring.find(key)
         if principal is not None:
             return Claimed(principal, math.inf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,7 @@ _CLOSED = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsg
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Why a connection ended; `reason` is of a closed set: left, slow, draining."""
+    """Why a connection ended; `reason` is of a closed set: left, slow, draining, expired."""
 
     reason: str
     close_code: int = 1000
@@ -31,6 +32,10 @@ class Ended:
 LEFT: Final = Ended("left")
 SLOW: Final = Ended("slow", 1008)
 DRAINING: Final = Ended("draining", 1001)
+#: Come again with a new token: this one would be refused with 403.
+EXPIRED: Final = Ended("expired", 1008)
+#: A timer may fire a little early.
+_EXPIRY_MARGIN_S: Final = 0.01
 
 
 class KiteConnection:
@@ -50,6 +55,7 @@ class KiteConnection:
         self._stall_timeout_s = stall_timeout_s
         self._work = asyncio.Event()
         self._verdict: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._expiring: asyncio.TimerHandle | None = None
         self._out = np.zeros(FRAME_BYTES_MAX, dtype=np.uint8)
 
     def wake(self) -> None:
@@ -61,8 +67,21 @@ class KiteConnection:
         if not self._verdict.done():
             self._verdict.set_result(ended)
 
+    def end_at(self, left_s: float) -> None:
+        """End the connection in so many seconds, when its token is good no longer; inf: never."""
+        if left_s < math.inf:
+            loop = asyncio.get_running_loop()
+            self._expiring = loop.call_later(left_s + _EXPIRY_MARGIN_S, self.end, EXPIRED)
+
     async def serve(self) -> Ended:
         """Serve until one side ends it."""
+        try:
+            return await self._serve()
+        finally:
+            if self._expiring is not None:
+                self._expiring.cancel()
+
+    async def _serve(self) -> Ended:
         async with asyncio.TaskGroup() as group:
             name = self.principal.name
             tasks = [

@@ -13,16 +13,17 @@ from aiohttp import hdrs, web
 from numpy.typing import NDArray
 
 from publisher import kite_metrics as metrics
-from publisher.auth import Principal
 from publisher.kite_connection import DRAINING, KiteConnection
 from publisher.kite_session import KiteSession
 from publisher.listening import WRITER_BYTES_MAX, listen, narrow
 from publisher.settings import PublisherSection
+from publisher.tokens import Claimed
+from shared.clock import Clock
 from shared.kite.codec.shelf import Shelf
 from shared.runtime.logs import Log
 
-#: Who a pair of api_key and access_token is, None for nobody.
-Authorise = Callable[[str, str], Principal | None]
+#: Who a pair of api_key and access_token is and until when, None for nobody.
+Authorise = Callable[[str, str], Claimed | None]
 
 _BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
@@ -35,8 +36,11 @@ _REASONS: Final = {_FORBIDDEN: "Forbidden", _TOO_MANY: "TooManyRequests"}
 class KiteServer:
     """Lets Kite's own clients in; what each is owed is its session's business."""
 
-    def __init__(self, authorise: Authorise, settings: PublisherSection, log: Log) -> None:
+    def __init__(
+        self, authorise: Authorise, settings: PublisherSection, clock: Clock, log: Log
+    ) -> None:
         self._authorise = authorise
+        self._clock = clock
         self._settings = settings
         self._log = log
         self._connections: set[KiteConnection] = set()
@@ -99,30 +103,31 @@ class KiteServer:
         if isinstance(admitted, int):
             metrics.REFUSED.labels(status=str(admitted)).inc()
             return web.Response(status=admitted, reason=_REASONS.get(admitted))
-        self._held[admitted.name] += 1
+        name = admitted.principal.name
+        self._held[name] += 1
         try:
             return await self._serve(request, admitted)
         finally:
-            self._held[admitted.name] -= 1
+            self._held[name] -= 1
 
-    def _admit(self, request: web.Request) -> Principal | int:
+    def _admit(self, request: web.Request) -> Claimed | int:
         """Return who it is, or the status that Zerodha would refuse with."""
         key, token = request.query.get("api_key", ""), request.query.get("access_token", "")
         is_upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
         if not key or not token or not is_upgrade:
             return _BAD_REQUEST
-        principal = self._authorise(key, token)
-        if principal is None or not principal.may_read_ticks:
+        claimed = self._authorise(key, token)
+        if claimed is None or not claimed.principal.may_read_ticks:
             return _FORBIDDEN
         if self._is_draining:
             return _UNAVAILABLE
         is_full = len(self._connections) >= self._settings.connections_max
-        if is_full or self._held[principal.name] >= self._settings.connections_per_key_max:
+        if is_full or self._held[claimed.principal.name] >= self._settings.connections_per_key_max:
             return _TOO_MANY
-        return principal
+        return claimed
 
-    async def _serve(self, request: web.Request, principal: Principal) -> web.StreamResponse:
-        settings = self._settings
+    async def _serve(self, request: web.Request, claimed: Claimed) -> web.StreamResponse:
+        settings, principal = self._settings, claimed.principal
         ws = web.WebSocketResponse(
             timeout=settings.close_timeout_s,
             autoping=False,
@@ -140,6 +145,7 @@ class KiteServer:
         connection = KiteConnection(
             ws, session, principal, stall_timeout_s=settings.stall_timeout_s
         )
+        connection.end_at(claimed.expires_s - self._clock.now_ns() / 1e9)
         self._connections.add(connection)
         metrics.CONNECTIONS.set(len(self._connections))
         self._log.info("kite_client.connected", principal=principal.name)

@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 
 import numpy as np
 
-from publisher.auth import Keyring, Principal
 from publisher.feeds import Catalogue, Feed, Malformed
 from publisher.kite_feeds import ENTRIES_MAX, KiteOrderFeed, KiteTickFeed
 from publisher.kite_server import Authorise, KiteServer
 from publisher.settings import PublisherSection
+from publisher.tokens import Claimed
+from shared.clock import Clock
 from shared.kite.codec.shelf import Shelf, Wanted
 from shared.runtime.logs import Log
 from shared.streams.client import Connection
 from shared.streams.tails import Tails
 from shared.wire.ticks import Mode
 
+#: Who holds a key or a token, at a time in Unix seconds; see Desk.claim.
+Claim = Callable[[str, float], Claimed | None]
 
-def authorise_with(keyring: Keyring) -> Authorise:
-    """Return who a pair is: `api_key` the name of one of our keys, `access_token` the key."""
 
-    def authorise(api_key: str, access_token: str) -> Principal | None:
-        principal = keyring.find(access_token)
-        if principal is None:
+def authorise_with(claim: Claim, clock: Clock) -> Authorise:
+    """Return who a pair is: `access_token` a key or a token, `api_key` the name of its holder."""
+
+    def authorise(api_key: str, access_token: str) -> Claimed | None:
+        claimed = claim(access_token, clock.now_ns() / 1e9)
+        if claimed is None:
             return None
-        is_named = hmac.compare_digest(principal.name.encode(), api_key.encode("utf-8", "replace"))
-        return principal if is_named else None
+        name = claimed.principal.name.encode()
+        is_named = hmac.compare_digest(name, api_key.encode("utf-8", "replace"))
+        return claimed if is_named else None
 
     return authorise
 
 
-def kite_door(keyring: Keyring, section: PublisherSection, log: Log) -> KiteServer:
+def kite_door(claim: Claim, section: PublisherSection, clock: Clock, log: Log) -> KiteServer:
     """Return the door, its compiled code loaded, so that the first tick does not wait for it."""
     shelf = Shelf(np.array([1], dtype=np.uint32))
     list(shelf.take(b""))
     wanted = Wanted(shelf)
     wanted.want(np.zeros(1, dtype=np.int32), Mode.QUOTE)
     wanted.cut(np.zeros(256, dtype=np.uint8))
-    return KiteServer(authorise_with(keyring), section, log)
+    return KiteServer(authorise_with(claim, clock), section, clock, log)
 
 
 def kite_feeds(

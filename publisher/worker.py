@@ -198,7 +198,7 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     if section.kite_enabled:
         from publisher.kite_wiring import kite_door, kite_feeds
 
-        door = kite_door(keyring, section, log)
+        door = kite_door(desk.claim, section, resources.clock, log)
         feeds += kite_feeds(
             door, catalogue, outlet.malformed, section, ticks=(ticks, made), orders=orders
         )

@@ -41,6 +41,8 @@ _OURS = (
 )
 _LOCAL_PREFIX = "TICKFLOW_LOCAL__"
 _KEY_BYTES = 32
+_SIGNING_KEYS = "TICKFLOW_WEBHOOKS__SIGNING_KEYS"
+_ALLOWED_NETWORKS = "TICKFLOW_WEBHOOKS__ALLOWED_NETWORKS"
 
 
 class Account(Struct, frozen=True):
@@ -107,6 +109,21 @@ def subscribers(key: str, account: Account, given: Mapping[str, str]) -> dict[st
         "TICKFLOW_PUBLISHER__ACCOUNTS": account.id,
     }
     return {name: value for name, value in ours.items() if name not in given}
+
+
+def webhooks(file: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Return what lets webhooks work on this machine; what somebody has set already stays.
+
+    The key is made at the first start. Receivers may listen here: elsewhere loopback is refused.
+    """
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(_KEY_BYTES))
+    ours = {}
+    if _SIGNING_KEYS not in given and f"{_SIGNING_KEYS}_FILE" not in given:
+        ours[f"{_SIGNING_KEYS}_FILE"] = str(file)
+    if _ALLOWED_NETWORKS not in given:
+        ours[_ALLOWED_NETWORKS] = "127.0.0.0/8"
+    return ours
 
 
 def operator(probes: Mapping[Worker, int], publisher_port: int) -> dict[str, str]:

@@ -167,9 +167,12 @@ def _worker(name: Worker, request: Request, running: Pipeline) -> Launch:
     account = running.sandbox.accounts[0]
     secrets = private_directory(state / "secrets")
     key = env.subscriber_key(secrets / "subscriber.key")
-    trading = {}
+    publishing = {}
     if name == "publisher":
-        trading = env.trading_file(secrets, running.urls("producer").orders)
+        publishing = {
+            **env.trading_file(secrets, running.urls("producer").orders),
+            **env.webhooks(secrets / "webhooks.key", request.environment),
+        }
     return Launch(
         name=name,
         argv=request.programs.workers[name],
@@ -180,7 +183,7 @@ def _worker(name: Worker, request: Request, running: Pipeline) -> Launch:
             **env.ports(running.probes[name], running.publisher_port, running.kite_port),
             **env.subscribers(key, account, request.environment),
             **env.secret_files(secrets, name, running.urls(name), account),
-            **trading,
+            **publishing,
         },
         directory=ROOT,
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import math
+import queue
+import runpy
 import sys
+import threading
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,3 +97,47 @@ def test_order_over_http_is_accepted_and_told_step_by_step(pipeline: RunningPipe
     refused = pipeline.run("env", f"PUBLISHER_KEY={key}", *program, "1400.003")
     assert refused.returncode == 1
     assert '"field": "price"' in refused.stdout
+
+
+def test_webhook_of_a_local_run_tells_a_receiver_on_this_machine(
+    pipeline: RunningPipeline,
+) -> None:
+    key = (pipeline.state / "secrets" / "subscriber.key").read_text()
+    taken: queue.Queue[tuple[str, bytes]] = queue.Queue()
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            taken.put((self.headers["Tickflow-Signature"], body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        listening = threading.Thread(target=server.serve_forever, daemon=True)
+        listening.start()
+        registered = urllib.request.Request(
+            f"{pipeline.publisher_url}/v1/webhooks",
+            data=json.dumps(
+                {
+                    "url": f"http://127.0.0.1:{server.server_port}/told",
+                    "accounts": [pipeline.environment["TICKFLOW_ACCOUNT__ID"]],
+                    "events": [],
+                }
+            ).encode(),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(registered, timeout=30) as answer:
+            secret = json.load(answer)["data"]["secret"]
+        price = just_below_the_market(pipeline, "INFY")
+        done = pipeline.run(
+            sys.executable, "docs/examples/producer.py", "NSE:INFY", "1", price, timeout_s=30
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        signature, body = taken.get(timeout=30)
+        server.shutdown()
+        listening.join(10)
+    assert runpy.run_path(str(EXAMPLES / "webhook_receiver.py"))["verify"](secret, signature, body)
+    assert json.loads(body)["event"]["event"] == "received"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import AbstractContextManager
 
 import aiohttp
+import jwt
 import pytest
 
+from publisher.tokens import LEEWAY_S
+from shared.secret import Secret
 from tests.integration.publisher.conftest import KEY, TICKS_KEY, Start, Upstream
 from tests.support import kite_frames as kf
 from tests.support.kite_ticker import Driver, javascript_ticker, python_ticker
@@ -118,6 +122,28 @@ async def test_silence_is_filled_with_heartbeats_and_nonsense_with_errors(
         while not isinstance(said := (await ws.receive()).data, str):
             pass
         assert json.loads(said)["type"] == "error"
+
+
+async def test_a_token_opens_the_door_until_it_expires(start: Start, upstream: Upstream) -> None:
+    secret = "s" * 32
+
+    def query(name: str, **claims) -> str:
+        told = {"sub": "page", "scope": "ticks", **claims}
+        return f"api_key={name}&access_token={jwt.encode(told, secret, algorithm='HS256')}"
+
+    async with (
+        start(kite_enabled=True, jwt_secret=Secret(secret)) as publisher,
+        aiohttp.ClientSession() as session,
+    ):
+        soon = time.time() - LEEWAY_S + 1.0
+        for refused in (query("page", exp=1), query("other", exp=soon + 60)):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await session.ws_connect(f"{publisher.kite_url}?{refused}")
+            assert caught.value.status == 403
+        async with session.ws_connect(f"{publisher.kite_url}?{query('page', exp=soon)}") as ws:
+            while (message := await ws.receive(timeout=30)).type is aiohttp.WSMsgType.BINARY:
+                pass
+            assert (message.type, ws.close_code) == (aiohttp.WSMsgType.CLOSE, 1008)
 
 
 async def test_order_updates_reach_only_keys_that_may_read_the_account(

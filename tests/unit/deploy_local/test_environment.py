@@ -6,6 +6,8 @@ import shlex
 import stat
 from pathlib import Path
 
+import pytest
+
 from deploy.local.environment import (
     Account,
     Sandbox,
@@ -18,8 +20,12 @@ from deploy.local.environment import (
     shell_text,
     subscriber_key,
     subscribers,
+    webhooks,
 )
 from publisher.auth import read_keyring
+from publisher.settings import PublisherSettings
+from publisher.webhook_targets import read_networks, refuse_url
+from shared.runtime.settings import load
 from shared.secret import Secret
 
 ACCOUNT = Account("SB0001", "key", "api secret", "token")
@@ -90,6 +96,36 @@ def test_the_publisher_is_told_the_digest_of_the_key_which_it_accepts() -> None:
 def test_keys_that_somebody_has_set_stay() -> None:
     told = subscribers("k" * 40, ACCOUNT, {"TICKFLOW_PUBLISHER__KEYS": "mine"})
     assert "TICKFLOW_PUBLISHER__KEYS" not in told
+
+
+def test_webhooks_are_signed_with_a_key_made_once_and_may_reach_this_machine(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "webhooks.key"
+    told = webhooks(file, {})
+    key = file.read_text()
+    assert told == {
+        "TICKFLOW_WEBHOOKS__SIGNING_KEYS_FILE": str(file),
+        "TICKFLOW_WEBHOOKS__ALLOWED_NETWORKS": "127.0.0.0/8",
+    }
+    assert webhooks(file, {}) == told
+    assert file.read_text() == key
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    redis = {"TICKFLOW_REDIS__TICKS_URL": "redis://a", "TICKFLOW_REDIS__ORDERS_URL": "redis://b"}
+    settings = load(PublisherSettings, {**redis, **told}, name="publisher").webhooks
+    assert [each.reveal() for each in settings.signing_keys] == [key]
+    assert refuse_url("http://127.0.0.1:9/x", read_networks(settings.allowed_networks)) == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["TICKFLOW_WEBHOOKS__SIGNING_KEYS", "TICKFLOW_WEBHOOKS__SIGNING_KEYS_FILE"]
+)
+def test_signing_keys_that_somebody_has_set_stay(tmp_path: Path, name: str) -> None:
+    told = webhooks(tmp_path / "webhooks.key", {name: "mine"})
+    assert told == {"TICKFLOW_WEBHOOKS__ALLOWED_NETWORKS": "127.0.0.0/8"}
+    assert "TICKFLOW_WEBHOOKS__ALLOWED_NETWORKS" not in webhooks(
+        tmp_path / "webhooks.key", {"TICKFLOW_WEBHOOKS__ALLOWED_NETWORKS": ""}
+    )
 
 
 def test_the_operator_is_told_where_the_workers_are() -> None:
