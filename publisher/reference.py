@@ -33,6 +33,8 @@ of its mode, the columns below; a missing number is NaN.
 (`kind u8`: 1 ticks, 2 a snapshot's part, 3 its last; `version u8` = 1; `u16` zero; `rows u32`;
 `snapshot_id u64`), then rows of {row_bytes} bytes (`sequence u64`, the tick record of
 [wire.md](wire.md)), then, under the policies that tell every tick, `at` as JSON. The mode is always full.
+
+Nothing is compressed ([why](adr/0020-no-compression-of-subscribers.md)): msgpack is a quarter of JSON.
 """
 _TAIL = """
 ## Coming back
