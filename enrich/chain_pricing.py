@@ -11,7 +11,7 @@ from enrich.chain_ladder import Expiry
 from enrich.kernels import chain as kernel
 from enrich.kernels import chain_figures, chain_smile, layout
 from enrich.kernels.chain_points import smile_points
-from enrich.kernels.forward import PAIRS_MAX, YEAR_NS
+from enrich.kernels.forward import PAIRS_MAX, YEAR_NS, volatility_years
 from enrich.kernels.state import GROUP_STATE
 from shared.kite.codec.decode import blank_ticks
 from shared.wire.chains import STRIKES_MAX, ChainFigures, ChainSmile
@@ -108,8 +108,9 @@ class Pricing:
         years = max(0.0, remaining_ns / YEAR_NS)
         vols = np.empty(size)
         chain_figures.figures(strikes, numbers, codes, forward, vols, self._figures)
-        smile, smile_vol = self._smile(strikes, records, at_ns, forward, years)
-        figures = self._told(forward, years)
+        vol_years = float(volatility_years(self._group[0], years))
+        smile, smile_vol = self._smile(strikes, records, at_ns, forward, vol_years)
+        figures = self._told(forward, years, vol_years)
         return Priced(start, strikes, numbers, codes, smile_vol, figures, smile)
 
     def _window(self, expiry: Expiry) -> tuple[int, np.ndarray, np.ndarray]:
@@ -153,7 +154,7 @@ class Pricing:
             fitted,
         )
 
-    def _told(self, forward: float, years: float) -> ChainFigures:
+    def _told(self, forward: float, years: float, vol_years: float) -> ChainFigures:
         group, told = self._group[0], self._figures.tolist()
         underlying = math.nan
         if group["underlying"] >= 0:
@@ -173,7 +174,7 @@ class Pricing:
             forward=_number(forward, 4),
             forward_source=int(group["source"]),
             forward_age_ms=int(group["age_ms"]),
-            time_to_expiry=years,
+            time_to_expiry=vol_years,
             rate=float(group["rate"]),
             basis=_number(forward - underlying if has_both else math.nan, 4),
             carry=_number(carry if years >= _CARRY_YEARS_MIN else math.nan, 6),

@@ -20,6 +20,8 @@ class Contracts:
     strikes: np.ndarray
     #: Rows of the groups of each underlying, by its name.
     underlyings: dict[str, np.ndarray]
+    #: The same of each exchange.
+    exchanges: dict[str, np.ndarray]
 
 
 def contracts(published: np.ndarray) -> Contracts:
@@ -35,13 +37,14 @@ def contracts(published: np.ndarray) -> Contracts:
         states=states,
         groups=groups,
         strikes=strikes,
-        underlyings=_underlyings(published, states),
+        underlyings=_groups_by(published, states, "underlying"),
+        exchanges=_groups_by(published, states, "exchange"),
     )
 
 
-def _underlyings(published: np.ndarray, states: np.ndarray) -> dict[str, np.ndarray]:
+def _groups_by(published: np.ndarray, states: np.ndarray, field: str) -> dict[str, np.ndarray]:
     derivative = states["group"] >= 0
-    names, groups = published["underlying"][derivative], states["group"][derivative]
+    names, groups = published[field][derivative], states["group"][derivative]
     unique, first = np.unique(groups, return_index=True)
     of_group = names[first]
     return {name.decode(): unique[of_group == name] for name in np.unique(of_group)}

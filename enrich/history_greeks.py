@@ -11,7 +11,13 @@ import numpy as np
 from enrich.history_plan import DAY_S, INTERVAL_S, IST, IST_OFFSET_S
 from enrich.kernels import layout
 from enrich.kernels.block import solve_block
-from enrich.kernels.forward import SOURCE_FUTURE, SOURCE_NONE, SOURCE_SPOT_CARRY, YEAR_NS
+from enrich.kernels.forward import (
+    SOURCE_FUTURE,
+    SOURCE_NONE,
+    SOURCE_SPOT_CARRY,
+    TRADED_NS_MIN,
+    YEAR_NS,
+)
 from enrich.kernels.status import (
     EXPIRED,
     FLAG_EXPIRY_WINDOW,
@@ -24,10 +30,12 @@ from enrich.kernels.status import (
     OK,
 )
 from enrich.parameters import Parameters
-from shared.market.calendar import packaged_calendar
+from enrich.trading_time import TRADING_DAYS, TradingSheet
+from shared.market.calendar import date_of, packaged_calendar
 from shared.store.candles import GREEKS, GREEKS_DTYPE
 
 _SECOND_NS: Final = 1_000_000_000
+_DAYS_RATIO: Final = 365.0 / TRADING_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ def price(
     rows["time_to_expiry"] = np.maximum(0.0, remaining_ns / YEAR_NS)
     _choose_forward(rows, references, parameters)
     _solve(rows, option, parameters.rate)
+    if parameters.time_basis == "trading":
+        _tell_in_trading_time(rows, option)
     _flag(rows, candles, option, remaining_ns, parameters)
     return rows
 
@@ -154,6 +164,29 @@ def _solved(inputs: dict[int, np.ndarray], size: int) -> tuple[np.ndarray, np.nd
     return statuses, solved
 
 
+def _tell_in_trading_time(rows: np.ndarray, option: Option) -> None:
+    """Tell what was solved in calendar years by trading years, as live ticks are told."""
+    years = rows["time_to_expiry"].copy()
+    lives = years > 0.0
+    if not lives.any():
+        return
+    at_ns = option.expiry_ns - np.round(years[lives] * YEAR_NS).astype(np.int64)
+    calendar, last = packaged_calendar(), date_of(option.expiry_ns)
+    sheet = TradingSheet(calendar, option.exchange, date_of(int(at_ns.min())), last)
+    left_ns = sheet.traded_ns(np.array([option.expiry_ns])) - sheet.traded_ns(at_ns)
+    rows["time_to_expiry"][lives] = np.maximum(left_ns, TRADED_NS_MIN) / sheet.year_ns(
+        option.expiry_ns
+    )
+    ratio = np.ones(len(rows))
+    ratio[lives] = years[lives] / rows["time_to_expiry"][lives]
+    rows["implied_vol"] *= np.sqrt(ratio)
+    rows["vega_per_vol_point"] /= np.sqrt(ratio)
+    rows["vanna"] /= np.sqrt(ratio)
+    rows["vomma"] /= ratio
+    rows["theta_per_day"] *= ratio * _DAYS_RATIO
+    rows["charm"] *= ratio * _DAYS_RATIO
+
+
 def _flag(
     rows: np.ndarray,
     candles: np.ndarray,
@@ -161,7 +194,7 @@ def _flag(
     remaining_ns: np.ndarray,
     parameters: Parameters,
 ) -> None:
-    discount = np.exp(-parameters.rate * rows["time_to_expiry"])
+    discount = np.exp(-parameters.rate * np.maximum(0.0, remaining_ns / YEAR_NS))
     gap = option.sign * (rows["forward"] - option.strike)
     time_value = rows["price"] - np.maximum(0.0, gap) * discount
     is_solved = rows["status"] == OK

@@ -48,6 +48,10 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
             description="TOML file of dated rates, dividend yields by underlying; wins over these",
         ),
     ] = ""
+    time_basis: Annotated[
+        Literal["calendar", "trading"],
+        Meta(description="time that volatility, theta count: all of it, or only what is traded"),
+    ] = "calendar"
     price_input: Annotated[
         Literal["mid", "last"], Meta(description="mid of a sane book before the last trade, or not")
     ] = "mid"

@@ -1,4 +1,4 @@
-"""Which rate and dividend yield each expiry is priced with, as the ticks' days go by; pure."""
+"""Which rate, dividend yield, kind of time each expiry is priced with as ticks go by; pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from enrich.contracts import Contracts
 from enrich.kernels.chain_points import first_outside
 from enrich.parameters import Parameters
+from enrich.trading_time import TradingTime
+from shared.market.calendar import packaged_calendar
 
 _DAY_NS = 86_400_000_000_000
 _IST_NS = 19_800_000_000_000
@@ -24,13 +26,16 @@ class TermsInForce:
         self._changes = parameters.changes
         self._begin_ns, self._end_ns = 0, 0
         self._set(0)
-        if not self._changes:
+        self._time: TradingTime | None = None
+        if parameters.time_basis == "trading":
+            self._time = TradingTime(contracts, packaged_calendar())
+        if not self.are_dated:
             self._end_ns = _FOR_EVER_NS
 
     @property
     def are_dated(self) -> bool:
-        """Say whether there is anything that a day changes."""
-        return bool(self._changes)
+        """Say whether there is anything that time changes."""
+        return bool(self._changes) or self._time is not None
 
     def cut(self, segments: np.ndarray, position: int) -> tuple[int, int]:
         """Return where the segments end for which they hold, with the time of the next.
@@ -48,6 +53,9 @@ class TermsInForce:
         ends = place < len(self._changes)
         self._end_ns = self._changes[place] * _DAY_NS - _IST_NS if ends else _FOR_EVER_NS
         self._set(days[place])
+        if self._time is not None:
+            begin_ns, end_ns = self._time.turn_to(received_ns)
+            self._begin_ns, self._end_ns = max(self._begin_ns, begin_ns), min(self._end_ns, end_ns)
 
     def _set(self, day: int) -> None:
         groups = self._contracts.groups

@@ -117,10 +117,10 @@ def reprice(
         record["price"] = state["price"] if state["price"] > 0.0 else math.nan
         record["price_source"], record["flags"] = state["price_source"], state["price_flags"]
         record["received_at_ns"] = at_ns
-        ready = prepare_option(record, state, group, states, remaining_ns, parameters)
+        years = prepare_option(record, state, group, states, remaining_ns, parameters)
         record["received_at_ns"] = ticked_ns
-        if ready:
-            gather(scratch, filled, record, state, group)
+        if years >= 0.0:
+            gather(scratch, filled, record, years, state, group)
             slots[filled] = k
             filled += 1
             if filled == layout.BLOCK_ROWS:

@@ -6,6 +6,7 @@ gathered tick by tick; so the records do not depend on how a tape was cut into e
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +35,8 @@ from shared.kite.codec.decode import decode_packet
 from shared.kite.codec.scan import scan_frame
 from shared.kite.codec.tokens import lookup
 
+#: A trading year has 252 days, one by the calendar 365.
+_DAYS_RATIO: Final = 365.0 / 252.0
 _SEGMENT_HEADER_BYTES: Final = 12
 _FORWARD_MODE: Final = True
 _UNKNOWN_INSTRUMENT: Final = 1
@@ -52,15 +55,34 @@ COUNTS: Final = 9
 
 
 @inlined
-def gather(scratch: Any, slot: int, record: Any, state: Any, group: Any) -> None:
-    """Write one option's inputs, prepared in its record, to a slot of the solver's scratch."""
+def gather(scratch: Any, slot: int, record: Any, years: float, state: Any, group: Any) -> None:
+    """Write one option's inputs, prepared in its record, to a slot of the solver's scratch.
+
+    `years` to expiry by the calendar, by which money grows; see `_scale` for trading time.
+    """
     scratch[layout.PRICE + slot] = record["price"]
     scratch[layout.UNDERLYING + slot] = record["forward"]
     scratch[layout.STRIKE + slot] = state["strike"]
-    scratch[layout.TIME_TO_EXPIRY + slot] = record["time_to_expiry"]
+    scratch[layout.TIME_TO_EXPIRY + slot] = years
     scratch[layout.RATE + slot] = group["rate"]
     scratch[layout.DIVIDEND_YIELD + slot] = group["rate"]
     scratch[layout.OPTION_SIGN + slot] = 1.0 if state["kind"] == CALL else -1.0
+
+
+@compiled
+def _scale(record: Any, years: float) -> None:
+    """Tell what was solved in calendar years by the record's own time: the same price.
+
+    Total volatility stays, so do delta, gamma, rho; decay is per day of that time's year.
+    """
+    ratio = years / record["time_to_expiry"]
+    root = math.sqrt(ratio)
+    record["implied_vol"] *= root
+    record["vega_per_vol_point"] /= root
+    record["vanna"] /= root
+    record["vomma"] /= ratio
+    record["theta_per_day"] *= ratio * _DAYS_RATIO
+    record["charm"] *= ratio * _DAYS_RATIO
 
 
 @compiled
@@ -77,6 +99,10 @@ def _scatter(scratch: Any, slot: int, record: Any, status: int, tick_size: float
     record["vanna"] = scratch[layout.VANNA + slot]
     record["vomma"] = scratch[layout.VOMMA + slot]
     record["charm"] = scratch[layout.CHARM + slot]
+    years = scratch[layout.TIME_TO_EXPIRY + slot]
+    if years != record["time_to_expiry"]:
+        _scale(record, years)
+        theta, vega = float(record["theta_per_day"]), float(record["vega_per_vol_point"])
     iv_tick = tick_size / vega
     record["iv_tick"] = iv_tick
     time_value = record["time_value"]
@@ -149,13 +175,16 @@ def enrich_entry(
                 counts[UNKNOWN_INSTRUMENTS] += 1
                 record["tick_flags"] = _UNKNOWN_INSTRUMENT
                 book_figures(record)
-            elif enrich_tick(record, index, tables, parity, counts[TICKS_SEEN], parameters):
-                gather(scratch, filled, record, states[index], tables[1][states[index]["group"]])
-                rows[filled] = row
-                filled += 1
-                if filled == layout.BLOCK_ROWS:
-                    solve(solver, filled, records, states)
-                    filled = 0
+            else:
+                years = enrich_tick(record, index, tables, parity, counts[TICKS_SEEN], parameters)
+                if years >= 0.0:
+                    group = tables[1][states[index]["group"]]
+                    gather(scratch, filled, record, years, states[index], group)
+                    rows[filled] = row
+                    filled += 1
+                    if filled == layout.BLOCK_ROWS:
+                        solve(solver, filled, records, states)
+                        filled = 0
             row += 1
     if position != entry.size:
         counts[DAMAGED_FRAMES] += 1

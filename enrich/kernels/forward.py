@@ -25,6 +25,8 @@ SOURCE_FUTURE_INTERPOLATED: Final = 3
 SOURCE_SPOT_CARRY: Final = 4
 
 YEAR_NS: Final = 365.0 * 86_400.0 * 1e9
+#: Between the last trade and expiry no trading time is left: this much is counted.
+TRADED_NS_MIN: Final = 1e9
 #: Strikes nearest the money that are looked at; fewer than PAIRS_MIN good ones give no parity:
 #: one stale leg must never move a whole expiry.
 PAIRS_MAX: Final = 5
@@ -36,6 +38,18 @@ _CARRY_MAX: Final = 0.5
 _LOG_BASIS_STEP_MAX: Final = 0.0005
 #: Beyond the last future its carry is believed up to this many times its own time to expiry.
 _BEYOND_MAX: Final = 2.0
+
+
+@inlined
+def volatility_years(group: Any, years: float) -> float:
+    """Return the time that volatility counts: calendar years to expiry, or trading years."""
+    year_ns = group["trading_year_ns"]
+    if year_ns == 0.0 or not years > 0.0:
+        return years
+    in_window_ns = years * YEAR_NS - group["window_left_ns"]
+    in_window_ns = min(max(in_window_ns, 0.0), float(group["window_ns"]))
+    left_ns = max(group["traded_left_ns"] + in_window_ns, TRADED_NS_MIN)
+    return float(left_ns / year_ns)
 
 
 @compiled

@@ -40,6 +40,11 @@ INSTRUMENT_STATE = np.dtype(
 GROUP_STATE = np.dtype(
     [
         ("expiry_ns", "<i8"),
+        # Trading time, where it is wanted: of the window of time at hand; 0: calendar time.
+        ("trading_year_ns", "<f8"),
+        ("window_left_ns", "<f8"),  # from the window's end to expiry, by the calendar
+        ("window_ns", "<f8"),  # the window's length if it trades, else 0
+        ("traded_left_ns", "<f8"),  # traded from the window's end to expiry
         ("rate", "<f8"),
         ("dividend_yield", "<f8"),
         ("forward", "<f8"),

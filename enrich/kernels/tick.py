@@ -13,6 +13,7 @@ from enrich.kernels.forward import (
     YEAR_NS,
     measure_carry,
     refresh_forward,
+    volatility_years,
 )
 from enrich.kernels.jit import compiled, inlined
 from enrich.kernels.price import book_figures, choose_price, is_sane
@@ -34,6 +35,7 @@ _SECOND_NS: Final = 1_000_000_000
 #: Kinds of shared.wire.instruments: a future, then from CALL on the options.
 FUTURE: Final = 2
 CALL: Final = 3
+_UNSOLVABLE: Final = -1.0
 REPEATED: Final = 2
 IMPOSSIBLE_VALUE: Final = 4
 TIME_BACKWARDS: Final = 8
@@ -161,19 +163,23 @@ def take_from_twin(record: Any, state: Any, states: Any, intrinsic: float, param
 @compiled
 def prepare_option(
     record: Any, state: Any, group: Any, states: Any, remaining_ns: int, parameters: Any
-) -> bool:
-    """Write the inputs of one option row; return whether it can be solved, else set its status."""
+) -> float:
+    """Write the inputs of one option row; return the calendar years to solve it with.
+
+    Negative: it cannot be solved, its status says why.
+    """
     if state["underlying"] >= 0 and states[state["underlying"]]["last_price"] > 0.0:
         record["underlying_price"] = states[state["underlying"]]["last_price"]
-    record["time_to_expiry"] = max(0.0, remaining_ns / YEAR_NS)
+    years = max(0.0, remaining_ns / YEAR_NS)
+    record["time_to_expiry"] = volatility_years(group, years)
     if remaining_ns <= 0:
         record["status"] = EXPIRED
-        return False
+        return _UNSOLVABLE
     if remaining_ns <= parameters["expiry_window_ns"]:
         record["flags"] |= FLAG_EXPIRY_WINDOW
     if group["source"] == SOURCE_NONE:
         record["status"] = NO_UNDERLYING
-        return False
+        return _UNSOLVABLE
     record["forward"], record["forward_source"] = group["forward"], group["source"]
     record["forward_age_ms"] = group["age_ms"]
     reference = states[group["reference"]]
@@ -181,23 +187,26 @@ def prepare_option(
     if age_ns > parameters["underlying_age_max_ns"] and group["source"] != SOURCE_PARITY:
         record["flags"] |= FLAG_UNDERLYING_STALE
     sign = 1.0 if state["kind"] == CALL else -1.0
-    discount = math.exp(-group["rate"] * record["time_to_expiry"])
+    discount = math.exp(-group["rate"] * years)
     intrinsic = max(0.0, sign * (group["forward"] - state["strike"])) * discount
     record["intrinsic_value"] = intrinsic
     if intrinsic > 0.0 and parameters["twin_for_itm"] != 0:
         take_from_twin(record, state, states, intrinsic, parameters)
     if not record["price"] > 0.0:
         record["status"] = NO_PRICE
-        return False
+        return _UNSOLVABLE
     record["time_value"] = record["price"] - intrinsic
-    return True
+    return years
 
 
 @compiled
 def enrich_tick(
     record: Any, index: Any, tables: Any, parity: Any, tick_order: int, parameters: Any
-) -> bool:
-    """Take one decoded tick of a known instrument; return whether its row is to be solved."""
+) -> float:
+    """Take one decoded tick of a known instrument; return the years to solve its row with.
+
+    Calendar years; negative: it is not to be solved.
+    """
     states, groups, strikes = tables
     state = states[index]
     state["packets"] += 1
@@ -207,16 +216,16 @@ def enrich_tick(
         book_figures(record)
         if state["kind"] >= CALL:
             record["status"] = BAD_INPUT
-        return False
+        return _UNSOLVABLE
     follow(record, state, tick_order, parameters)
     now_ns: Any = np.int64(record["received_at_ns"])
     if state["kind"] < CALL:
         if state["kind"] == FUTURE and record["tick_flags"] & TIME_BACKWARDS == 0:
             measure_carry(state, states, now_ns, parameters["parity_age_max_ns"])
-        return False
+        return _UNSOLVABLE
     group = groups[state["group"]]
     record["parameters_id"] = group["parameters_id"]
     stamp_ns: Any = np.int64(record["exchange_timestamp_s"]) * _SECOND_NS
     remaining_ns: Any = group["expiry_ns"] - (stamp_ns if stamp_ns > 0 else now_ns)
     refresh_forward(group, states, strikes, now_ns, remaining_ns, parameters, parity)
-    return prepare_option(record, state, group, states, remaining_ns, parameters)
+    return float(prepare_option(record, state, group, states, remaining_ns, parameters))

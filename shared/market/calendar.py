@@ -202,15 +202,26 @@ class Calendar:
         Raises:
             CalendarUnknown: see `day`; never with `presume_ordinary` for a segment with hours.
         """
-        traded_ns = 0
+        spans = self.trading_spans(segment, start_ns, end_ns, presume_ordinary=presume_ordinary)
+        return sum(ends_ns - begins_ns for begins_ns, ends_ns in spans) / _MINUTE_NS
+
+    def trading_spans(
+        self, segment: str, start_ns: int, end_ns: int, *, presume_ordinary: bool = False
+    ) -> list[tuple[int, int]]:
+        """Return when there is trading from `start_ns` to `end_ns`, in order, Unix ns.
+
+        Raises:
+            CalendarUnknown: see `trading_minutes_between`.
+        """
+        spans = []
         last = date_of(end_ns).toordinal()
         for ordinal in range(date_of(start_ns).toordinal(), last + 1):
             day = self._counted(segment, date.fromordinal(ordinal), presume=presume_ordinary)
             for session in day.sessions:
-                if session.is_trading:
-                    shared = min(end_ns, session.ends_ns) - max(start_ns, session.begins_ns)
-                    traded_ns += max(0, shared)
-        return traded_ns / _MINUTE_NS
+                begins_ns, ends_ns = max(start_ns, session.begins_ns), min(end_ns, session.ends_ns)
+                if session.is_trading and begins_ns < ends_ns:
+                    spans.append((begins_ns, ends_ns))
+        return spans
 
     def expiry_ns(self, exchange: str, expiry: date) -> int:
         """Return the moment contracts that expire on a date stop trading, Unix ns.

@@ -139,7 +139,10 @@ _INPUTS = (
     Field("underlying_price", "<f8", "rupees", "last price of the underlying"),
     Field("forward", "<f8", "rupees", "price for delivery at expiry"),
     Field(
-        "time_to_expiry", "<f8", "years of 365 days", "to the expiry moment, from the tick's stamp"
+        "time_to_expiry",
+        "<f8",
+        "years of 365 days",
+        "to the expiry moment, from the tick's stamp; or trading years, as chosen",
     ),
 )
 

@@ -45,7 +45,7 @@ class Option:
         return self.records[0]
 
     def prepare(self, remaining_ns: int = 2 * DAY_NS) -> bool:
-        return tick.prepare_option(
+        years = tick.prepare_option(
             self.record,
             self.states[OPTION],
             self.group,
@@ -53,6 +53,7 @@ class Option:
             remaining_ns,
             self.parameters[0],
         )
+        return years >= 0.0
 
     def follow(self, order: int = 5) -> np.void:
         tick.follow(self.record, self.states[OPTION], order, self.parameters[0])
