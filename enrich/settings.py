@@ -43,9 +43,6 @@ class EnrichOptions(msgspec.Struct, frozen=True, kw_only=True):
     late_after_s: Annotated[
         float, Meta(gt=0, le=600, description="older entries: only the newest per instrument")
     ] = 2.0
-    take_within_ms: Annotated[
-        int, Meta(ge=1, le=1000, description="with Kafka: longest wait to fill one batch, in ms")
-    ] = 5
     commit_every_s: Annotated[
         float, Meta(ge=0.1, le=60, description="with Kafka: seconds between commits of offsets")
     ] = 1.0

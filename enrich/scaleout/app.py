@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +20,14 @@ from enrich import metrics
 from enrich.batch import Poison
 from enrich.engine import Derived
 from enrich.listing import LOOK_EVERY_S, Listing, Published
-from enrich.scaleout.hosting import APP_ID, committed_of, faust_app, raw_topic
+from enrich.scaleout.hosting import (
+    APP_ID,
+    BUFFER_MESSAGES,
+    committed_of,
+    faust_app,
+    raw_topic,
+)
+from enrich.scaleout.inbox import Inbox
 from enrich.scaleout.outlet import Abandoned, Outlet
 from enrich.scaleout.partition import Held, Made, Workshop
 from enrich.scaleout.watch import Watch
@@ -76,6 +82,8 @@ class ScaleoutWorker:
         self._failure: Exception | None = None
         self._troubles = Throttle(1.0, clock=clock)
         self._working = asyncio.Lock()
+        self._inbox: Inbox[Event] = Inbox(BUFFER_MESSAGES)
+        self._stream: Any = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping`; then finish what was taken, commit it, leave the group."""
@@ -123,14 +131,19 @@ class ScaleoutWorker:
         app.agent(raw_topic(app), name="enrich")(self._agent)
         app.finalize()
         self._app = app
+        working = asyncio.create_task(contain(self._work_on(), self._note), name="work")
         try:
             await app.start()
             yield app
         finally:
-            async with asyncio.timeout(STOP_S):
-                await app.stop()
-                for held in tuple(self._held.values()):
-                    await held.line.settle()
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await app.stop()
+                    for held in tuple(self._held.values()):
+                        await held.line.settle()
+            finally:
+                working.cancel()
+                await asyncio.wait({working})
 
     def _positions(self) -> Mapping[int, int]:
         """Return what may be committed: of what we hold now, what is delivered."""
@@ -141,15 +154,15 @@ class ScaleoutWorker:
         }
 
     async def _agent(self, stream: Any) -> None:
-        within_s = self._options.take_within_ms / 1000
-        async for events in stream.noack_take(self._options.entries_max, within=within_s):
-            try:
-                await self._work(events, stream)
-            finally:
-                # Faust might start the agent again, behind what it failed at.
-                error = sys.exc_info()[1]
-                if isinstance(error, Exception):
-                    self._failure = error
+        # Acknowledged once written; it is `_positions` that decides what is committed.
+        stream.enable_acks = False
+        self._stream = stream
+        async for event in stream.events():
+            await self._inbox.put(event)
+
+    async def _work_on(self) -> None:
+        while True:
+            await self._work(await self._inbox.take(self._options.entries_max), self._stream)
 
     async def _work(self, events: Sequence[Event], stream: Any) -> None:
         by_partition: dict[int, list[Event]] = defaultdict(list)
@@ -210,7 +223,7 @@ class ScaleoutWorker:
         metrics.HOP_SECONDS.observe(max(0.0, self._clock.now_ns() / 1e9 - held.newest_ms / 1e3))
 
     def _note(self, error: Exception) -> None:
-        """Remember why a batch was not written; but for a partition that moved, it ends us."""
+        """Remember what failed; but for a partition that moved, it ends us."""
         if isinstance(error, Abandoned):
             log.info("shard.abandoned", reason=str(error))
         else:

@@ -79,6 +79,7 @@ async def test_agent_that_ends_in_silence_ends_the_worker_with_exit_code_1(serve
     async with life(server, market) as (lived, task):
         (actor,) = lived.made[0]._app.agents["enrich"]._actors
         await actor.stream.stop()
+        await market.say(packet(SHARE, 2.0))  # the agent is told, and returns without a word
         assert await asyncio.wait_for(task, PATIENCE_S) is ExitCode.CRASHED
         assert "ended in silence" in lived.said()
 
