@@ -14,6 +14,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from deploy.local.acl import Role
 from deploy.local.servers import postgres_server, redis_server
 from executor.crash import CrashHook, CrashPoint
 from executor.settings import BehaviourSettings, ExecutorSettings
@@ -83,10 +84,12 @@ class Rig:
         self._servers: dict[str, Any] = {}
         self._stacks: dict[str, AsyncExitStack] = {}
 
-    async def start(self) -> None:
+    async def start(self, *, is_new: bool = True) -> None:
+        """Start every server; on the files of an earlier rig where it is not new."""
         for name in ("orders", "ticks", "postgres"):
             await self._start(name)
-        await asyncio.to_thread(self._servers["postgres"].create_database, DATABASE)
+        if is_new:
+            await asyncio.to_thread(self._servers["postgres"].create_database, DATABASE)
         await self._connect("orders", "postgres")
 
     async def borrow(self, *, orders: Any, ticks: Any, postgres: Any, database: str) -> None:
@@ -123,6 +126,11 @@ class Rig:
             else:
                 url = self._servers["orders"].url_for("ops").reveal()
                 self.redis = await stack.enter_async_context(Redis.from_url(url))
+
+    def url_of(self, name: str, role: Role) -> Secret:
+        """Return the URL of one of the two Redis, for a role."""
+        found: Secret = self._servers[name].url_for(role)
+        return found
 
     @property
     def postgres_url(self) -> Secret:

@@ -166,7 +166,7 @@ def sandbox_running():
     names = [f"SB{number:04d}" for number in range(1, ACCOUNTS + 1)]
     given = [f"{name}:key{name}:secret{name}:{name.ljust(32, 't')}" for name in names]
     words = [word for each in given for word in ("--account", each)]
-    with sandbox_process(7, ["--step-ms", "200", *words]) as info:
+    with sandbox_process(7, ["--step-ms", "200", "--funds", "on", *words]) as info:
         yield info
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,14 +15,12 @@ from redis.asyncio import Redis
 from deploy.local.servers import redis_server
 from executor.crash import CrashPoint
 from executor.tag import tag_of
-from shared.clock import SystemClock
-from shared.ops.direct_cancel import cancel_directly, into_journal
-from shared.ops.settings import OpsAccount, OpsSettings
-from shared.store.journal_hand import DirectCancel
-from shared.store.pool import open_pool
-from shared.wire.orders import State
+from shared.store.settings import PostgresSettings
+from shared.streams.settings import RedisSettings
+from tests.chaos.rig import Rig
 from tests.integration.executor.conftest import Room, limit_order
 from tests.support.eventually import eventually
+from tests.support.sandbox import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -125,37 +125,55 @@ async def test_postgres_lost_as_sending_is_committed_sends_once_when_it_is_back(
     assert len(await room.book(tag_of(room.account, command_id))) == 1
 
 
-async def test_direct_cancel_ends_a_live_order_with_every_store_away_and_is_journalled_later(
+async def test_direct_cancel_leaves_with_redis_and_postgres_stopped_and_is_journalled_later(
     room, tmp_path
 ):
-    async with room.executor():
-        placed = await room.send(**limit_order())
-        order_id = (await room.until_state(placed, "OPEN"))[-1].order_id
-    account = room.settings.account
-    settings = OpsSettings(
-        account=OpsAccount(
-            id=account.id, api_key=account.api_key, access_token=account.access_token
+    with tempfile.TemporaryDirectory(prefix="tf-down-") as name:
+        rig = Rig(Path(name))
+        await rig.start()
+        other = Room(msgspec.structs.replace(room.settings, **stores(rig)), rig.redis, room.sandbox)
+        async with other.executor():
+            placed = await other.send(**limit_order())
+            order_id = (await other.until_state(placed, "OPEN"))[-1].order_id
+        environment = {
+            **os.environ,
+            "TICKFLOW_LOCAL__STATE_DIR": str(tmp_path),
+            "TICKFLOW_ACCOUNT__ID": other.account,
+            "TICKFLOW_ACCOUNT__API_KEY": other.settings.account.api_key,
+            "TICKFLOW_ACCOUNT__ACCESS_TOKEN": other.settings.account.access_token.reveal(),
+            "TICKFLOW_KITE__REST_URL": other.settings.kite.rest_url,
+            "TICKFLOW_REDIS__TICKS_URL": other.settings.redis.ticks_url.reveal(),
+            "TICKFLOW_REDIS__ORDERS_URL": other.settings.redis.orders_url.reveal(),
+            "TICKFLOW_POSTGRES__URL": other.settings.postgres.url.reveal(),
+        }
+
+        async def operate(*words):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "shared.ops", *words), cwd=ROOT, env=environment
+            )
+            return await process.wait()
+
+        await rig.stop()
+        direct = ("orders", "cancel", "--direct", order_id, "--by", "Ann")
+        assert await operate(*direct) == 0
+        (row,) = await room.book(tag_of(room.account, placed))
+        assert row["status"] == "CANCELLED"
+        again = Rig(Path(name))
+        try:
+            await again.start(is_new=False)
+            assert await operate("orders", "spool") == 0
+            other.redis = again.redis
+            async with other.executor():
+                await other.until_state(placed, "CANCELLED")
+        finally:
+            await again.stop()
+
+
+def stores(rig):
+    """Return the settings that name a rig's own stores."""
+    return {
+        "redis": RedisSettings(
+            ticks_url=rig.url_of("ticks", "executor"), orders_url=rig.url_of("orders", "executor")
         ),
-        kite=room.settings.kite,
-    )
-    cancel = DirectCancel(
-        command_id="direct-cancel-1",
-        account=account.id,
-        order_id=order_id,
-        variety="regular",
-        by="Ann",
-        sent_us=SystemClock().now_ns() // 1000,
-        state=State.UNKNOWN,
-    )
-    spool = tmp_path / "spool.jsonl"
-    done = await cancel_directly(settings, spool, cancel)
-    assert done.state is State.ACCEPTED
-    (row,) = await room.book(tag_of(room.account, placed))
-    assert row["status"] == "CANCELLED"
-    async with open_pool(room.settings.postgres) as pool:
-        at_us = SystemClock().now_ns() // 1000
-        assert await into_journal(pool, spool, at_us=at_us) == 1
-    async with room.executor():
-        await room.until_state("direct-cancel-1", "CANCELLED")
-        await room.until_state(placed, "CANCELLED")
-    assert await room.entries_left() == 0
+        "postgres": PostgresSettings(url=rig.postgres_url),
+    }

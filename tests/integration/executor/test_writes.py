@@ -181,6 +181,56 @@ async def test_mutual_funds_are_refused_without_a_request(room):
         assert events[-1].reason.code == "switched_off"
 
 
+async def test_mutual_funds_switched_on_are_placed_changed_and_ended(room):
+    fund = {"tradingsymbol": "INF174K01LS2", "amount": "1000"}
+    plan = {**fund, "instalments": 12, "frequency": "monthly"}
+    async with room.executor(mutual_fund_writes=True):
+        placed = await room.send(kind="mf_place", transaction_type="BUY", **fund)
+        order_id = (await room.until(placed, "received", "sending", "accepted"))[-1].order_id
+        cancelled = await room.send(kind="mf_cancel", order_id=order_id)
+        await room.until(cancelled, "received", "sending", "accepted")
+        begun = await room.send(kind="sip_place", **plan)
+        sip_id = (await room.until(begun, "received", "sending", "accepted"))[-1].order_id
+        paused = await room.send(kind="sip_modify", sip_id=sip_id, status="paused")
+        await room.until(paused, "received", "sending", "accepted")
+        ended = await room.send(kind="sip_cancel", sip_id=sip_id)
+        await room.until(ended, "received", "sending", "accepted")
+        assert (await broker_rows(room, "/mf/orders"))[order_id]["status"] == "CANCELLED"
+        assert (await broker_rows(room, "/mf/sips"))[sip_id]["status"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("fault", "amount"), [("accept_then_drop", 1234), ("accept_then_500", 1235)]
+)
+async def test_fund_order_of_unknown_outcome_is_found_by_its_tag_and_placed_once(
+    room, fault, amount
+):
+    fund = {"tradingsymbol": "INF174K01LS2", "amount": str(amount)}
+    async with room.executor(mutual_fund_writes=True):
+        await room.ready()
+        await room.fault(kind=fault, method="POST", path="/mf/orders")
+        placed = await room.send(kind="mf_place", transaction_type="BUY", **fund)
+        events = await room.until(placed, "received", "sending", "unknown", "accepted")
+        found = await broker_rows(room, "/mf/orders")
+        assert [name for name, row in found.items() if row["amount"] == amount] == [
+            events[-1].order_id
+        ]
+
+
+async def broker_rows(room, path):
+    """Return what the broker lists of funds or plans, by its id."""
+    who = room.sandbox.account
+    token = f"token {who.api_key}:{who.access_token}"
+    request = Request(f"{room.sandbox.rest_url}{path}", headers={"Authorization": token})
+
+    def read():
+        with urlopen(request, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    rows = await asyncio.to_thread(read)
+    return {row.get("sip_id") or row["order_id"]: row for row in rows}
+
+
 async def test_halt_holds_for_whatever_is_read_after_it_until_somebody_resumes(room):
     async with room.executor():
         halt = await room.send(kind="halt", by="risk desk", sentence="too many fills")

@@ -1,0 +1,128 @@
+"""The broker's own socket under faults, its updates brought to an executor that does not poll."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+
+import aiohttp
+import msgspec
+import pytest
+
+from executor.lifecycle import UNSENT
+from executor.pace import ORDER_REQUESTS
+from shared.streams.client import connect
+from shared.streams.limiter import RateLimiter, Window
+from shared.wire.codec import JSON_FIELD, encode
+from shared.wire.orders import BrokerUpdate
+from shared.wire.topics import UPDATES
+from tests.integration.executor.conftest import LAST_PRICE, limit_order
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.integration
+
+#: Far beyond a test: what is learnt is learnt from updates.
+UNPOLLED = {"poll_s_min": 60.0, "poll_s_max": 60.0, "positions_s": 60.0}
+
+
+@pytest.fixture
+def sandbox(quiet_sandbox):
+    return quiet_sandbox
+
+
+@asynccontextmanager
+async def updates_brought(room):
+    """Carry the account's updates from the broker's socket to their stream, as ingest does."""
+    heard = []
+
+    async def carry(socket):
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                continue
+            said = json.loads(message.data)
+            if said["type"] != "order":
+                continue
+            heard.append(said["data"])
+            update = BrokerUpdate(
+                source="socket",
+                received_at_us=time.time_ns() // 1000,
+                row=msgspec.Raw(json.dumps(said["data"]).encode()),
+            )
+            fields = {JSON_FIELD: encode(update)[JSON_FIELD]}
+            await room.redis.xadd(UPDATES.name(room.account), fields)
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(room.sandbox.socket_url()) as socket,
+    ):
+        task = asyncio.create_task(carry(socket))
+        try:
+            yield heard
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "delay_updates", "seconds": 0.4, "count": 1},
+        {"kind": "duplicate_updates", "count": None},
+        {"kind": "reverse_updates", "count": None},
+    ],
+    ids=["delayed", "duplicated", "reordered"],
+)
+async def test_order_filled_under_faulty_updates_ends_complete_once(room, fault):
+    async with updates_brought(room) as heard, room.executor(**UNPOLLED):
+        await room.ready()
+        await room.fault(account=room.account, **fault)
+        placed = await room.send(**limit_order(quantity=3))
+        await room.until_state(placed, "OPEN")
+        changed = await room.send(
+            kind="modify", target_command_id=placed, price=str(LAST_PRICE + 10)
+        )
+        await room.until_state(changed, "ACCEPTED")
+        events = await room.until_state(placed, "COMPLETE")
+        assert events[-1].filled_quantity == 3
+        if fault["kind"] == "duplicate_updates":
+            await eventually(lambda: len(heard) > len({json.dumps(each) for each in heard}))
+    events = await room.events(placed)
+    states = [str(each.state) for each in events]
+    assert states.count("COMPLETE") == 1
+    filled = [each.filled_quantity for each in events]
+    assert filled == sorted(filled), "a fill is never taken back"
+    assert len(await room.book()) == 1
+
+
+async def test_update_that_never_comes_is_made_up_for_by_the_order_book(room):
+    async with updates_brought(room) as heard, room.executor():
+        await room.ready()
+        await room.fault(kind="drop_updates", account=room.account, count=None)
+        placed = await room.send(**limit_order(price=str(LAST_PRICE + 10)))
+        await room.until_state(placed, "COMPLETE")
+    assert heard == []
+
+
+async def test_fill_that_arrives_while_a_modify_waits_ends_it_unsent(room, orders_redis):
+    async with updates_brought(room), room.executor(**UNPOLLED):
+        await room.ready()
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        since = (await asyncio.to_thread(room.sandbox.get, "state"))["received"]["sequence"]
+        url = orders_redis.url_for("executor")
+        async with connect(url, name="other", settings=room.settings.redis) as redis:
+            # As after somebody else's 429: nobody of the account has a turn.
+            windows = {ORDER_REQUESTS: (Window("second", 1, 9),)}
+            await RateLimiter(redis, windows).pause(room.account, ORDER_REQUESTS, 1.5)
+        waiting = await room.send(kind="modify", target_command_id=placed, price="1451")
+        await room.until(waiting, "received")
+        await asyncio.to_thread(room.sandbox.post, "price", symbol="INFY", price=LAST_PRICE - 60)
+        await room.until_state(placed, "COMPLETE")
+        assert (await room.events(waiting))[-1].state in UNSENT, "it still waits for its turn"
+        events = await room.until_state(waiting, "REFUSED")
+        assert events[-1].reason.code == "target_ended"
+        received = await asyncio.to_thread(room.sandbox.get, "received", since=since)
+        mine = [each for each in received["entries"] if each.get("account") == room.account]
+        assert [each for each in mine if each.get("method") == "PUT"] == []
