@@ -50,6 +50,8 @@ from shared.wire.orders import Command, OrderEvent
 OPENAPI_PATH = "/v1/openapi.json"
 VERSION = "1.0.0"
 _KEYED = "`command_id` is the idempotency key; the header `Idempotency-Key` says the same."
+#: The document by the addresses it describes: what an address takes and answers is code.
+_DOCUMENTS: dict[tuple[tuple[str, str], ...], bytes] = {}
 _GIVEN = {200: One[Receipt], 202: One[Receipt]}
 
 
@@ -79,7 +81,6 @@ class Api:
         )
         self.routes = (*routes, described)
         self._door = door
-        self._document = msgspec.json.encode(document(self.routes, version=VERSION))
 
     def attach(self, application: web.Application) -> None:
         """Add every route, then what answers everything else below /v1."""
@@ -88,7 +89,11 @@ class Api:
         application.router.add_route("*", "/v1/{rest:.*}", self._door.lost(self.routes))
 
     async def _describe(self, _call: Call) -> Answer:
-        return Answer(body=self._document)
+        # Made when first asked for: it takes a tenth of a second, which no start need wait for.
+        addresses = tuple((route.method, route.path) for route in self.routes)
+        if addresses not in _DOCUMENTS:
+            _DOCUMENTS[addresses] = msgspec.json.encode(document(self.routes, version=VERSION))
+        return Answer(body=_DOCUMENTS[addresses])
 
 
 def routes_of(rooms: Rooms) -> list[Route]:

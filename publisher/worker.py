@@ -184,7 +184,7 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     catalogue = Catalogue(ticks, outlet)
     made = _tails(settings, ticks, resources)
     feeds = _tick_feeds(ticks, made, catalogue, outlet, section)
-    feeds.append(WalkFeed(outlet, resources.random))
+    feeds.append(WalkFeed(outlet, resources.random, block_ms=section.block_ms))
     if section.jwt_jwks_url:
         feeds.append(TokenKeyFeed(desk.tokens, section.jwt_jwks_url, log))
     orders = None

@@ -65,6 +65,7 @@ async function enter() {
   for (const id of ["desk", "choices", "leave"]) find(id).hidden = false;
   if (!me.reads_accounts.length) find("orders-note").textContent = "This key reads no account's orders.";
   stream.open();
+  look();
   pick();
   recall();
 }
@@ -222,6 +223,14 @@ async function recall() {
   }
 }
 
+// Asks how the pipeline does; while nobody answers, what was told last stays.
+function look() {
+  if (find("desk").hidden || document.hidden) return;
+  health.look().catch((error) => {
+    if (!(error instanceof Refused) && !(error instanceof TypeError)) throw error;
+  });
+}
+
 function theme(name) {
   sessionStorage.setItem("theme", name);
   if (name === "system") document.documentElement.removeAttribute("data-theme");
@@ -248,12 +257,7 @@ find("theme").addEventListener("click", () =>
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
   theme(sessionStorage.getItem("theme") || "system"));
 setInterval(draw, DRAW_MS);
-setInterval(() => {
-  if (find("desk").hidden || document.hidden) return;
-  health.look().catch((error) => {
-    if (!(error instanceof Refused) && !(error instanceof TypeError)) throw error;
-  });
-}, LOOK_MS);
+setInterval(look, LOOK_MS);
 theme(sessionStorage.getItem("theme") || "system");
 if (key.get()) enter();
 else find("key").focus();
