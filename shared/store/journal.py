@@ -15,26 +15,19 @@ from shared.store import journal_quick
 from shared.store.change import Change
 from shared.store.gathering import Gathering
 from shared.store.journal_quick import Hold
+from shared.store.journal_reads import ROWS_MAX, JournalReads
 from shared.store.pool import Connection, Pool
 from shared.store.rows import (
-    COMMAND_COLUMNS,
-    ORDER_COLUMNS,
     CommandRow,
     NewCommand,
     OrderRow,
-    StoredEvent,
-    command_row,
-    order_row,
 )
 from shared.store.seat import Seat
 from shared.store.trading import TradingSwitch
-from shared.wire.orders import OrderEvent, State
+from shared.wire.orders import OrderEvent
 
-#: Commands, orders or events handed out in one answer.
-ROWS_MAX = 5_000
 #: Commands moved by one commit.
 STEPS_MAX: Final = 100
-_FOR_EVER_US = 1 << 62
 
 
 #: A repeated command is answered with its newest step for ever: that one stays.
@@ -69,12 +62,11 @@ class Pruned(msgspec.Struct, frozen=True):
     through: int
 
 
-class Journal:
+class Journal(JournalReads):
     """One account's journal, written only while its seat is held."""
 
     def __init__(self, pool: Pool, account: str) -> None:
-        self._pool = pool
-        self._account = account
+        super().__init__(pool, account)
         self._fence: int | None = None
         self._has_seat = False
         #: The newest event's number, None where it is to be read again.
@@ -250,85 +242,6 @@ class Journal:
         if are_new:
             self.events_waiting.set()
 
-    async def open_commands(self, *, after_serial: int = 0) -> list[CommandRow]:
-        """Return commands that are not at rest, oldest first, at most `ROWS_MAX`."""
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
-                "WHERE account = $1 AND is_open AND serial > $2 ORDER BY serial LIMIT $3",
-                self._account,
-                after_serial,
-                ROWS_MAX,
-            )
-        return [command_row(row) for row in rows]
-
-    async def command(self, command_id: str) -> CommandRow | None:
-        """Return one command, or None."""
-        async with self._pool.connection() as connection:
-            row = await connection.fetchrow(
-                f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
-                "WHERE account = $1 AND command_id = $2",
-                self._account,
-                command_id,
-            )
-        return None if row is None else command_row(row)
-
-    async def orders(self, order_ids: Sequence[str]) -> dict[str, OrderRow]:
-        """Return the broker's orders that are known, by order_id."""
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                f"SELECT {ORDER_COLUMNS} FROM broker_orders "  # noqa: S608  # our own names
-                "WHERE account = $1 AND order_id = ANY($2)",
-                self._account,
-                list(order_ids),
-            )
-        return {row["order_id"]: order_row(row) for row in rows}
-
-    async def orders_seen_since(self, since_us: int) -> list[OrderRow]:
-        """Return the broker's orders that were seen since a moment, whoever placed them."""
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                f"SELECT {ORDER_COLUMNS} FROM broker_orders "  # noqa: S608  # our own names
-                "WHERE account = $1 AND observed_us >= $2",
-                self._account,
-                since_us,
-            )
-        return [order_row(row) for row in rows]
-
-    async def counts(self) -> dict[State, int]:
-        """Return how many commands are not at rest, by state."""
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT state, count(*) AS commands FROM order_commands "
-                "WHERE account = $1 AND is_open GROUP BY state",
-                self._account,
-            )
-        return {State(row["state"]): row["commands"] for row in rows}
-
-    async def kinds_in(self, state: State) -> list[str]:
-        """Return the kinds of the commands not at rest that are in a state."""
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT DISTINCT kind FROM order_commands "
-                "WHERE account = $1 AND is_open AND state = $2",
-                self._account,
-                state,
-            )
-        return [row["kind"] for row in rows]
-
-    async def unpublished(self, count_max: int) -> list[StoredEvent]:
-        """Return events that may not have been published yet, in order."""
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT sequence, payload FROM order_events "
-                "WHERE account = $1 AND NOT is_published ORDER BY sequence LIMIT $2",
-                self._account,
-                min(count_max, ROWS_MAX),
-            )
-        return [
-            StoredEvent(sequence=row["sequence"], payload=bytes(row["payload"])) for row in rows
-        ]
-
     async def mark_published(self, through_sequence: int) -> None:
         """Remember that every event up to this number has been published."""
         # Marking is not trading: an owner that lost its seat can only mark what it did publish.
@@ -358,20 +271,6 @@ class Journal:
         if row is None or row["through"] is None:
             return None
         return Pruned(row["deleted"], row["through"])
-
-    async def placements_sent_since(
-        self, since_us: int, *, until_us: int = _FOR_EVER_US
-    ) -> list[CommandRow]:
-        """Return the placements sent between two moments, whatever became of them."""
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                f"SELECT {COMMAND_COLUMNS} FROM order_commands "  # noqa: S608  # our own names
-                "WHERE account = $1 AND kind = 'place' AND sending_us BETWEEN $2 AND $3",
-                self._account,
-                since_us,
-                until_us,
-            )
-        return [command_row(row) for row in rows]
 
 
 async def _lock(connection: Connection, account: str, fence: int) -> int:

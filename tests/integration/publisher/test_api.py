@@ -20,17 +20,16 @@ from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSecti
 from shared.clock import SystemClock
 from shared.errors import SettingsError
 from shared.secret import Secret
-from shared.store.journal import Journal
 from shared.store.migrate import migrate
 from shared.store.pool import open_pool
 from shared.store.rows import NewCommand
-from shared.store.seat import occupy
 from shared.store.settings import PostgresSettings
 from shared.wire import codec, topics
 from shared.wire.fingerprint import fingerprint
 from shared.wire.orders import Command, OrderEvent, Place, Reason, State
 from tests.support.eventually import eventually
 from tests.support.json_schema import problems
+from tests.support.seated import seated_journal
 
 pytestmark = pytest.mark.integration
 
@@ -393,9 +392,7 @@ async def test_publisher_without_the_right_gives_no_commands(start, upstream) ->
 async def a_journalled_order(pool, command_id, **facts) -> str:
     """Claim a placement in the journal, as an executor does."""
     command = Place(command_id=command_id, **{**PLACE, "price": None, **facts})
-    async with occupy(pool, ACCOUNT, owner="test", at_us=1) as seat:
-        journal = Journal(pool, ACCOUNT)
-        journal.sit(seat)
+    async with seated_journal(pool, ACCOUNT) as journal:
         new = NewCommand(
             command_id=command_id, kind="place", fingerprint=fingerprint(command),
             encoding="json", payload=codec.encode(command)[b"json"], priority=1,

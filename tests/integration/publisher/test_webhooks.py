@@ -22,14 +22,13 @@ from publisher.webhooks import Deliveries, Post
 from shared.clock import SystemClock
 from shared.runtime.logs import get_log
 from shared.secret import Secret
-from shared.store.journal import Journal
 from shared.store.migrate import migrate
 from shared.store.pool import open_pool
-from shared.store.seat import occupy
 from shared.store.settings import PostgresSettings
 from shared.store.webhooks import Webhook, WebhookTable
 from shared.wire.orders import OrderEvent, State
 from tests.support.eventually import eventually
+from tests.support.seated import seated_journal
 
 pytestmark = pytest.mark.integration
 
@@ -89,22 +88,22 @@ class Desk:
         return self.table
 
     async def happen(self, count: int, name: str = "updated") -> None:
-        async with occupy(self.pool, ACCOUNT, owner="test", at_us=1) as seat:
-            journal = Journal(self.pool, ACCOUNT)
-            journal.sit(seat)
-            async with journal.change(at_us=1_764_000_000_000_000) as change:
-                for _ in range(count):
-                    change.emit(
-                        OrderEvent(
-                            sequence=0,
-                            account=ACCOUNT,
-                            command_id="command-1",
-                            kind="place",
-                            event=name,
-                            state=State.OPEN,
-                            at_us=0,
-                        )
+        async with (
+            seated_journal(self.pool, ACCOUNT) as journal,
+            journal.change(at_us=1_764_000_000_000_000) as change,
+        ):
+            for _ in range(count):
+                change.emit(
+                    OrderEvent(
+                        sequence=0,
+                        account=ACCOUNT,
+                        command_id="command-1",
+                        kind="place",
+                        event=name,
+                        state=State.OPEN,
+                        at_us=0,
                     )
+                )
 
     async def register(self, url: str, *events: str, owner: str = "desk") -> str:
         webhook_id = f"wh_{uuid.uuid4().hex[:24]}"

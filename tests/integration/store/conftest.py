@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-
 import pytest
 
-from shared.store.journal import Journal
 from shared.store.migrate import migrate
 from shared.store.pool import open_pool
-from shared.store.seat import occupy
 from shared.store.settings import PostgresSettings
+from tests.support.seated import seated_journal
 
 ACCOUNT = "AB1234"
 
@@ -26,13 +23,8 @@ async def pool(postgres_url):
 def seated(pool):
     """Give a function that enters a journal with its seat taken."""
 
-    @asynccontextmanager
-    async def enter(owner="one"):
-        async with occupy(pool, ACCOUNT, owner=owner, at_us=1) as seat:
-            assert seat is not None
-            journal = Journal(pool, ACCOUNT)
-            journal.sit(seat)
-            yield journal
+    def enter(owner="one"):
+        return seated_journal(pool, ACCOUNT, owner=owner)
 
     return enter
 
