@@ -23,6 +23,8 @@ SECTIONS = (
     "ingest",
     "instruments",
     "enrichment",
+    "limits",
+    "startup",
     "executor",
     "orders",
     "publisher",

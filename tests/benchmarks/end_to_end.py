@@ -122,13 +122,13 @@ def _enrich(server: Any, port: int) -> dict[str, str]:
     }
 
 
-def await_ready(port: int) -> None:
+def await_ready(port: int, every_s: float = 0.2) -> None:
     """Wait for a worker's probe."""
     deadline_s = time.monotonic() + READY_S_MAX
     while time.monotonic() < deadline_s:
         if _is_ready(f"http://127.0.0.1:{port}/readyz"):
             return
-        time.sleep(0.2)
+        time.sleep(every_s)
     raise TimeoutError(f"no worker became ready on port {port} within {READY_S_MAX} s")
 
 

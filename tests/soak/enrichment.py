@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import redis
 
@@ -231,7 +232,7 @@ def _run(directory: Path, seconds: float, rate: int) -> int:
     rows = listed(now_ns)
     with enter(redis_server("ticks", directory / "redis")) as server:
         client = redis.Redis.from_url(server.url_for("ops").reveal())
-        _publish(client, rows)
+        publish(client, rows)
         port = 21_000 + (server.child.identity.pid % 20_000)
         url = server.url_for("enrich").reveal()
         told = {
@@ -255,9 +256,8 @@ def _run(directory: Path, seconds: float, rate: int) -> int:
     return 1 if wrong else 0
 
 
-def _publish(client: redis.Redis, rows: np.ndarray) -> None:
-    import msgspec
-
+def publish(client: redis.Redis, rows: np.ndarray) -> None:
+    """Publish instruments as one shard."""
     names = sorted({each.decode() for each in np.unique(rows["underlying"])})
     shard_map = ShardMap(version=1, shards=1, underlyings=dict.fromkeys(names, 0))
     client.set(SHARDS.name(), msgspec.json.encode(shard_map))
