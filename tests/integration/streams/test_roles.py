@@ -9,13 +9,14 @@ import pytest
 
 from shared.clock import ManualClock
 from shared.errors import StreamError
-from shared.streams import hygiene, published
+from shared.streams import hygiene, published, weights
 from shared.streams.client import connect, ping
 from shared.streams.leases import acquire
 from shared.streams.limiter import Granted, RateLimiter, Window
 from shared.streams.reader import GroupReader, TailReader
 from shared.streams.settings import RedisSettings
 from shared.streams.writer import Append, StreamWriter
+from shared.wire.chains import OPENING_OI_DTYPE
 from shared.wire.instruments import INSTRUMENT_DTYPE
 from shared.wire.shards import ShardMap
 from shared.wire.ticks import TICK, TICK_DTYPE
@@ -70,6 +71,22 @@ async def test_enrich_reads_raw_ticks_gives_up_bad_ones_and_writes_its_own(ticks
         await published.put_last(redis, 0, np.zeros(1, TICK_DTYPE))
         assert (await published.get_instruments(redis))[0] == 0
         assert await acquire(redis, "enrich.shard.0", "one", 10.0, clock=ManualClock())
+
+
+async def test_enrich_counts_packets_and_keeps_opening_interest_which_ingest_and_itself_read(
+    ticks_redis,
+):
+    async with as_role(ticks_redis, "enrich") as redis:
+        await weights.add(redis, 20261127, {"NIFTY": 5})
+        await published.put_opening_oi(redis, 0, np.zeros(1, OPENING_OI_DTYPE))
+        assert len(await published.get_opening_oi(redis, 0)) == 1
+    async with as_role(ticks_redis, "ingest") as redis:
+        assert await weights.read(redis) == {"NIFTY": {20261127: 5}}
+        with pytest.raises(StreamError, match="permission"):
+            await published.get_opening_oi(redis, 0)
+    async with as_role(ticks_redis, "client-read") as redis:
+        with pytest.raises(StreamError, match="permission"):
+            await weights.add(redis, 20261127, {"NIFTY": 5})
 
 
 async def test_publisher_and_consumers_read_what_enrich_wrote(ticks_redis):
