@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from publisher import interest
 from publisher.dialects import Dialect
-from publisher.flow import Flow, Source
+from publisher.flow import Source
 from publisher.following import Following
 from publisher.history import History, Past
 from publisher.interest import Interest
 from publisher.latest import NO_SLOT, Applied, Latest, Slots, Tokens, pick
-from publisher.pouring import Batch, Pourer, chosen
-from publisher.subscriber import Ledger, Queue, Skipping, SnapshotJob
+from publisher.policies import Policies
+from publisher.pouring import Batch, Pourer
+from publisher.subscriber import Ledger, Queue, SnapshotJob
 from publisher.taking import Taken, Taker
 from publisher.together import Parcel, Together
 from publisher.universe import Universe
@@ -70,9 +71,14 @@ class Hub:
         self._taker = Taker(self._latest, dialects, self.channels.by_name, limits.message_bytes_max)
         self._payloads = self._taker.payloads
         self._pourer = Pourer(self._latest, self._payloads)
+        self.policies = Policies(
+            self._latest,
+            self._ledgers,
+            self._pourer,
+            self._interest.nobody(),
+            limits.flow_bytes_max,
+        )
         self._together = Together(self._latest, dialects, self._payloads, limits.message_bytes_max)
-        #: Bits of subscribers that want every tick.
-        self._flowing = self._interest.nobody()
         self._free = list(range(limits.subscribers_max - 1, -1, -1))
         #: Bits of subscribers that have been woken since they last had nothing left.
         self._woken = self._interest.nobody()
@@ -109,7 +115,7 @@ class Hub:
         subscriber = self._free.pop()
         self._ledgers[subscriber] = Ledger(dialect, Queue(self._limits.queue_bytes_max))
         interest.clear(self._woken, subscriber)
-        interest.clear(self._flowing, subscriber)
+        interest.clear(self.policies.flowing, subscriber)
         return subscriber
 
     def dialect_of(self, subscriber: int) -> Dialect:
@@ -122,7 +128,7 @@ class Hub:
         self._release(subscriber, ledger.wants.slots)
         self.channels.leave(subscriber)
         del self._ledgers[subscriber]
-        interest.clear(self._flowing, subscriber)
+        interest.clear(self.policies.flowing, subscriber)
         self._free.append(subscriber)
 
     def apply(self, records: NDArray[np.void], source: Source | None = None) -> Moved:
@@ -135,8 +141,8 @@ class Hub:
             self.history.append(Past(source, slots, records))
         bits = self._interest.rows(applied.slots)
         concerned: interest.Words = np.bitwise_or.reduce(bits, axis=0)
-        if (concerned & self._flowing).any():
-            self._pour(bits & self._flowing, applied, records, source)
+        if (concerned & self.policies.flowing).any():
+            self._pour(bits & self.policies.flowing, applied, records, source)
         new = concerned & ~self._woken
         self._woken |= concerned
         return Moved(interest.members(new), applied, int(np.bitwise_count(bits).sum()))
@@ -231,60 +237,6 @@ class Hub:
     def hear_gaps(self, subscriber: int, *, wanted: bool) -> None:
         """Have gaps queued for a subscriber, or no longer."""
         self._ledgers[subscriber].has_gaps = wanted
-
-    def pace(self, subscriber: int, min_interval_s: float, bytes_per_s: float = 0.0) -> None:
-        """Leave at least so long between two rounds of ticks; 0 bytes a second: any number."""
-        ledger = self._ledgers[subscriber]
-        ledger.min_interval_s = min_interval_s
-        ledger.bytes_per_s = bytes_per_s
-        ledger.due_s = 0.0
-
-    def conflate(self, subscriber: int) -> None:
-        """Give a subscriber the newest of each instrument from now on."""
-        ledger = self._ledgers[subscriber]
-        if ledger.flow is None:
-            return
-        if ledger.skipping is None:
-            ledger.wants.settle(self._latest.sequences, ledger.flow.drop()[0])
-        ledger.flow = ledger.skipping = None
-        interest.clear(self._flowing, subscriber)
-
-    def flow(self, subscriber: int, *, is_strict: bool, bytes_max: int | None = None) -> None:
-        """Give a subscriber every tick from now on, once it has what it is owed."""
-        ledger = self._ledgers[subscriber]
-        ledger.is_strict = is_strict
-        bytes_max = min(bytes_max or self._limits.flow_bytes_max, self._limits.flow_bytes_max)
-        if ledger.flow is not None:
-            ledger.flow.bytes_max = bytes_max
-            return
-        ledger.flow = Flow(bytes_max)
-        interest.mark(self._flowing, subscriber)
-        owed = len(ledger.wants.owed(self._latest.sequences))
-        ledger.skipping = Skipping(left_out=owed) if owed else None
-
-    def replay(self, subscriber: int, pasts: Sequence[Past], ticks_max: int) -> bool:
-        """Give a subscriber with an empty flow what it wants of old entries, in new sequences.
-
-        False, and nothing is given, where that is more than `ticks_max` or than its budget.
-        """
-        ledger = self._ledgers[subscriber]
-        assert ledger.flow is not None
-        assert not len(ledger.flow)
-        batches = chosen(pasts, ledger.wants, self._latest.capacity)
-        if sum(len(batch.slots) for batch in batches) > ticks_max:
-            return False
-        for batch in batches:
-            if not self._pourer.replay(
-                batch._replace(sequences=self._latest.skip(len(batch.slots))), ledger
-            ):
-                ledger.flow.drop()
-                return False
-        return True
-
-    def is_caught_up(self, subscriber: int) -> bool:
-        """Tell whether everything that a subscriber wants up to now has been handed out."""
-        ledger = self._ledgers[subscriber]
-        return not ledger.snapshots and ledger.skipping is None and not ledger.flow
 
     def last_words(self, subscriber: int) -> Taken:
         """Return what is queued and fits one round: all that is sent before a farewell."""

@@ -61,7 +61,7 @@ class Session:
         """Greet: the first message of every connection."""
         limits = self._desk.limits
         if self.principal.quotas.bytes_per_s:
-            self._hub.pace(self.subscriber, 0.0, float(self.principal.quotas.bytes_per_s))
+            self._hub.policies.pace(self.subscriber, 0.0, float(self.principal.quotas.bytes_per_s))
         self._say(
             Welcome(
                 name=self.principal.name,

@@ -50,18 +50,20 @@ class TickWants:
     @property
     def at(self) -> dict[str, str]:
         """Return how far each shard has come, where every tick up to there has been told."""
-        is_complete = self.policy.mode != "conflate" and self._hub.is_caught_up(self._subscriber)
+        is_complete = self.policy.mode != "conflate" and self._hub.policies.is_caught_up(
+            self._subscriber
+        )
         return self._hub.at if is_complete else {}
 
     def obey(self, policy: Policy) -> None:
         """Treat the reader so from now on."""
         self.policy = policy
         bytes_per_s = float(self._seat.principal.quotas.bytes_per_s or 0)
-        self._hub.pace(self._subscriber, policy.min_interval_ms / 1000, bytes_per_s)
+        self._hub.policies.pace(self._subscriber, policy.min_interval_ms / 1000, bytes_per_s)
         if policy.mode == "conflate":
-            self._hub.conflate(self._subscriber)
+            self._hub.policies.conflate(self._subscriber)
         else:
-            self._hub.flow(
+            self._hub.policies.flow(
                 self._subscriber,
                 is_strict=policy.mode == "strict",
                 bytes_max=policy.budget_bytes,
@@ -131,7 +133,9 @@ class TickWants:
         pasts = self._hub.history.since(resume.at)
         if pasts is None:
             return False
-        return self._hub.replay(self._subscriber, pasts, self._desk.limits.replay_ticks_max)
+        return self._hub.policies.replay(
+            self._subscriber, pasts, self._desk.limits.replay_ticks_max
+        )
 
     def _want(
         self, names: TickNames, has_snapshot: bool, began: Began, refused: list[Refusal]

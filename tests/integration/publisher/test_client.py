@@ -79,3 +79,34 @@ async def test_the_client_gives_up_where_coming_back_is_of_no_use(
             with pytest.raises(client_module.GivenUp):
                 async for _ in client_module.Client(publisher.url, key, **asked).messages():
                     pass
+
+
+async def test_the_client_hears_bars_and_the_newest_again_after_it_came_back(
+    start, upstream, client_module
+) -> None:
+    heard: asyncio.Queue = asyncio.Queue()
+
+    async def read(client) -> None:
+        async for message in client.messages():
+            if message["op"] == "bars":
+                closes = [bar["close"] for bar in message["bars"]]
+                heard.put_nowait((message["snapshot"], closes))
+
+    async def hear():
+        async with asyncio.timeout(15):
+            return await heard.get()
+
+    await upstream.bars((CALL, 60, 1.0))
+    async with start() as publisher:
+        await eventually(lambda: len(publisher.worker._desk.bars.newest(60, [CALL])) == 1)
+        client = client_module.Client(publisher.url, KEY, bars={"tokens": [CALL]})
+        reading = asyncio.create_task(read(client))
+        try:
+            assert await hear() == (True, [1.0])
+            await upstream.bars((CALL, 60, 2.0))
+            assert await hear() == (False, [2.0])
+            for connection in publisher.worker.doors[0]._connections.values():
+                connection._transport.abort()
+            assert await hear() == (True, [2.0])
+        finally:
+            reading.cancel()

@@ -273,6 +273,13 @@ async def test_a_client_that_answers_no_ping_is_let_go(start, upstream) -> None:
         assert message.data == 4002
 
 
+async def test_a_client_that_offers_compression_is_not_compressed(start, upstream) -> None:
+    async with start() as publisher, publisher.subscriber(compress=15) as client:
+        assert client.ws.compress == 0
+        await client.say("ping")
+        assert (await client.hear_of("heartbeat"))["upstream"]
+
+
 #: A round of everything in full is half a megabyte: the first fills every buffer on the way.
 ROUNDS = 20
 

@@ -118,7 +118,7 @@ def test_what_was_not_read_in_time_is_conflated_to_the_newest() -> None:
 def test_a_minimum_interval_holds_ticks_back_but_no_queued_message() -> None:
     hub = hub_of()
     one = hub.open()
-    hub.pace(one, 0.2)
+    hub.policies.pace(one, 0.2)
     want(hub, one, 1, snapshot=False)
     hub.apply(rows((1, 1.0)))
     assert prices(drain(hub, one, now_s=10.0)) == [(1, 1.0)]

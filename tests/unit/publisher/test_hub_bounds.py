@@ -132,9 +132,9 @@ class HubMachine(RuleBasedStateMachine):
         client.policy = policy
         client.due = None
         if policy == "conflate":
-            self.hub.conflate(client.subscriber)
+            self.hub.policies.conflate(client.subscriber)
         else:
-            self.hub.flow(client.subscriber, is_strict=policy == "strict")
+            self.hub.policies.flow(client.subscriber, is_strict=policy == "strict")
 
     @rule(index=indexes, length=st.integers(1, 400))
     def post(self, index: int, length: int) -> None:
@@ -216,7 +216,7 @@ def test_under_skip_every_tick_is_told_or_counted(batches: list, takes: list) ->
     client.owed_after = dict.fromkeys(everything.tolist(), 0)
     assert hub.room(client.subscriber, everything, 5).all()
     hub.want(client.subscriber, everything, 2, has_snapshot=False)
-    hub.flow(client.subscriber, is_strict=False)
+    hub.policies.flow(client.subscriber, is_strict=False)
 
     def take() -> bool:
         messages = hub.take(client.subscriber, 0.0).messages

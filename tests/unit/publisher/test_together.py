@@ -46,7 +46,7 @@ def subscribe(hub: Hub, wishes: list, dialect: int, policy: str) -> list[int]:
         assert hub.room(subscriber, tokens(wish), TOKENS).all()
         hub.want(subscriber, tokens(wish), LTP, has_snapshot=False)
         if policy == "strict":
-            hub.flow(subscriber, is_strict=True)
+            hub.policies.flow(subscriber, is_strict=True)
         # What it was given singly before: from there on all of it is at one level.
         assert hub.take(subscriber, 0.0).wait_s is None
         subscribers.append(subscriber)
@@ -98,7 +98,7 @@ def test_whoever_wants_the_same_gets_the_same_bytes_made_once() -> None:
 def test_a_parcel_ends_a_turn_as_taking_does() -> None:
     hub = Hub(LIMITS, DIALECTS)
     (one,) = subscribe(hub, [{1}], 0, "conflate")
-    hub.pace(one, 0.5)
+    hub.policies.pace(one, 0.5)
     assert hub.apply(rows((1, 1.0))).wake == [one]
     assert hub.apply(rows((1, 2.0))).wake == []
     (parcel,), _ = hub.take_together([one], 10.0)
