@@ -209,13 +209,14 @@ async def test_turn_that_does_not_come_before_the_deadline_is_a_refusal(room, as
 
 
 async def test_throttled_read_backs_off_and_is_answered(room, asker):
+    # Margins are what the executor never reads for itself.
     async with room.executor():
-        await room.fault(kind="http_429", path="/portfolio/holdings")
+        await room.fault(kind="http_429", path="/user/margins")
         began = await sequence(room)
         began_s = time.monotonic()
-        reply = await asker.ask(room.account, wire.Holdings(**WHO), 9)
-        made = await calls(room, "/portfolio/holdings", began)
-    assert isinstance(data_of(reply), list)
+        reply = await asker.ask(room.account, wire.Margins(**WHO), 9)
+        made = await calls(room, "/user/margins", began)
+    assert "equity" in data_of(reply)
     assert [each["status"] for each in made] == [429, 200]
     assert time.monotonic() - began_s > 1.0
 
@@ -241,8 +242,8 @@ async def test_refusal_of_the_broker_is_told_in_its_words_and_not_repeated(room,
 
 async def test_broker_that_answers_pages_is_unavailable_after_three_calls(room, asker):
     async with room.executor(), asyncio.timeout(20):
-        await room.fault(kind="http_html", path="/portfolio/holdings", count=9)
-        reply = await asker.ask(room.account, wire.Holdings(**WHO), 9)
+        await room.fault(kind="http_html", path="/user/margins", count=9)
+        reply = await asker.ask(room.account, wire.Margins(**WHO), 9)
         await asyncio.to_thread(room.sandbox.delete, "faults")
     assert reply.error.code == "broker_unavailable"
 
@@ -273,11 +274,11 @@ async def test_query_left_unanswered_by_one_executor_is_answered_by_the_next(roo
     hasty = msgspec.structs.replace(room.settings.queries, drain_s=0.0)
     room.settings = msgspec.structs.replace(room.settings, queries=hasty)
     async with room.executor():
-        await room.fault(kind="slow", path="/portfolio/holdings", seconds=30)
+        await room.fault(kind="slow", path="/user/margins", seconds=30)
         deadline_us = time.time_ns() // 1000 + 30_000_000
-        await write(room, producer, kind="holdings", deadline_us=deadline_us)
+        await write(room, producer, kind="margins", deadline_us=deadline_us)
         await eventually(lambda: room.redis.exists(QUERIES.name(room.account)))
-        await eventually(lambda: waiting_at(room, "/portfolio/holdings"))
+        await eventually(lambda: waiting_at(room, "/user/margins"))
     assert await replies(room) == []
     await asyncio.to_thread(room.sandbox.delete, "faults")
     async with room.executor():
@@ -288,9 +289,9 @@ async def test_query_left_unanswered_by_one_executor_is_answered_by_the_next(roo
 async def test_order_leaves_while_slow_queries_are_being_asked(room, asker):
     async with room.executor():
         await room.ready()
-        await room.fault(kind="slow", path="/portfolio/holdings", seconds=3)
-        waiting = asyncio.create_task(asker.ask(room.account, wire.Holdings(**WHO), 9))
-        await eventually(lambda: waiting_at(room, "/portfolio/holdings"))
+        await room.fault(kind="slow", path="/user/margins", seconds=3)
+        waiting = asyncio.create_task(asker.ask(room.account, wire.Margins(**WHO), 9))
+        await eventually(lambda: waiting_at(room, "/user/margins"))
         command_id = await room.send(**limit_order())
         await room.until_state(command_id, "OPEN")
         assert not waiting.done()
