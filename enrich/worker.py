@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from enrich import metrics
 from enrich.batch import Batches, Poison, by_shard
 from enrich.engine import Derived, Engine
+from enrich.keeping import Keeping
 from enrich.listing import LOOK_EVERY_S, Listing
 from enrich.settings import EnrichOptions, EnrichSettings
 from enrich.shards import Shards
 from enrich.warming import warm_up
 from shared.clock import Clock
 from shared.errors import LeaseLost, MessageError, StreamError
-from shared.market.calendar import date_of
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.runtime.probe import PASSED, Check
 from shared.runtime.resources import Resources
 from shared.runtime.supervise import pause
 from shared.runtime.throttle import Throttle
-from shared.streams import client, published, weights
+from shared.streams import client, published
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
 from shared.streams.writer import APPENDS_MAX, Append, StreamWriter
@@ -39,8 +39,6 @@ DELIVERIES_MAX = 5
 
 #: Of three thousand records at once, ticks would wait ten milliseconds each second.
 LAST_PARTS = 16
-#: How often it is told how many packets each underlying brought; shards are balanced by it.
-WEIGH_EVERY_S = 60.0
 
 log = get_log()
 
@@ -65,7 +63,7 @@ class EnrichWorker:
         self._shard_count = 0
         self._last_due_s = 0.0
         self._last_part = 0
-        self._weights_due_s: dict[int, float] = {}
+        self._keeping = Keeping(redis, clock)
         self._troubles = Throttle(1.0, clock=clock)
         self._trouble = ""
 
@@ -159,7 +157,7 @@ class EnrichWorker:
     async def _giving(self, shard: int) -> None:
         """Leave the newest values of a shard behind for the worker it goes to."""
         assert self._batches is not None, "only a shard that was taken is given"
-        await self._put(self._batches.engine, shard, 0, 1)
+        await self._keeping.put(self._batches.engine, shard, 0, 1)
 
     def _lost(self, shard: int) -> None:
         if RAW_TICKS.name(shard) in self._reader.streams:
@@ -227,21 +225,7 @@ class EnrichWorker:
 
     async def _put_last(self, engine: Engine, part: int, parts: int) -> None:
         for shard in self._shards.held:
-            await self._put(engine, shard, part, parts)
-
-    async def _put(self, engine: Engine, shard: int, part: int, parts: int) -> None:
-        records = engine.refreshed(shard, part, parts)
-        if len(records):
-            await published.put_last(self._redis, shard, records)
-        if part:
-            return
-        now_s = self._clock.monotonic_s()
-        if parts == 1 or now_s >= self._weights_due_s.get(shard, 0.0):
-            self._weights_due_s[shard] = now_s + WEIGH_EVERY_S
-            today = int(date_of(self._clock.now_ns()).strftime("%Y%m%d"))
-            await weights.add(self._redis, today, engine.weighed(shard))
-        if (opening := engine.unkept_opening(shard)) is not None:
-            await published.put_opening_oi(self._redis, shard, opening)
+            await self._keeping.put(engine, shard, part, parts)
 
     async def _leave(self) -> None:
         try:

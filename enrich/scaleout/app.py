@@ -19,6 +19,7 @@ from faust.types import TP, EventT
 from enrich import metrics
 from enrich.batch import Poison
 from enrich.engine import Derived
+from enrich.keeping import Keeping
 from enrich.listing import LOOK_EVERY_S, Listing, Published
 from enrich.scaleout.hosting import (
     APP_ID,
@@ -41,7 +42,7 @@ from shared.runtime.probe import PASSED, Check
 from shared.runtime.resources import Resources
 from shared.runtime.supervise import contain, pause, supervise
 from shared.runtime.throttle import Throttle
-from shared.streams import client, published
+from shared.streams import client
 from shared.streams.client import Connection
 from shared.streams.entry import Entry
 from shared.streams.kafka_client import ensure_topics
@@ -81,6 +82,7 @@ class ScaleoutWorker:
         self._watch: Watch | None = None
         self._failure: Exception | None = None
         self._troubles = Throttle(1.0, clock=clock)
+        self._keeping = Keeping(redis, clock)
         self._working = asyncio.Lock()
         self._inbox: Inbox[Event] = Inbox(BUFFER_MESSAGES)
         self._stream: Any = None
@@ -308,13 +310,12 @@ class ScaleoutWorker:
         for shard, held in tuple(self._held.items()):
             if held.generation != self._app.consumer_generation_id:
                 continue
-            records = held.batches.engine.refreshed(shard, part, parts)
-            if len(records):
-                try:
-                    await published.put_last(self._redis, shard, records)
-                except StreamError as error:
-                    self._complain("last.unkept", error)
-                    held.batches.engine.forget_refreshed()
+            engine = held.batches.engine
+            try:
+                await self._keeping.put(engine, shard, part, parts)
+            except StreamError as error:
+                self._complain("last.unkept", error)
+                engine.forget_refreshed()
 
     def _complain(self, event: str, error: StreamError) -> None:
         if (suppressed := self._troubles.admit(event)) is not None:

@@ -148,5 +148,14 @@ class Workshop:
                 return 0
             else:
                 engine.restore(records, references_since_ns=max(0, since_ns))
+                await self._restore_opening(engine, partition)
                 return len(records)
         return 0
+
+    async def _restore_opening(self, engine: Engine, partition: int) -> None:
+        try:
+            opening = await published.get_opening_oi(self._redis, partition)
+        except (StreamError, MessageError) as error:  # changes count from what ticks next
+            log.warning("opening.unread", shard=partition, reason=str(error))
+        else:
+            engine.restore_opening(partition, opening)

@@ -10,11 +10,17 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy.local.redis import RedisServer
+from enrich.engine import Derived
+from enrich.listing import Listing
 from enrich.parameters import Parameters
+from enrich.scaleout.partition import Workshop
+from enrich.settings import EnrichOptions
 from shared.clock import SystemClock
 from shared.secret import Secret
 from shared.streams import published, weights
 from shared.streams.client import connect
+from shared.streams.entry import Entry
+from shared.streams.ids import EntryId
 from shared.streams.settings import RedisSettings
 from shared.wire import codec
 from shared.wire.chains import Chain
@@ -81,6 +87,29 @@ async def test_change_in_open_interest_goes_on_with_another_worker(start, market
     async with start("two"):
         await _until_change(market, 5_700, 700, fence_above=fence)
     assert (await _changes(market, fence))[0][1] == 700, "the very first message of the new owner"
+
+
+async def test_change_in_open_interest_goes_on_in_a_partition_of_kafka(start, market) -> None:
+    async with start("one"):
+        await _until_change(market, 5_000, 0)
+        await _until_change(market, 5_700, 700)
+    clock, options = SystemClock(), EnrichOptions()
+    listing = Listing(market.redis, options.pricing, Derived(options.chains, options.bars), clock)
+    listed = await listing.newer_published()
+    assert listed is not None
+    workshop = Workshop(listed, options, market.redis, clock)
+    held = await workshop.begin(0, 0, 1, clock.now_ns() // 1_000_000)
+    seen = []
+    for second in range(3):
+        at_ns = clock.now_ns() + second * 1_000_000_000
+        raw = segments([index_packet(24_000.0), packet(CALL, 130.0, oi=5_900)], at_ns=at_ns)
+        fields = {b"h": header(2), b"s": raw}
+        entry = Entry(RAW_TICKS.name(0), EntryId(at_ns // 1_000_000, 0), fields, 1)
+        appends, poison = workshop.enrich(held, [entry], at_ns)
+        assert poison == []
+        seen += [each.fields for each in appends if each.topic is CHAINS]
+    message = codec.decode(seen[0], Chain)
+    assert message.calls.oi_change[message.strikes.index(24_000.0)] == 900
 
 
 async def test_chain_of_a_new_owner_begins_with_a_snapshot_under_a_higher_fence(
