@@ -37,7 +37,7 @@ check-types:
 	@$(BIN)/mypy
 
 check-tests:
-	@$(PY) -m pytest tests/unit tests/architecture -m "not slow" -q $(SPREAD) $(ARGS)
+	@$(PY) -m pytest tests/unit tests/architecture -m "not slow" --hypothesis-profile=quick -q $(SPREAD) $(ARGS)
 
 bench: venv ## what docs/performance.md reports, measured here
 	@$(PY) -m tests.benchmarks $(ARGS)

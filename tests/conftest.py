@@ -15,6 +15,8 @@ pytest_plugins = ["tests.support.servers", "tests.support.skips"]
 
 # How long an example takes says nothing about whether it holds: the first one may compile.
 settings.register_profile("tickflow", deadline=None)
+#: What `make check` asks for: a quarter of the examples; `make test` tries them all.
+settings.register_profile("quick", deadline=None, max_examples=25)
 settings.load_profile("tickflow")
 
 #: Folders of tests from the fastest to the slowest; what breaks a rule is told first.
