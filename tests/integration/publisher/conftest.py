@@ -44,6 +44,7 @@ KEY, TICKS_KEY = "k" * 43, "t" * 43
 ACCOUNT = "SB0001"
 #: Longest wait for a message that must come.
 WITHIN_S = 30.0
+HEARD_WITHIN_S = 60.0
 
 
 class Upstream:
@@ -153,8 +154,10 @@ class Subscriber:
         return json.loads(message.data)
 
     async def hear_of(self, op: str) -> dict:
-        while (message := await self.hear())["op"] != op:
-            pass
+        # Heartbeats go on for ever where the message does not come.
+        async with asyncio.timeout(HEARD_WITHIN_S):
+            while (message := await self.hear())["op"] != op:
+                pass
         return message
 
     async def farewell(self) -> tuple[int, str]:
