@@ -220,18 +220,17 @@ class HintFeed:
         self._hub = outlet.desk.hub
         self._wake = outlet.wake
         self._malformed = outlet.malformed
-        self._reader = TailReader(redis, {}, count_max=MESSAGE_ENTRIES_MAX, block_ms=block_ms)
-        self._has_begun = False
+        positions = {topics.GAPS.name(): "$", topics.CONTROL.name(): "$"}
+        self._reader = TailReader(
+            redis, positions, count_max=MESSAGE_ENTRIES_MAX, block_ms=block_ms
+        )
 
     async def begin(self) -> None:
         """Take note of where the streams end, before anybody is let in who wants what follows.
 
         Then look at what is published, since hints may have been missed.
         """
-        if not self._has_begun:
-            for stream in (topics.GAPS.name(), topics.CONTROL.name()):
-                self._reader.add(stream, await self._reader.newest(stream))
-            self._has_begun = True
+        await self._reader.pin()
         await self._catalogue.refresh()
 
     async def step(self) -> None:

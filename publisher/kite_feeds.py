@@ -116,6 +116,7 @@ class KiteOrderFeed:
 
     async def begin(self) -> None:
         """Begin with what comes next."""
+        await self._reader.pin()
 
     async def step(self) -> None:
         """Read the accounts once."""

@@ -78,7 +78,8 @@ class OutcomeFeed:
         )
 
     async def begin(self) -> None:
-        """Do nothing: after an outage the reader goes on where it was."""
+        """Miss nothing from here on; after an outage the reader goes on where it was."""
+        await self._reader.pin()
 
     async def step(self) -> None:
         """Read the accounts once."""

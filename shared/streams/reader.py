@@ -297,6 +297,16 @@ class TailReader:
         """Stop reading `stream` from the next read on."""
         self._positions.pop(stream, None)
 
+    async def pin(self) -> None:
+        """Note where streams end that are read from now on: now is this moment, not the first read.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        for stream, position in tuple(self._positions.items()):
+            if position is None:
+                self._positions[stream] = await self.newest(stream)
+
     async def newest(self, stream: str) -> EntryId:
         """Return the id of the newest entry of a stream, `BEFORE_ALL` where there is none.
 

@@ -20,6 +20,16 @@ from tests.integration.executor.conftest import LAST_PRICE, limit_order
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
+#: What a position of the day becomes, but for how much of it.
+CONVERSION = {
+    "kind": "convert",
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "transaction_type": "BUY",
+    "position_type": "day",
+    "old_product": "MIS",
+    "new_product": "CNC",
+}
 
 
 def gtt(**facts):
@@ -111,16 +121,7 @@ async def test_refused_trigger_tells_the_brokers_words(room):
 
 async def test_position_is_converted_to_another_product(room):
     order = limit_order(price=str(LAST_PRICE + 5), quantity=2, product="MIS")
-    conversion = {
-        "kind": "convert",
-        "exchange": "NSE",
-        "tradingsymbol": "INFY",
-        "transaction_type": "BUY",
-        "position_type": "day",
-        "quantity": 2,
-        "old_product": "MIS",
-        "new_product": "CNC",
-    }
+    conversion = {**CONVERSION, "quantity": 2}
     async with room.executor():
         await room.until_state(await room.send(**order), "COMPLETE")
         converted = await room.send(**conversion)
@@ -132,16 +133,7 @@ async def test_position_is_converted_to_another_product(room):
 
 async def test_conversion_of_unknown_outcome_is_left_to_a_person_who_can_end_it(room):
     order = limit_order(price=str(LAST_PRICE + 5), quantity=1, product="MIS")
-    conversion = {
-        "kind": "convert",
-        "exchange": "NSE",
-        "tradingsymbol": "INFY",
-        "transaction_type": "BUY",
-        "position_type": "day",
-        "quantity": 1,
-        "old_product": "MIS",
-        "new_product": "CNC",
-    }
+    conversion = {**CONVERSION, "quantity": 1}
     # Settle times as shipped: no look can show it, so none is waited for.
     async with room.executor(settle_s=(5.0, 30.0, 180.0)):
         await room.until_state(await room.send(**order), "COMPLETE")

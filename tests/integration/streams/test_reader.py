@@ -340,6 +340,16 @@ async def test_tail_reader_from_now_misses_nothing_between_two_reads(redis):
     assert await read_all(tail) == [b"between"]
 
 
+@pytest.mark.parametrize("before", [0, 3], ids=["an empty stream", "one with entries"])
+async def test_tail_reader_that_was_pinned_has_what_came_before_its_first_read(redis, before):
+    await add(redis, before)
+    tail = TailReader(redis, {STREAM: "$"}, block_ms=50)
+    await tail.pin()
+    await redis.xadd(STREAM, {b"n": b"early"})
+    await tail.pin()
+    assert await read_all(tail) == [b"early"]
+
+
 async def test_tail_reader_follows_streams_added_and_drops_those_removed(redis):
     tail = TailReader(redis, {}, block_ms=20)
     assert await tail.read() == []
