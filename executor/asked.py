@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from executor.backlog import priority_of
-from executor.decide import exposure_of
 from executor.telling import Told, tell
 from shared.store.change import Change
 from shared.store.rows import CommandRow, Encoding, NewCommand
 from shared.wire.codec import JSON_FIELD, encode
 from shared.wire.fingerprint import fingerprint
-from shared.wire.orders import Command
+from shared.wire.orders import Command, Place
 
 
 def new_command(
@@ -37,6 +36,13 @@ def new_command(
         valid_until_us=command.valid_until_us,
         parent_command_id=parent_command_id,
     )
+
+
+def exposure_of(command: Command) -> str | None:
+    """Return what a placement adds to, side and instrument; None for what adds to nothing."""
+    if not isinstance(command, Place):
+        return None
+    return f"{command.transaction_type} {command.exchange}:{command.tradingsymbol}"
 
 
 async def spawn(change: Change, commands: Sequence[NewCommand]) -> list[CommandRow]:

@@ -12,7 +12,8 @@ import asyncio
 from msgspec.structs import replace
 
 from executor.crash import CrashPoint
-from executor.decide import Send, decide
+from executor.decide import decide
+from executor.decision import Send
 from executor.desk import Desk
 from executor.lifecycle import Step, advance
 from executor.request import Begun, begun, ready

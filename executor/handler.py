@@ -10,20 +10,20 @@ from msgspec.structs import replace
 from executor.broker import Outcome, send
 from executor.claims import CANCELLED_UNSENT
 from executor.crash import CrashPoint
-from executor.decide import (
+from executor.decide import decide
+from executor.decision import (
     EndBoth,
     EndUnsent,
     Expire,
-    Facts,
     Refuse,
     Send,
     Spread,
     Stay,
     Supersede,
     Wait,
-    decide,
 )
 from executor.desk import Desk, Verdict
+from executor.facts import Facts
 from executor.following import follow, is_parent, spread
 from executor.lifecycle import UNSENT, Step, advance
 from executor.metrics import ANSWER, REFUSED, SENT, TO_WIRE

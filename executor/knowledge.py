@@ -9,27 +9,25 @@ from typing import Final
 from msgspec.structs import replace
 
 from executor import reducer
-from executor.decide import Facts, Limits, is_exposure_needed
-from executor.families import KINDS, turn_of
+from executor.decide_place import is_exposure_needed
+from executor.exposures import known_exposure, with_holdings, with_unsent
+from executor.facts import Facts, Limits
 from executor.instruments import Instruments
 from executor.lifecycle import UNSENT
 from executor.quotes import Quotes
 from executor.reducer import BrokerOrder
-from executor.reducing import Exposure
+from executor.related import as_part, later_modifies, target_of, with_parts
 from executor.risk import Judged, Market, notional_of
 from executor.runaway import Runaway
-from executor.slices import is_cut
 from executor.telling import parse_command
 from executor.today import Today, place_of
 from shared.market.calendar import Calendar
-from shared.resilience.windows import per_day
 from shared.store.change import Change
 from shared.store.journal import Journal
-from shared.store.rows import CommandRow, OrderRow, Switches
+from shared.store.rows import CommandRow, Switches
 from shared.wire.families import Basket, Exit
-from shared.wire.orders import Command, Modify, Place, Reason
+from shared.wire.orders import Command, Place, Reason
 
-_DAY: Final = per_day(1)
 _NAMES_MAX: Final = 10_000
 
 
@@ -131,14 +129,14 @@ class Knowledge:
             facts = self._of_placement(row, command, change.at_us)
             facts = replace(facts, switches=await change.switches(row))
             if row.parent_command_id is not None:
-                facts = await self._as_part(change, facts, row.parent_command_id)
+                facts = await as_part(change, facts, row.parent_command_id)
             return await self._with_exposure(change, facts, command)
         if isinstance(command, Exit | Basket):
             return await self._of_family(change, row, command)
-        placement, known = await _target(change, row)
+        placement, known = await target_of(change, row)
         order = reducer.load(known.seen) if known is not None else None
         switches = await change.switches(row) if row.kind != "cancel" else Switches()
-        later = await _later(change, row, placement) if row.kind == "modify" else ()
+        later = await later_modifies(change, row, placement) if row.kind == "modify" else ()
         facts = Facts(
             row=row,
             command=command,
@@ -152,7 +150,7 @@ class Knowledge:
         )
         is_of_all = row.kind == "cancel" and row.target_command_id is not None
         if is_of_all and placement is not None and placement.state not in UNSENT:
-            return await _with_parts(change, facts, placement)
+            return await with_parts(change, facts, placement)
         if order is None or row.kind == "cancel":
             return facts
         return await self._with_exposure(change, self._with_market(facts, order), order)
@@ -187,50 +185,12 @@ class Knowledge:
         instrument = what.exchange, what.tradingsymbol, what.product
         own = what.order_id if isinstance(what, BrokerOrder) else ""
         side = what.transaction_type
-        found = await self._exposure(change, instrument, side, own)
+        age_us_max = self._limits.positions_age_us
+        found = await known_exposure(change, instrument, side, own=own, age_us_max=age_us_max)
         # Getting out of a position leaves alone what lies in the demat account.
         if found is not None and not facts.is_exit:
-            found = await self._with_holdings(change, found, instrument)
+            found = await with_holdings(change, found, instrument)
         return replace(facts, exposure=found)
-
-    async def _with_holdings(
-        self, change: Change, found: Exposure, instrument: tuple[str, str, str]
-    ) -> Exposure:
-        since_us = _day_start_us(change.at_us)
-        held = await change.portfolio.sellable(
-            *instrument, position=found.position, since_us=since_us
-        )
-        return replace(found, position=held)
-
-    async def _exposure(
-        self, change: Change, instrument: tuple[str, str, str], side: str | None, own: str = ""
-    ) -> Exposure | None:
-        """Return what is held, what may leave it by orders of `side`, or of the exit's side."""
-        portfolio, now_us = change.portfolio, change.at_us
-        held = await portfolio.held(*instrument)
-        if held is None or now_us - held.looked_us > self._limits.positions_age_us:
-            return None
-        since_us = _day_start_us(now_us)
-        if held.looked_us < since_us:
-            return None  # it was another day's
-        side = side or ("SELL" if held.quantity > 0 else "BUY")
-        exchange, symbol, product = instrument
-        seen = await portfolio.on_the_way(instrument, side, since_us=since_us)
-        exposure = f"{side} {exchange}:{symbol}"
-        unseen = await portfolio.unseen_placements(exposure, since_us=since_us)
-        sent = (place_of(row) for row in unseen)
-        lost = sum(place.quantity for place in sent if place.product == product)
-        on_the_way = sum(seen.values()) + lost
-        return Exposure(position=held.quantity, on_the_way=on_the_way, own=seen.get(own, 0))
-
-    async def _as_part(self, change: Change, facts: Facts, parent_id: str) -> Facts:
-        """Add what a placement's basket, or the exit that it is for, makes of it."""
-        parent = (await change.commands([parent_id]))[parent_id]
-        command = parse_command(parent)
-        if not isinstance(command, Basket):
-            return replace(facts, is_exit=parent.kind == "exit")
-        members = await change.children_of(parent_id)
-        return replace(facts, turn=turn_of(command, facts.row.command_id, members))
 
     async def _of_family(self, change: Change, row: CommandRow, command: Exit | Basket) -> Facts:
         facts = Facts(
@@ -244,20 +204,11 @@ class Knowledge:
             legs = ((leg.exchange, leg.tradingsymbol) for leg in command.legs)
             return replace(facts, instruments=tuple(self._instruments.find(*leg) for leg in legs))
         instrument = command.exchange, command.tradingsymbol, command.product
-        found = await self._exposure(change, instrument, None)
+        age_us_max = self._limits.positions_age_us
+        found = await known_exposure(change, instrument, None, age_us_max=age_us_max)
         if found is not None:
-            side = "SELL" if found.position > 0 else "BUY"
-            waiting = await change.unsent_placements(
-                f"{side} {command.exchange}:{command.tradingsymbol}"
-            )
-            places = (place_of(each) for each in waiting)
-            unsent = sum(each.quantity for each in places if each.product == command.product)
-            found = replace(found, on_the_way=found.on_the_way + unsent)
+            found = await with_unsent(change, found, instrument)
         return replace(facts, exposure=found)
-
-
-def _day_start_us(now_us: int) -> int:
-    return _DAY.starts_ns(_DAY.index(now_us * 1000)) // 1000
 
 
 def _content(place: Place) -> str:
@@ -277,39 +228,3 @@ def _content(place: Place) -> str:
             ),
         )
     )
-
-
-async def _with_parts(change: Change, facts: Facts, placement: CommandRow) -> Facts:
-    """Add what a cancel of several orders has to cancel."""
-    if placement.kind in KINDS:
-        members = await change.children_of(placement.command_id)
-        return replace(facts, members=tuple(members.values()))
-    command = parse_command(placement)
-    if not isinstance(command, Place) or not is_cut(command):
-        return facts
-    rows = await change.orders_of(placement.command_id)
-    return replace(facts, orders=tuple(reducer.load(each.seen) for each in rows))
-
-
-async def _later(
-    change: Change, row: CommandRow, placement: CommandRow | None
-) -> tuple[Modify, ...]:
-    """Return the unsent modifies of the same order that were claimed after this one."""
-    named = {row.target_command_id, placement.command_id if placement is not None else None}
-    orders = {row.order_id, placement.order_id if placement is not None else None}
-    found = await change.open_commands_on([*filter(None, named)], [*filter(None, orders)])
-    waiting = [each for each in found if each.serial > row.serial and each.state in UNSENT]
-    commands = [parse_command(each) for each in waiting]
-    return tuple(each for each in commands if isinstance(each, Modify))
-
-
-async def _target(change: Change, row: CommandRow) -> tuple[CommandRow | None, OrderRow | None]:
-    """Return the placement and the order that a modify or cancel names."""
-    placement = None
-    if row.target_command_id is not None:
-        placement = (await change.commands([row.target_command_id])).get(row.target_command_id)
-    elif row.order_id is not None:
-        placement = next(iter((await change.placements_of([row.order_id])).values()), None)
-    order_id = row.order_id or (placement.order_id if placement is not None else None)
-    known = (await change.orders([order_id])).get(order_id) if order_id is not None else None
-    return placement, known

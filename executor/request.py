@@ -6,7 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from executor.broker import Request
-from executor.decide import Facts, Send
+from executor.decision import Send
+from executor.facts import Facts
 from executor.tag import tag_of
 from executor.writes import FUND_TAG_CHARACTERS
 from shared.store.rows import CommandRow

@@ -10,7 +10,7 @@ from typing import Final
 
 from executor import reducer
 from executor.changing import as_it_is, changed
-from executor.decide import Facts
+from executor.facts import Facts
 from executor.metrics import PLACEMENTS_TODAY
 from executor.reducer import BrokerOrder
 from executor.risk import Judged, Spent

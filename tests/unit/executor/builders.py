@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from executor.decide import Facts, Limits, exposure_of
+from executor.asked import exposure_of
+from executor.facts import Facts, Limits
 from executor.reducer import BrokerOrder
 from executor.tag import tag_of
 from shared.store.rows import CommandRow

@@ -3,17 +3,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from executor.decide import (
-    EndBoth,
-    Expire,
-    Refuse,
-    Send,
-    Supersede,
-    Wait,
-    decide,
-    exposure_of,
-    is_exposure_needed,
-)
+from executor.asked import exposure_of
+from executor.decide import decide
+from executor.decide_place import is_exposure_needed
+from executor.decision import EndBoth, Expire, Refuse, Send, Supersede, Wait
 from executor.reducing import Exposure
 from executor.risk import Risk
 from shared.store.rows import Switches

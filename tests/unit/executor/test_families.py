@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from executor.decide import EndBoth, EndUnsent, Refuse, Send, Spread, Wait, decide
+from executor.decide import decide
+from executor.decision import EndBoth, EndUnsent, Refuse, Send, Spread, Wait
 from executor.derived import COMMAND_ID_CHARACTERS_MAX, derived_id
 from executor.families import Turn, cancels_of, legs_of, progress_of, turn_of
 from executor.lifecycle import Step

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.decide import Refuse, Send, decide
+from executor.decide import decide
+from executor.decision import Refuse, Send
 from executor.reducing import (
     Exposure,
     raises_risk,

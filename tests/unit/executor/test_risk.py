@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from executor.decide import Refuse, Send, decide
+from executor.decide import decide
+from executor.decision import Refuse, Send
 from executor.freeze import FREEZE, freeze_quantity
 from executor.guard import Instrument
 from executor.risk import Market, Risk, Spent, notional_of, rupees

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from executor.decide import Refuse, decide
+from executor.decide import decide
+from executor.decision import Refuse
 from executor.runaway import Runaway, RunawayLimits
 from tests.unit.executor.builders import a_place, facts_of
 

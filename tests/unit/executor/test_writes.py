@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from executor.decide import Refuse, Send, decide
+from executor.decide import decide
+from executor.decision import Refuse, Send
 from executor.writes import Evidence, find, refuse_write, subject_of
 from shared.store.rows import Switches
 from shared.wire.funds import MfCancel, MfPlace, SipCancel, SipModify, SipPlace

@@ -1,0 +1,117 @@
+"""Whether a modify or a cancel may leave, and to which order."""
+
+from __future__ import annotations
+
+from executor.changing import refuse_change
+from executor.decision import Decision, EndBoth, Refuse, Send, Spread, Supersede, Wait
+from executor.facts import Facts
+from executor.families import cancels_of
+from executor.guard import CHANGES, reducing_scope, refuse_modify, refuse_trading
+from executor.lifecycle import UNSENT, is_open
+from executor.reducer import BrokerOrder
+from executor.reducing import refuse_modify_unless_reducing
+from executor.targets import (
+    IN_DOUBT,
+    NOT_A_PLACEMENT,
+    UNKNOWN_ORDER,
+    UNKNOWN_PLACEMENT,
+    UNREAD_PLACEMENT,
+    ended,
+    refuse_naming,
+)
+from shared.store.rows import CommandRow
+from shared.wire.orders import Cancel, Modify, State
+
+
+def decide_modify(modify: Modify, facts: Facts) -> Decision:
+    """Return what to do with a modify that has not been sent."""
+    switches = facts.switches.trading
+    reason = refuse_trading(switches) or refuse_naming(modify)
+    if reason is not None:
+        return Refuse(reason)
+    latest = next((each for each in reversed(facts.later) if covers(each, modify)), None)
+    if latest is not None:
+        return Supersede(latest.command_id)
+    if facts.placement is not None and facts.placement.state in UNSENT:
+        return Wait()
+    target = _target(facts, modify)
+    if not isinstance(target, Send):
+        return target
+    if facts.order is None:
+        return Wait() if facts.placement is not None else Refuse(UNKNOWN_ORDER)
+    scope = reducing_scope(switches)
+    refused = scope and refuse_modify_unless_reducing(modify, facts.order, facts.exposure, scope)
+    refused = refused or refuse_modify(
+        modify,
+        facts.order,
+        modifications=facts.modifications,
+        modifications_max=facts.limits.modifications_max,
+        instrument=facts.instrument,
+    )
+    refused = refused or refuse_change(
+        modify,
+        facts.order,
+        risk=facts.limits.risk,
+        spent=facts.spent,
+        market=facts.market,
+        instrument=facts.instrument,
+    )
+    return Refuse(refused) if refused else target
+
+
+def covers(later: Modify, earlier: Modify) -> bool:
+    """Tell whether a later modify sets whatever the earlier one would."""
+    return all(
+        getattr(later, name) is not None for name in CHANGES if getattr(earlier, name) is not None
+    )
+
+
+def decide_cancel(cancel: Cancel, facts: Facts) -> Decision:
+    """Return what to do with a cancel that has not been sent."""
+    reason = refuse_naming(cancel)
+    if reason is not None:
+        return Refuse(reason)
+    if cancel.target_command_id is not None and facts.placement is None:
+        waited_us = facts.now_us - facts.row.received_us
+        is_over = waited_us >= facts.limits.target_wait_us
+        return Refuse(UNREAD_PLACEMENT) if is_over else Wait(bury=True)
+    if facts.placement is not None and facts.placement.state in UNSENT:
+        return EndBoth(facts.placement)
+    # One that names an order_id means that order alone.
+    is_of_all = cancel.target_command_id is not None
+    if is_of_all and (facts.members or len(facts.orders) > 1):
+        cancels = cancels_of(cancel, facts.members, facts.orders)
+        return Spread(tuple(cancels)) if cancels else Refuse(ended("ended"))
+    return _target(facts, cancel)
+
+
+def _target(facts: Facts, command: Modify | Cancel) -> Decision:
+    """Say which order a modify or cancel goes to, or why to none."""
+    placement, order = facts.placement, facts.order
+    if command.target_command_id is not None and placement is None:
+        return Refuse(UNKNOWN_PLACEMENT)
+    if placement is not None and placement.kind != "place":
+        return Refuse(NOT_A_PLACEMENT)
+    if (order is not None and order.is_terminal) or _has_ended(placement):
+        state = order.status if order is not None else str(placement and placement.state)
+        return Refuse(ended(state))
+    order_id = command.order_id or (placement and placement.order_id)
+    if order_id:
+        return _send_to(order_id, order, command)
+    if placement is not None and placement.state is State.MANUAL:
+        return Refuse(IN_DOUBT)
+    return Wait()
+
+
+def _send_to(order_id: str, order: BrokerOrder | None, command: Modify | Cancel) -> Send:
+    if order is None:
+        return Send(order_id=order_id, variety=command.variety)
+    # Only the second leg of a cover order is named together with the first.
+    parent = (order.parent_order_id or "") if order.variety == "co" else ""
+    return Send(order_id=order_id, variety=order.variety, parent_order_id=parent)
+
+
+def _has_ended(placement: CommandRow | None) -> bool:
+    if placement is None or placement.state is State.MANUAL:
+        return False
+    return not is_open(placement.kind, placement.state)

@@ -1,0 +1,197 @@
+"""Everything an executor talks to, entered one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from executor.account import HeldAccount
+from executor.broker import Broker, KiteBroker
+from executor.gate import Gate
+from executor.housekeeping import Count
+from executor.instruments import Instruments
+from executor.pace import windows
+from executor.postbacks import Postbacks
+from executor.queries import Queries
+from executor.query_call import Reading
+from executor.query_turns import Turns
+from executor.query_turns import windows as read_windows
+from executor.quotes import Quotes
+from executor.settings import ExecutorSettings
+from executor.skew import Skew
+from shared.accounts.book import AccountBook, Around, sources_of
+from shared.kite.orders import KiteOrders
+from shared.kite.portfolio import KitePortfolio
+from shared.kite.reads import KiteReads
+from shared.kite.rest import KiteRest
+from shared.kite.session import KiteSessions
+from shared.kite.writes import KiteWrites
+from shared.runtime.resources import Resources
+from shared.store.migrate import migrate
+from shared.store.pool import Pool, open_pool
+from shared.streams.answering import REPLY_BYTES_MAX, put_reply
+from shared.streams.client import Connection, connect, ping
+from shared.streams.hygiene import depth, trim_taken
+from shared.streams.limiter import RateLimiter
+from shared.streams.published import get_instruments, get_instruments_version, get_last_of
+from shared.streams.reader import GroupReader, TailReader
+from shared.streams.writer import StreamWriter
+from shared.wire.topics import COMMANDS, CONTROL, POSTBACKS, QUERIES, UPDATES, dead
+
+#: The group, and the one consumer in it: the seat lets one executor read for an account.
+GROUP: Final = "executor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Everything an executor talks to."""
+
+    pool: Pool
+    account: HeldAccount
+    broker: Broker
+    limiter: RateLimiter
+    skew: Skew
+    commands: GroupReader
+    updates: GroupReader
+    postbacks: Callable[..., Postbacks]
+    hints: TailReader
+    writer: StreamWriter
+    control: StreamWriter
+    instruments: Instruments
+    quotes: Quotes
+    trim: Callable[[], Awaitable[int]]
+    dead: dict[str, Count]
+    queries: Callable[..., Queries]
+
+
+async def enter(settings: ExecutorSettings, resources: Resources, gate: Gate) -> Outside:
+    """Connect, bring the tables up to date.
+
+    Raises:
+        StoreError: PostgreSQL is away.
+        LocalError: PostgreSQL could lose commits, or its tables are of another release.
+    """
+    account, redis = settings.account, settings.redis
+    pool = await resources.enter(open_pool(settings.postgres))
+    await migrate(pool)
+    name = f"executor-{account.id}"
+    ticks = await resources.enter(connect(redis.ticks_url, name=name, settings=redis))
+    orders = await resources.enter(connect(redis.orders_url, name=name, settings=redis))
+    held = await _account(settings, pool, ticks, resources)
+    rest = await held.enter_rest(settings.kite, resources)
+    rest.listener = skew = Skew(
+        clock=resources.clock, gate=gate, skew_s_max=settings.executor.clock_skew_s_max
+    )
+    resources.probe.register("postgres", pool.ping)
+    resources.probe.register("redis_orders", partial(ping, orders))
+    read = partial(
+        GroupReader,
+        group=GROUP,
+        consumer=GROUP,
+        count_max=settings.executor.commands_read_max,
+        block_ms=settings.executor.read_block_ms,
+    )
+    instruments, quotes = _prices(settings, resources, ticks)
+    return Outside(
+        pool=pool,
+        account=held,
+        broker=_broker(rest),
+        limiter=RateLimiter(orders, windows(settings.executor)),
+        skew=skew,
+        commands=read(orders, [COMMANDS.name(account.id)]),
+        updates=read(orders, [UPDATES.name(account.id)]),
+        postbacks=partial(
+            Postbacks,
+            reader=read(orders, [POSTBACKS.name(account.id)]),
+            api_secret=held.api_secret,
+        ),
+        hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
+        writer=StreamWriter(orders, resources.clock),
+        control=StreamWriter(ticks, resources.clock),
+        trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
+        dead=_dead(orders, account.id),
+        queries=await _queries(settings, resources, orders, held),
+        instruments=instruments,
+        quotes=quotes,
+    )
+
+
+async def _account(
+    settings: ExecutorSettings, pool: Pool, ticks: Connection, resources: Resources
+) -> HeldAccount:
+    """Return the account as every source tells it now; whoever logs in later is heard."""
+    book = AccountBook(
+        sources_of(settings.accounts, settings.account, pool, resources.clock),
+        poll_s=settings.accounts.poll_s,
+        around=Around(
+            clock=resources.clock, log=resources.log, random=resources.random, ticks=ticks
+        ),
+    )
+    await book.refresh()
+    held = HeldAccount(book, book.account(settings.account.id), resources.clock)
+    resources.probe.register("account", held.check)
+    return held
+
+
+def _prices(
+    settings: ExecutorSettings, resources: Resources, ticks: Connection
+) -> tuple[Instruments, Quotes]:
+    instruments = Instruments(
+        version=partial(get_instruments_version, ticks),
+        read=partial(get_instruments, ticks),
+        log=resources.log,
+    )
+    quotes = Quotes(
+        instruments=instruments,
+        read=partial(get_last_of, ticks),
+        clock=resources.clock,
+        age_s_max=settings.executor.last_price_age_s_max,
+    )
+    return instruments, quotes
+
+
+def _dead(orders: Connection, account: str) -> dict[str, Count]:
+    """Return what counts each stream's dead letters."""
+    streams = {
+        "commands": COMMANDS,
+        "updates": UPDATES,
+        "postbacks": POSTBACKS,
+        "queries": QUERIES,
+    }
+    return {
+        name: partial(depth, orders, dead(topic.name(account))) for name, topic in streams.items()
+    }
+
+
+def _broker(rest: KiteRest) -> KiteBroker:
+    orders, sessions, portfolio = KiteOrders(rest), KiteSessions(rest), KitePortfolio(rest)
+    return KiteBroker(orders, sessions, portfolio, KiteWrites(rest), rest.access_token)
+
+
+async def _queries(
+    settings: ExecutorSettings, resources: Resources, orders: Connection, held: HeldAccount
+) -> Callable[..., Queries]:
+    """Enter what reads for others use; its HTTP connections are its own, orders never wait."""
+    account, chosen = settings.account, settings.queries
+    rest = await held.enter_rest(settings.kite, resources)
+    limiter = RateLimiter(orders, read_windows(chosen.other_per_second_max))
+    turns = Turns(limiter, account.id, resources.clock, chosen.other_per_second_max)
+    return partial(
+        Queries,
+        account=account.id,
+        reader=GroupReader(
+            orders,
+            [QUERIES.name(account.id)],
+            GROUP,
+            GROUP,
+            count_max=chosen.read_max,
+            block_ms=settings.executor.read_block_ms,
+        ),
+        reading=Reading(KiteReads(rest), turns, resources.clock, chosen, REPLY_BYTES_MAX),
+        put=partial(put_reply, orders),
+        trim=partial(trim_taken, orders, QUERIES.name(account.id)),
+        clock=resources.clock,
+        settings=chosen,
+    )
