@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -9,14 +10,13 @@ import numpy as np
 from msgspec import Meta
 
 from enrich.chain_ladder import Expiry
+from enrich.chain_moments import Moments
 from enrich.chain_opening import Opening
 from enrich.chain_pricing import Market, Priced, Pricing
 from enrich.kernels import chain as kernel
-from enrich.kernels.chain_points import BACKWARDS_MAX_NS, first_outside
+from enrich.kernels.chain_points import BACKWARDS_MAX_NS
 from shared.wire.chains import Chain, ChainSide
 
-#: Groups are looked at this often per period: those of a crowded moment are spread over it.
-_LOOKS_PER_PERIOD = 20
 _DAY_NS = 86_400_000_000_000
 _IST_NS = 19_800_000_000_000
 #: After its expiry moment an expiry is told of once more, then left alone.
@@ -41,7 +41,7 @@ class ChainOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30
     per_look_max: Annotated[
         int, Meta(ge=1, le=1024, description="chains priced at once, between two ticks")
-    ] = 4
+    ] = 1
     smile_age_max_s: Annotated[
         float, Meta(gt=0, le=86_400, description="older quotes are not in the smile")
     ] = 60.0
@@ -63,13 +63,6 @@ class _Sent:
         self.priced: Priced | None = None
 
 
-class _Clock:
-    """A shard's time: the look after `end_ns` is the next, `begin_ns` guards against another."""
-
-    def __init__(self) -> None:
-        self.begin_ns = self.end_ns = 0
-
-
 class Chains:
     """The chains of one set of instruments; knows no time but the receive times of segments."""
 
@@ -87,15 +80,11 @@ class Chains:
         self._pricing = Pricing(
             market, self._opening.first_oi, smile_age_max_ns=round(options.smile_age_max_s * 1e9)
         )
-        self._period_ns = round(options.period_s * 1e9)
-        self._look_ns = max(1, self._period_ns // _LOOKS_PER_PERIOD)
+        self._moments = Moments([each.shard for each in expiries], round(options.period_s * 1e9))
         self._expiries = expiries
         self._groups = market.tables[1]
-        self._shard_of = np.array([each.shard for each in expiries], np.int64)
         self._expires_ns = np.array([self._groups["expiry_ns"][e.group] for e in expiries])
-        self._due_ns = np.zeros(len(expiries), np.int64)
         self._sent = [_Sent() for _ in expiries]
-        self._clocks: dict[int, _Clock] = {}
         self._made: list[Chain] = []
         self._tolerances = np.zeros(kernel.NUMBERS)
         self._tolerances[[kernel.THETA, kernel.VEGA, kernel.RHO]] = np.inf
@@ -108,28 +97,16 @@ class Chains:
 
         `segments`: uint8, end to end. Where all belong to it: their size, 0.
         """
-        clock = self._clocks.get(shard)
-        if clock is None:
-            clock = self._clocks[shard] = _Clock()
-        end, received_ns = first_outside(segments, position, clock.begin_ns, clock.end_ns)
-        return int(end), int(received_ns)
+        return self._moments.cut(shard, segments, position)
 
     def advance(self, shard: int, received_ns: int, fence: int) -> None:
         """Make what is due in a shard before a segment of this time is taken."""
-        clock = self._clocks[shard]
-        at_ns = received_ns // self._look_ns * self._look_ns
-        is_new = clock.end_ns == 0 or received_ns < clock.begin_ns
-        clock.end_ns = at_ns + self._look_ns
-        clock.begin_ns = at_ns - BACKWARDS_MAX_NS
-        if is_new:
-            self._due_ns[self._shard_of == shard] = 0
-            return
-        due = np.flatnonzero((self._shard_of == shard) & (self._due_ns <= at_ns))
+        at_ns, due = self._moments.advance(shard, received_ns)
         left = self._options.per_look_max
-        for place in due[np.argsort(self._due_ns[due], kind="stable")].tolist():
+        for place in due:
             if left == 0:
                 return
-            self._due_ns[place] = at_ns + self._period_ns
+            self._moments.done(place, at_ns)
             if self._make(place, at_ns, fence):
                 left -= 1
 
@@ -140,8 +117,8 @@ class Chains:
 
     def begin(self, shard: int) -> None:
         """Begin a shard anew, as a new owner: clock, sequences, snapshots."""
-        self._clocks.pop(shard, None)
-        for place in np.flatnonzero(self._shard_of == shard).tolist():
+        self._moments.begin(shard)
+        for place in self._moments.places(shard):
             self._sent[place] = _Sent()
 
     def adopt(self, before: Chains, kept: np.ndarray) -> None:
@@ -149,15 +126,14 @@ class Chains:
 
         Sequences and the day's first open interest stay; each chain's next message is a snapshot.
         """
-        self._clocks = before._clocks  # of the same class
         known = {each.key: place for place, each in enumerate(before._expiries)}
         places = [known.get(each.key, -1) for each in self._expiries]
-        self._opening.adopt(before._opening, kept, places)
+        self._opening.adopt(before._opening, kept, places)  # of the same class
+        self._moments.adopt(before._moments, places)
         for place, earlier in enumerate(places):
             if earlier >= 0:
                 self._sent[place] = before._sent[earlier]
                 self._sent[place].priced = None
-                self._due_ns[place] = before._due_ns[earlier]
 
     def unkept_opening(self, shard: int) -> np.ndarray | None:
         """Return the day's first open interest of a shard's options, None if nothing is new."""
@@ -229,7 +205,7 @@ class Chains:
                 lot_size=expiry.lot_size,
                 strikes=priced.strikes[changed].tolist(),
                 strikes_left_out=len(expiry.strikes) - len(priced.strikes),
-                smile_vol=_listed(priced.smile_vol[changed]),
+                smile_vol=_columns(priced.smile_vol[None, changed], np.isnan)[0],
                 calls=_side(priced, 0, changed),
                 puts=_side(priced, 1, changed),
                 figures=priced.figures,
@@ -240,23 +216,26 @@ class Chains:
 
 
 def _side(priced: Priced, side: int, changed: np.ndarray) -> ChainSide:
-    numbers = priced.numbers[side][:, changed].tolist()
-    codes = priced.codes[side][:, changed].tolist()
-    columns: dict[str, Any] = dict(zip(_SIDE_NUMBERS, map(_nulls, numbers), strict=True))
-    columns.update(zip(_SIDE_CODES, map(_unknowns, codes), strict=True))
+    numbers = _columns(priced.numbers[side][:, changed], np.isnan)
+    codes = _columns(priced.codes[side][:, changed], _is_unknown)
+    columns: dict[str, Any] = dict(zip(_SIDE_NUMBERS, numbers, strict=True))
+    columns.update(zip(_SIDE_CODES, codes, strict=True))
     return ChainSide(**columns)
 
 
-def _listed(values: np.ndarray) -> list[float | None]:
-    return _nulls(values.tolist())
+def _columns(values: np.ndarray, is_missing: Callable[[np.ndarray], np.ndarray]) -> list[list[Any]]:
+    """Return the rows of a table as lists, with None for what is missing.
+
+    Few columns miss anything, and to look at each number in Python is what a message costs most.
+    """
+    columns: list[list[Any]] = values.tolist()
+    missing = is_missing(values)
+    for column in np.flatnonzero(missing.any(axis=1)).tolist():
+        for place in np.flatnonzero(missing[column]).tolist():
+            columns[column][place] = None
+    return columns
 
 
-def _nulls(values: list[float]) -> list[float | None]:
-    """Return the values with None for NaN, which is no number to a reader of JSON."""
-    return [value if value == value else None for value in values]  # noqa: PLR0124  # NaN
-
-
-def _unknowns(values: list[int]) -> list[int | None]:
-    if kernel.UNKNOWN not in values:
-        return list(values)
-    return [None if value == kernel.UNKNOWN else value for value in values]
+def _is_unknown(values: np.ndarray) -> np.ndarray:
+    unknown: np.ndarray = values == kernel.UNKNOWN
+    return unknown

@@ -37,7 +37,8 @@ def told(made: Engine, after_s: float, *packets: bytes) -> list[Chain]:
     at_ns = NOW_NS + round(after_s * 1e9)
     stamp_s = NOW_S + int(after_s)
     raw = segments([index_packet(24_000.0, stamp_s), *packets], at_ns=at_ns)
-    raw += segments([index_packet(24_000.0, stamp_s)], at_ns=at_ns + 1_100_000_000)
+    for later_ns in (1_100_000_000, 1_150_000_000):  # one chain a look
+        raw += segments([index_packet(24_000.0, stamp_s)], at_ns=at_ns + later_ns)
     made.enrich(header(500), raw, Lineage(1, 2, 9))
     return made.chains()
 
