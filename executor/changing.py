@@ -85,7 +85,9 @@ def _without(
 ) -> Spent:
     """Return what the day has spent but for this order, which the changed one replaces."""
     before = notional_of(as_it_is(order), market.last_price, instrument)
-    return Spent(quantity=spent.quantity - order.quantity, turnover=spent.turnover - before)
+    return msgspec.structs.replace(
+        spent, quantity=spent.quantity - order.quantity, turnover=spent.turnover - before
+    )
 
 
 _NOTHING = Modify(command_id="no-change")

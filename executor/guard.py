@@ -61,7 +61,7 @@ def refuse_place(place: Place, instrument: Instrument | None) -> Reason | None:
         or _refuse_protection(place.order_type, place.market_protection)
         or _refuse_validity(place)
         or _refuse_disclosed(place.disclosed_quantity, place.quantity)
-        or _refuse_steps(place.quantity, (place.price, place.trigger_price), instrument)
+        or refuse_steps(place.quantity, (place.price, place.trigger_price), instrument)
         or _refuse_pieces(place, instrument)
     )
 
@@ -130,7 +130,7 @@ def _refuse_outcome(
         _refuse_prices(order_type, price, trigger)
         or _refuse_protection(modify.order_type or "", modify.market_protection)
         or _refuse_disclosed(modify.disclosed_quantity or 0, quantity)
-        or _refuse_steps(quantity, prices, instrument)
+        or refuse_steps(quantity, prices, instrument)
     )
 
 
@@ -191,9 +191,10 @@ def _refuse_disclosed(disclosed: int, quantity: int) -> Reason | None:
     )
 
 
-def _refuse_steps(
+def refuse_steps(
     quantity: int, prices: tuple[Decimal | None, ...], instrument: Instrument | None
 ) -> Reason | None:
+    """Return why a quantity is no whole number of lots, or a price of ticks."""
     if instrument is None:
         return None
     if instrument.lot_size and quantity % instrument.lot_size:

@@ -51,9 +51,15 @@ class Knowledge:
         self._quotes = sources.quotes
         self._calendar = sources.calendar
         self._runaway = sources.runaway
-        self._today = Today(sources.journal, self._worth, limits.placements_per_day_max)
+        self._today = Today(
+            sources.journal,
+            self._worth,
+            limits.placements_per_day_max,
+            loss_age_us=limits.positions_age_us,
+        )
         #: Instruments of modifies that wait for their turn.
         self._names: dict[str, tuple[str, str]] = {}
+        self._looked_us = 0
 
     async def count_day(self, now_us: int) -> None:
         """Bring the day's count up to date.
@@ -62,6 +68,14 @@ class Knowledge:
             StoreError: PostgreSQL is away.
         """
         await self._today.count(now_us)
+
+    def note_loss(self, loss: Decimal | None, looked_us: int) -> None:
+        """Take in what the day has cost, as read at `looked_us`; None where it was not told."""
+        self._today.note_loss(loss, looked_us)
+
+    def note_look(self, began_us: int) -> None:
+        """Take in when the newest reading of the order book that was understood began."""
+        self._looked_us = began_us
 
     def note_sent(self, facts: Facts) -> None:
         """Count a command that is about to be written as SENDING, at the moment of its facts."""
@@ -113,7 +127,7 @@ class Knowledge:
             instrument=self._instruments.find(exchange, symbol),
             placements_today=self._today.placements,
             market=self._market(exchange, symbol, now_us),
-            spent=self._today.spent,
+            spent=self._today.spent_by(now_us),
             runaway=self._runaway.judge(row.strategy_id, exposure, now_us),
             duplicate=self._runaway.find_alike(row.strategy_id, content, now_us),
         )
@@ -165,7 +179,7 @@ class Knowledge:
         return replace(
             facts,
             instrument=self._instruments.find(*name),
-            spent=self._today.spent,
+            spent=self._today.spent_by(facts.now_us),
             market=self._market(*name, facts.now_us),
         )
 

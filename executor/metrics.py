@@ -78,6 +78,10 @@ PLACEMENTS_TODAY: Final = Gauge(
 TRADES: Final = Counter(
     "tickflow_executor_trades_synced_total", "Fills of the account taken into the journal."
 )
+DAY_LOSS: Final = Gauge(
+    "tickflow_executor_day_loss_rupees",
+    "What the day has cost by the newest reading of positions, a profit negative; NaN: not told.",
+)
 DISAGREEING: Final = Gauge(
     "tickflow_executor_positions_disagreeing_instruments",
     "Instruments whose positions are not what the day's trades make them.",

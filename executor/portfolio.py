@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     trades: Sequence[Trade]
     positions: Sequence[Position]
     looked_us: int
+    #: Of the day in rupees, a profit negative; None where the broker did not tell it.
+    loss: Decimal | None = None
 
 
 def parse_trades(rows: Iterable[bytes]) -> list[Trade]:

@@ -73,17 +73,25 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
     order_notional_max: int = 0
     day_quantity_max: int = 0
     day_turnover_max: int = 0
+    day_loss_max: int = 0
     price_band_percent: float = 0.0
     price_band_rupees_min: float = 0.0
     is_price_needed: bool = False
     is_session_needed: bool = False
+    #: What may be traded, patterns such as NFO:NIFTY*; none named is every one.
+    products: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent today, in units and rupees, whatever became of it."""
+    """What was sent today, in units and rupees, whatever became of it; and what the day has cost.
+
+    `loss` is in rupees, a profit negative; None is not known.
+    """
 
     quantity: int = 0
     turnover: Decimal = Decimal(0)
+    loss: Decimal | None = Decimal(0)
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +155,8 @@ def refuse_spent(
     place: Judged, risk: Risk, spent: Spent, market: Market, instrument: Instrument | None
 ) -> Reason | None:
     """Return which limit of the day the order would break; an exit is not asked this."""
+    if risk.day_loss_max and spent.loss is not None and spent.loss >= risk.day_loss_max:
+        return _lost(spent.loss, risk.day_loss_max)
     notional = notional_of(place, market.last_price, instrument)
     for code, measured, most in (
         ("day_quantity", spent.quantity + place.quantity, risk.day_quantity_max),
@@ -155,6 +165,11 @@ def refuse_spent(
         if 0 < most < measured:
             return _above(code, "quantity", measured, most)
     return None
+
+
+def lacks_result(risk: Risk, spent: Spent) -> bool:
+    """Tell whether the day's result is to be judged but not known."""
+    return bool(risk.day_loss_max) and spent.loss is None
 
 
 def refuse_price(place: Judged, risk: Risk, market: Market) -> Reason | None:
@@ -190,6 +205,15 @@ def _above(code: str, field: str, measured: Decimal | int, most: int) -> Reason:
     sentence = f"{code} would be {text}, must be at most {most}"
     return Reason(
         code=f"{code}_limit", sentence=sentence, field=field, measured=text, limit=str(most)
+    )
+
+
+def _lost(loss: Decimal, most: int) -> Reason:
+    return Reason(
+        code="day_loss_limit",
+        sentence=f"the day's loss is {loss:f} rupees, must be below {most} for anything but exits",
+        measured=f"{loss:f}",
+        limit=str(most),
     )
 
 

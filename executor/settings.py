@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import re
+from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,10 +19,12 @@ from shared.runtime.settings import LogSettings, ProbeSettings
 from shared.secret import Secret
 from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
+from shared.wire.order_fields import Product
 
 #: Looks at the order book before a placement may be called absent, seconds after it was sent.
 #: Source: kite.trade/forum comment 41029, an order that took 90 s to show (read 2026-11).
 SETTLE_S: Final = (5.0, 30.0, 180.0)
+_INSTRUMENT: Final = re.compile(r"[A-Z]{2,8}:\S{1,64}")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -96,6 +99,17 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     day_turnover_max: Annotated[
         int, Meta(ge=0, description="rupees that a day's placements are worth; 0: no limit")
     ] = 1_000_000_000
+    day_loss_max: Annotated[
+        int,
+        Meta(ge=0, description="rupees of loss today beyond which only exits pass; 0: no limit"),
+    ] = 0
+    allowed_products: Annotated[
+        tuple[str, ...], Meta(description="products that may be traded, comma-separated; empty: any")
+    ] = ()
+    allowed_instruments: Annotated[
+        tuple[str, ...],
+        Meta(description="instruments that may be traded, as NFO:NIFTY*,NSE:INFY; empty: any"),
+    ] = ()
     price_band_percent: Annotated[
         float, Meta(ge=0, le=100, description="a price this far on its losing side; 0: any")
     ] = 20.0
@@ -244,12 +258,27 @@ def check(settings: ExecutorSettings) -> None:
         raise SettingsError(
             "executor.egress_addresses and executor.egress_check_url are given together or not"
         )
+    _check_allowed(behaviour)
     if behaviour.positions_s >= behaviour.positions_age_s_max:
         raise SettingsError("executor.positions_s must be below executor.positions_age_s_max")
     if behaviour.cancels_per_minute_reserved >= behaviour.orders_per_minute_max:
         raise SettingsError(
             "executor.cancels_per_minute_reserved must be below executor.orders_per_minute_max"
         )
+
+
+def _check_allowed(behaviour: BehaviourSettings) -> None:
+    products = get_args(Product)
+    for product in behaviour.allowed_products:
+        if product not in products:
+            raise SettingsError(
+                f"executor.allowed_products has {product!r}, must be of {', '.join(products)}"
+            )
+    for name in behaviour.allowed_instruments:
+        if not _INSTRUMENT.fullmatch(name):
+            raise SettingsError(
+                f"executor.allowed_instruments has {name!r}, must be like NFO:NIFTY*"
+            )
 
 
 def _check_settle(behaviour: BehaviourSettings, rest_url: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Final
 
+from executor.day_loss import loss_of
 from executor.desk import Desk
-from executor.metrics import DISAGREEING, POSITIONS_READ, TRADES
+from executor.metrics import DAY_LOSS, DISAGREEING, POSITIONS_READ, TRADES
 from executor.portfolio import (
     Instrument,
     Reading,
@@ -35,6 +37,8 @@ class Syncing:
         self._disagreeing: dict[Instrument, tuple[int, int]] = {}
         self._holdings_due_us = 0
         self._told: dict[Instrument, tuple[int, int]] = {}
+        self._loss_max = behaviour.day_loss_max
+        self._is_loss_reached = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Read until `stopping`."""
@@ -76,6 +80,9 @@ class Syncing:
             await change.portfolio.replace_positions(reading.positions, looked_us=reading.looked_us)
         TRADES.inc(added)
         POSITIONS_READ.set(reading.looked_us / 1e6)
+        self._desk.knowledge.note_loss(reading.loss, reading.looked_us)
+        DAY_LOSS.set(float("nan") if reading.loss is None else float(reading.loss))
+        self._warn(reading.loss)
         await self._compare(reading)
 
     async def _read(self) -> Reading:
@@ -83,10 +90,21 @@ class Syncing:
         try:
             # Trades first: what fills meanwhile is then in the positions, not among the trades.
             trades = parse_trades(await self._desk.broker.trades())
-            positions = parse_positions(await self._desk.broker.positions())
+            rows = await self._desk.broker.positions()
+            positions = parse_positions(rows)
         except MessageError as error:
             raise KiteUnavailable(f"trades or positions: {error}") from error
-        return Reading(trades=trades, positions=positions, looked_us=looked_us)
+        return Reading(
+            trades=trades, positions=positions, looked_us=looked_us, loss=loss_of(rows)
+        )
+
+    def _warn(self, loss: Decimal | None) -> None:
+        """Say when the day's limit is reached, and when it no longer is."""
+        is_reached = bool(self._loss_max) and loss is not None and loss >= self._loss_max
+        if is_reached is not self._is_loss_reached:
+            event = "orders.day_loss_reached" if is_reached else "orders.day_loss_left"
+            self._desk.patience.log.warning(event, loss=str(loss), limit=self._loss_max)
+        self._is_loss_reached = is_reached
 
     async def _compare(self, reading: Reading) -> None:
         """Tell of what two readings in a row agree to disagree on; a fill between is no fault.

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from executor import reducer
 from executor.changing import as_it_is, changed
 from executor.facts import Facts
@@ -37,13 +39,18 @@ log = get_log()
 class Today:
     """Counts the day's placements, units and rupees; midnight in India begins another."""
 
-    def __init__(self, journal: Journal, worth: Worth, placements_max: int) -> None:
+    def __init__(
+        self, journal: Journal, worth: Worth, placements_max: int, *, loss_age_us: int
+    ) -> None:
         self._journal = journal
         self._worth = worth
         self._placements_max = placements_max
         self._day = -1
         self._tally = Tally()
         self._reading = asyncio.Lock()
+        self._loss: Decimal | None = None
+        self._loss_read_us = 0
+        self._loss_age_us = loss_age_us
 
     @property
     def placements(self) -> int:
@@ -54,6 +61,19 @@ class Today:
     def spent(self) -> Spent:
         """Return what was sent, whatever became of it."""
         return self._tally.spent
+
+    def spent_by(self, now_us: int) -> Spent:
+        """Return what was sent, and what the day has cost if that is known.
+
+        A loss that was read too long ago, or on another day, is not known.
+        """
+        is_old = now_us - self._loss_read_us > self._loss_age_us
+        is_of_today = _DAY.index(self._loss_read_us * 1000) == _DAY.index(now_us * 1000)
+        return replace(self.spent, loss=self._loss if is_of_today and not is_old else None)
+
+    def note_loss(self, loss: Decimal | None, looked_us: int) -> None:
+        """Take in what the day has cost, as read at `looked_us`; None where it was not told."""
+        self._loss, self._loss_read_us = loss, looked_us
 
     async def count(self, now_us: int) -> None:
         """Take in what was seen of others; read everything anew where a day has begun.
