@@ -153,6 +153,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    # Its pool tells of every server that a run takes away.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
     console = Console()
     verdicts = asyncio.run(campaign(chosen, console))
     console.print(table(verdicts))
