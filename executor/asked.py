@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from executor.backlog import priority_of
+from executor.reducing import side_of
 from executor.telling import Told, tell
 from shared.store.change import Change
 from shared.store.rows import CommandRow, Encoding, NewCommand
@@ -42,7 +43,7 @@ def exposure_of(command: Command) -> str | None:
     """Return what a placement adds to, side and instrument; None for what adds to nothing."""
     if not isinstance(command, Place):
         return None
-    return f"{command.transaction_type} {command.exchange}:{command.tradingsymbol}"
+    return side_of(command)
 
 
 async def spawn(change: Change, commands: Sequence[NewCommand]) -> list[CommandRow]:

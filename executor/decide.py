@@ -8,10 +8,11 @@ from executor.decision import Decision, Expire, Refuse, Send, Spread
 from executor.facts import Facts
 from executor.guard import is_expired, reducing_scope, refuse_trading
 from executor.spreading import spread_basket, spread_exit
+from executor.triggers import refuse_trigger
 from executor.writes import ENDING, refuse_write, subject_of
 from shared.kite.writes import Write
 from shared.wire.families import Basket, Exit
-from shared.wire.gtt import Convert
+from shared.wire.gtt import Convert, GttModify, GttPlace
 from shared.wire.orders import Cancel, Modify, Place, Reason
 from shared.wire.switching import Halt, Reduce, Resume
 
@@ -47,6 +48,13 @@ def _decide_other(
 
 def _decide_write(write: Write, facts: Facts) -> Decision:
     reason = refuse_write(write, has_funds=facts.limits.has_funds)
+    if reason is None and isinstance(write, GttPlace | GttModify):
+        reason = refuse_trigger(
+            write,
+            risk=facts.limits.risk,
+            market=facts.market,
+            instrument=facts.instrument,
+        )
     if reason is None and facts.row.kind not in ENDING:
         reason = refuse_trading(facts.switches.trading) or _refuse_new_risk(write, facts)
     return Refuse(reason) if reason else Send(order_id=subject_of(write))

@@ -9,7 +9,8 @@ from executor.families import cancels_of
 from executor.guard import CHANGES, reducing_scope, refuse_modify, refuse_trading
 from executor.lifecycle import UNSENT, is_open
 from executor.reducer import BrokerOrder
-from executor.reducing import refuse_modify_unless_reducing
+from executor.reducing import raises_risk, refuse_modify_unless_reducing
+from executor.risk import lacks_loss, refuse_loss
 from executor.targets import (
     IN_DOUBT,
     NOT_A_PLACEMENT,
@@ -20,7 +21,7 @@ from executor.targets import (
     refuse_naming,
 )
 from shared.store.rows import CommandRow
-from shared.wire.orders import Cancel, Modify, State
+from shared.wire.orders import Cancel, Modify, Reason, State
 
 
 def decide_modify(modify: Modify, facts: Facts) -> Decision:
@@ -39,24 +40,49 @@ def decide_modify(modify: Modify, facts: Facts) -> Decision:
         return target
     if facts.order is None:
         return Wait() if facts.placement is not None else Refuse(UNKNOWN_ORDER)
-    scope = reducing_scope(switches)
-    refused = scope and refuse_modify_unless_reducing(modify, facts.order, facts.exposure, scope)
-    refused = refused or refuse_modify(
-        modify,
-        facts.order,
-        modifications=facts.modifications,
-        modifications_max=facts.limits.modifications_max,
-        instrument=facts.instrument,
+    refused = _refuse(modify, facts.order, facts)
+    return Refuse(refused) if refused else _unless_held(modify, facts.order, facts, target)
+
+
+def _refuse(modify: Modify, order: BrokerOrder, facts: Facts) -> Reason | None:
+    scope = reducing_scope(facts.switches.trading)
+    if scope and (reason := refuse_modify_unless_reducing(modify, order, facts.exposure, scope)):
+        return reason
+    risk, instrument = facts.limits.risk, facts.instrument
+    return (
+        refuse_modify(
+            modify,
+            order,
+            modifications=facts.modifications,
+            modifications_max=facts.limits.modifications_max,
+            instrument=instrument,
+        )
+        or refuse_change(
+            modify,
+            order,
+            risk=risk,
+            spent=facts.spent,
+            market=facts.market,
+            instrument=instrument,
+        )
+        or (refuse_loss(risk, facts.spent) if _is_adding(modify, order, facts) else None)
     )
-    refused = refused or refuse_change(
-        modify,
-        facts.order,
-        risk=facts.limits.risk,
-        spent=facts.spent,
-        market=facts.market,
-        instrument=facts.instrument,
-    )
-    return Refuse(refused) if refused else target
+
+
+def _unless_held(modify: Modify, order: BrokerOrder, facts: Facts, target: Send) -> Send | Wait:
+    """Let a change that may add risk wait for what is not known yet.
+
+    That is what became of another order of its side and instrument, or what the day has cost.
+    """
+    is_unknown = facts.switches.in_doubt or lacks_loss(facts.limits.risk, facts.spent)
+    return Wait() if is_unknown and _is_adding(modify, order, facts) else target
+
+
+def _is_adding(modify: Modify, order: BrokerOrder, facts: Facts) -> bool:
+    """Tell whether a change may add to what is held, as far as anybody knows."""
+    if not raises_risk(modify, order):
+        return False
+    return refuse_modify_unless_reducing(modify, order, facts.exposure, "") is not None
 
 
 def covers(later: Modify, earlier: Modify) -> bool:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from executor.decision import Decision, EndUnsent, Refuse, Send, Wait
 from executor.facts import Facts
 from executor.guard import reducing_scope, refuse_place, refuse_trading
 from executor.reducing import refuse_unless_reducing
-from executor.risk import refuse_money, refuse_price, refuse_session, refuse_size, refuse_spent
+from executor.risk import (
+    Risk,
+    lacks_loss,
+    refuse_loss,
+    refuse_money,
+    refuse_price,
+    refuse_session,
+    refuse_size,
+    refuse_spent,
+)
+from executor.scope import refuse_scope
 from shared.wire.orders import Place, Reason
+
+#: The code of what a 429 kept from being executed.
+THROTTLED: Final = "throttled"
 
 
 def decide_place(place: Place, facts: Facts) -> Decision:
@@ -31,7 +46,29 @@ def decide_place(place: Place, facts: Facts) -> Decision:
     if facts.runaway is not None:
         return Refuse(facts.runaway, holds_strategy=True)
     # An order that nobody can account for may stand in the book: no second one of its like.
-    return Wait() if facts.switches.in_doubt else Send(variety=place.variety)
+    is_held = facts.switches.in_doubt or _is_unread(facts) or _is_unreckoned(place, facts)
+    return Wait() if is_held else Send(variety=place.variety)
+
+
+def _is_unread(facts: Facts) -> bool:
+    """Tell whether the book is to be read before the placement goes out again.
+
+    A 429 says that nothing happened; before the same placement leaves a second time the book has to
+    say so as well.
+    """
+    reason = facts.row.reason
+    return (
+        reason is not None and reason.code == THROTTLED and facts.looked_us <= facts.row.changed_us
+    )
+
+
+def _is_unreckoned(place: Place, facts: Facts) -> bool:
+    """Tell whether the day's loss is to be known before anything but an exit leaves."""
+    return lacks_loss(facts.limits.risk, facts.spent) and not _is_reducing(place, facts)
+
+
+def _is_reducing(place: Place, facts: Facts) -> bool:
+    return facts.exposure is not None and not refuse_unless_reducing(place, facts.exposure, "")
 
 
 def _refuse_adding(place: Place, facts: Facts) -> Reason | None:
@@ -46,17 +83,24 @@ def _refuse_adding(place: Place, facts: Facts) -> Reason | None:
 
 def _refuse_risk(place: Place, facts: Facts) -> Reason | None:
     risk, market = facts.limits.risk, facts.market
+    # What was held before its owner thought otherwise may be left.
+    scope = None if facts.is_exit else _refuse_scope(place, risk)
     return (
-        refuse_session(place, market, risk)
+        scope
+        or refuse_session(place, market, risk)
         or refuse_size(place, risk, facts.instrument)
         or refuse_price(place, risk, market)
         or refuse_money(place, risk, market, facts.instrument)
     )
 
 
+def _refuse_scope(place: Place, risk: Risk) -> Reason | None:
+    return refuse_scope(place.exchange, place.tradingsymbol, place.product, risk)
+
+
 def _refuse_day(place: Place, facts: Facts) -> Reason | None:
     """Judge the day as a whole; what reduces may use the reserve, no limit of money holds it."""
-    is_exit = facts.exposure is not None and not refuse_unless_reducing(place, facts.exposure, "")
+    is_exit = _is_reducing(place, facts)
     limits = facts.limits
     kept = 0 if is_exit else limits.placements_per_day_reserved
     refused = _refuse_count(facts.placements_today, limits.placements_per_day_max - kept)
@@ -64,7 +108,10 @@ def _refuse_day(place: Place, facts: Facts) -> Reason | None:
 
 
 def _refuse_spent(place: Place, facts: Facts) -> Reason | None:
-    return refuse_spent(place, facts.limits.risk, facts.spent, facts.market, facts.instrument)
+    lost = refuse_loss(facts.limits.risk, facts.spent)
+    return lost or refuse_spent(
+        place, facts.limits.risk, facts.spent, facts.market, facts.instrument
+    )
 
 
 def _refuse_count(sent_today: int, most: int) -> Reason | None:
@@ -82,4 +129,9 @@ def is_exposure_needed(facts: Facts) -> bool:
     """Tell whether the decision depends on what is held of the instrument."""
     if facts.is_exit or reducing_scope(facts.switches.trading):
         return True
-    return isinstance(facts.command, Place) and _refuse_day(facts.command, facts) is not None
+    if lacks_loss(facts.limits.risk, facts.spent):
+        return True
+    if isinstance(facts.command, Place):
+        return _refuse_day(facts.command, facts) is not None
+    lost = refuse_loss(facts.limits.risk, facts.spent)
+    return lost is not None or facts.switches.in_doubt is not None

@@ -42,6 +42,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     placements_today: int = 0
     market: Market = Market()
     spent: Spent = Spent()
+    #: When the newest reading of the order book began.
+    looked_us: int = 0
     #: Why the strategy is to be held before it sends more of the kind.
     runaway: Reason | None = None
     duplicate: Reason | None = None

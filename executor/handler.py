@@ -29,12 +29,13 @@ from executor.lifecycle import UNSENT, Step, advance
 from executor.metrics import ANSWER, REFUSED, SENT, TO_WIRE
 from executor.moves import hold_strategy, move
 from executor.record import Recorder
+from executor.reducing import raises_risk, side_of
 from executor.request import Begun, begun, ready
 from executor.telling import Told, tell
 from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
-from shared.wire.orders import Reason, State
+from shared.wire.orders import Modify, Reason, State
 
 
 class Handler:
@@ -181,9 +182,12 @@ class Handler:
 
     async def _commit_sending(self, change: Change, facts: Facts, decision: Send) -> CommandRow:
         row = ready(facts, decision, account=self._desk.account)
-        if row.kind == "modify":
+        if isinstance(facts.command, Modify):
             known = (await change.orders([decision.order_id]))[decision.order_id]
             await change.save_order(replace(known, modifications=known.modifications + 1))
+            if facts.order is not None and raises_risk(facts.command, facts.order):
+                # Should it end in doubt, what adds to the same side waits.
+                row = replace(row, exposure=side_of(facts.order))
         return await move(change, row, Step.SEND, order=facts.order)
 
     async def _send(self, sent: Begun) -> Outcome:

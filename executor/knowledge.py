@@ -16,6 +16,7 @@ from executor.instruments import Instruments
 from executor.lifecycle import UNSENT
 from executor.quotes import Quotes
 from executor.reducer import BrokerOrder
+from executor.reducing import side_of
 from executor.related import as_part, later_modifies, target_of, with_parts
 from executor.risk import Judged, Market, notional_of
 from executor.runaway import Runaway
@@ -26,6 +27,7 @@ from shared.store.change import Change
 from shared.store.journal import Journal
 from shared.store.rows import CommandRow, Switches
 from shared.wire.families import Basket, Exit
+from shared.wire.gtt import GttModify, GttPlace
 from shared.wire.orders import Command, Place, Reason
 
 _NAMES_MAX: Final = 10_000
@@ -128,6 +130,7 @@ class Knowledge:
             placements_today=self._today.placements,
             market=self._market(exchange, symbol, now_us),
             spent=self._today.spent_by(now_us),
+            looked_us=self._looked_us,
             runaway=self._runaway.judge(row.strategy_id, exposure, now_us),
             duplicate=self._runaway.find_alike(row.strategy_id, content, now_us),
         )
@@ -149,7 +152,8 @@ class Knowledge:
             return await self._of_family(change, row, command)
         placement, known = await target_of(change, row)
         order = reducer.load(known.seen) if known is not None else None
-        switches = await change.switches(row) if row.kind != "cancel" else Switches()
+        aimed = row if order is None else replace(row, exposure=side_of(order))
+        switches = await change.switches(aimed) if row.kind != "cancel" else Switches()
         later = await later_modifies(change, row, placement) if row.kind == "modify" else ()
         facts = Facts(
             row=row,
@@ -165,12 +169,14 @@ class Knowledge:
         is_of_all = row.kind == "cancel" and row.target_command_id is not None
         if is_of_all and placement is not None and placement.state not in UNSENT:
             return await with_parts(change, facts, placement)
+        if isinstance(command, GttPlace | GttModify):
+            return self._with_market(facts, command)
         if order is None or row.kind == "cancel":
             return facts
         return await self._with_exposure(change, self._with_market(facts, order), order)
 
-    def _with_market(self, facts: Facts, order: BrokerOrder) -> Facts:
-        """Add what the order to be modified is judged by, its price where somebody looked."""
+    def _with_market(self, facts: Facts, order: BrokerOrder | GttPlace | GttModify) -> Facts:
+        """Add what a changed order or a trigger is judged by, its price where somebody looked."""
         name = order.exchange, order.tradingsymbol
         if facts.row.kind == "modify":
             self._names[facts.row.command_id] = name

@@ -36,6 +36,8 @@ _UPDATES_MAX = 1000
 LIMBO_AFTER_US = 30_000_000
 #: Kinds that make something new.
 _NEW = ("place", "gtt_place", "mf_place", "sip_place")
+#: Among those that were sent and certainly not executed are some that a look lets go again.
+_LOOKED_FOR = (State.ADMITTED,)
 _FOLLOWED = (State.UNKNOWN, State.ACCEPTED, State.PARTIALLY_ACCEPTED, State.OPEN)
 
 
@@ -113,6 +115,7 @@ class Reconciler:
             news = await sight(change, [order for order, _row in sightings])
             await self._settle_writes(change, evidence)
             again = await self._judge(change, sightings, began_us)
+        self._desk.knowledge.note_look(began_us)
         LOOKS.labels(outcome="read").inc()
         self._desk.patience.gate.open(Bar.START, Bar.SESSION)
         for command in again:
@@ -237,7 +240,7 @@ class Reconciler:
         UNSETTLED.set(counts.get(State.UNKNOWN, 0))
         gate = self._desk.patience.gate
         is_held = any(gate.is_closed(bar) for bar in (Bar.START, Bar.SESSION, Bar.BROKER))
-        return is_held or any(counts.get(state) for state in _FOLLOWED)
+        return is_held or any(counts.get(state) for state in (*_FOLLOWED, *_LOOKED_FOR))
 
     async def _is_asked(self, delay_s: float) -> bool:
         """Wait `delay_s`, less where a look may count sooner; tell whether somebody asked."""

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from executor.broker import Lost, NotExecuted, Outcome, Refused, Request, Taken
+from executor.decide_place import THROTTLED
 from executor.desk import Desk, Verdict
 from executor.gate import Bar
 from executor.lifecycle import UNSENT, Step, advance, is_open
@@ -150,8 +151,9 @@ async def _write(
         case Lost(message):
             reason = Reason(code="outcome_unknown", sentence=message)
             return await move(change, row, Step.LOSE, reason=reason)
-        case NotExecuted(message):
-            reason = Reason(code="not_executed", sentence=message)
+        case NotExecuted(message, pause_s):
+            code = THROTTLED if pause_s else "not_executed"
+            reason = Reason(code=code, sentence=message)
             after = await move(change, row, Step.NOT_SENT, reason=reason)
             if after.state in UNSENT and after.attempts >= attempts_max:
                 return await move(change, after, Step.REFUSE, reason=_spent(after, message))

@@ -28,6 +28,11 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     own: int = 0
 
 
+def side_of(what: Place | BrokerOrder) -> str:
+    """Return what an order adds to, as the journal names it: its side and instrument."""
+    return f"{what.transaction_type} {what.exchange}:{what.tradingsymbol}"
+
+
 def refuse_unless_reducing(place: Place, exposure: Exposure | None, scope: str) -> Reason | None:
     """Return why a placement might add to what is held, or None where it certainly does not."""
     return _refuse(place.transaction_type, place.quantity, exposure, scope)

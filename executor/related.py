@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from executor import reducer
 from executor.facts import Facts
 from executor.families import KINDS, turn_of
+from executor.guard import is_expired
 from executor.lifecycle import UNSENT
 from executor.slices import is_cut
 from executor.telling import parse_command
@@ -41,11 +42,17 @@ async def with_parts(change: Change, facts: Facts, placement: CommandRow) -> Fac
 async def later_modifies(
     change: Change, row: CommandRow, placement: CommandRow | None
 ) -> tuple[Modify, ...]:
-    """Return the unsent modifies of the same order that were claimed after this one."""
+    """Return the modifies of the same order that were claimed after this one and may yet leave."""
     named = {row.target_command_id, placement.command_id if placement is not None else None}
     orders = {row.order_id, placement.order_id if placement is not None else None}
     found = await change.open_commands_on([*filter(None, named)], [*filter(None, orders)])
-    waiting = [each for each in found if each.serial > row.serial and each.state in UNSENT]
+    waiting = [
+        each
+        for each in found
+        if each.serial > row.serial
+        and each.state in UNSENT
+        and not is_expired(each.valid_until_us, change.at_us)
+    ]
     commands = [parse_command(each) for each in waiting]
     return tuple(each for each in commands if isinstance(each, Modify))
 

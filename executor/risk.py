@@ -155,8 +155,6 @@ def refuse_spent(
     place: Judged, risk: Risk, spent: Spent, market: Market, instrument: Instrument | None
 ) -> Reason | None:
     """Return which limit of the day the order would break; an exit is not asked this."""
-    if risk.day_loss_max and spent.loss is not None and spent.loss >= risk.day_loss_max:
-        return _lost(spent.loss, risk.day_loss_max)
     notional = notional_of(place, market.last_price, instrument)
     for code, measured, most in (
         ("day_quantity", spent.quantity + place.quantity, risk.day_quantity_max),
@@ -167,8 +165,21 @@ def refuse_spent(
     return None
 
 
-def lacks_result(risk: Risk, spent: Spent) -> bool:
-    """Tell whether the day's result is to be judged but not known."""
+def refuse_loss(risk: Risk, spent: Spent) -> Reason | None:
+    """Return why the day has cost so much that only exits pass."""
+    loss, most = spent.loss, risk.day_loss_max
+    if not most or loss is None or loss < most:
+        return None
+    return Reason(
+        code="day_loss_limit",
+        sentence=f"the day's loss is {loss:f} rupees, must be below {most} for anything but exits",
+        measured=f"{loss:f}",
+        limit=str(most),
+    )
+
+
+def lacks_loss(risk: Risk, spent: Spent) -> bool:
+    """Tell whether the day's loss is to be judged but not known."""
     return bool(risk.day_loss_max) and spent.loss is None
 
 
@@ -205,15 +216,6 @@ def _above(code: str, field: str, measured: Decimal | int, most: int) -> Reason:
     sentence = f"{code} would be {text}, must be at most {most}"
     return Reason(
         code=f"{code}_limit", sentence=sentence, field=field, measured=text, limit=str(most)
-    )
-
-
-def _lost(loss: Decimal, most: int) -> Reason:
-    return Reason(
-        code="day_loss_limit",
-        sentence=f"the day's loss is {loss:f} rupees, must be below {most} for anything but exits",
-        measured=f"{loss:f}",
-        limit=str(most),
     )
 
 

@@ -104,7 +104,8 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Meta(ge=0, description="rupees of loss today beyond which only exits pass; 0: no limit"),
     ] = 0
     allowed_products: Annotated[
-        tuple[str, ...], Meta(description="products that may be traded, comma-separated; empty: any")
+        tuple[str, ...],
+        Meta(description="products that may be traded, comma-separated; empty: any"),
     ] = ()
     allowed_instruments: Annotated[
         tuple[str, ...],

@@ -94,9 +94,7 @@ class Syncing:
             positions = parse_positions(rows)
         except MessageError as error:
             raise KiteUnavailable(f"trades or positions: {error}") from error
-        return Reading(
-            trades=trades, positions=positions, looked_us=looked_us, loss=loss_of(rows)
-        )
+        return Reading(trades=trades, positions=positions, looked_us=looked_us, loss=loss_of(rows))
 
     def _warn(self, loss: Decimal | None) -> None:
         """Say when the day's limit is reached, and when it no longer is."""

@@ -44,7 +44,8 @@ RETURNING {COMMAND_COLUMNS}
 """  # noqa: S608  # our own names
 _SAVE: Final = """
 UPDATE order_commands SET state = $4, order_id = $5, tag = $6, attempts = $7, reason = $8,
-    sending_us = $9, is_open = $10, changed_us = $11, slices_refused = $13, fence = $3
+    sending_us = $9, is_open = $10, changed_us = $11, slices_refused = $13, exposure = $14,
+    fence = $3
 WHERE account = $1 AND command_id = $2 AND fence <= $3 AND state = $12
 """
 _SAVE_ORDER: Final = """
@@ -171,6 +172,7 @@ class Change:
             self.at_us,
             was,
             after.slices_refused,
+            after.exposure,
         )
         if tag != "UPDATE 1":
             raise IllegalTransition(
@@ -202,7 +204,9 @@ class Change:
     async def unsent_placements(self, exposure: str) -> list[CommandRow]:
         """Return the placements of a side and instrument that have not left yet."""
         found = await self._commands(
-            "exposure = ANY($2) AND is_open AND state IN ('RECEIVED', 'ADMITTED')", [exposure]
+            "exposure = ANY($2) AND kind = 'place' AND is_open "
+            "AND state IN ('RECEIVED', 'ADMITTED')",
+            [exposure],
         )
         return list(found.values())
 

@@ -19,7 +19,8 @@ def test_day_without_positions_has_lost_nothing():
 
 
 @pytest.mark.parametrize(
-    "row", [{}, {"m2m": None}, {"m2m": True}, {"m2m": "much"}, {"m2m": float("nan")}, {"m2m": 1e300}]
+    "row",
+    [{}, {"m2m": None}, {"m2m": True}, {"m2m": "much"}, {"m2m": float("nan")}, {"m2m": 1e300}],
 )
 def test_row_that_does_not_tell_leaves_the_loss_unknown(row):
     assert loss_of([{"m2m": -5}, row]) is None

@@ -92,6 +92,10 @@ class Broker:
 
 class Knowledge:
     noted = 0
+    looked_us = 0
+
+    def note_look(self, began_us):
+        self.looked_us = began_us
 
     async def count_day(self, now_us):
         pass
@@ -112,7 +116,7 @@ class Knowledge:
         return facts_of(a_place(), row=row, now_us=now_us)
 
     async def gather(self, _change, row):
-        return facts_of(a_place(), row=row)
+        return facts_of(a_place(), row=row, looked_us=self.looked_us)
 
 
 class Pace:
@@ -227,6 +231,8 @@ async def test_429_pauses_the_account_after_the_last_attempt_as_well(desk):
     handler, row = Handler(desk, set()), desk.journal.row
     desk.broker.errors = [KiteThrottled("slow down", retry_after_s=0.01) for _ in range(2)]
     assert await handler.handle(row) is Verdict.BACK
+    assert await handler.handle(row) is Verdict.PARK, "the book was not read since"
+    desk.knowledge.note_look(desk.journal.row.changed_us + 1)
     assert await handler.handle(row) is Verdict.DONE
     assert desk.journal.row.state is State.REFUSED
     assert desk.pace.held == [0.01, 0.01]

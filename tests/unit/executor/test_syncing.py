@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
 from executor.settings import BehaviourSettings
 from executor.syncing import Syncing
@@ -17,6 +19,7 @@ from tests.unit.executor.builders import NOW_US
 class Broker:
     def __init__(self):
         self.quantity = 0
+        self.m2m = 0
 
     async def trades(self):
         return []
@@ -29,8 +32,17 @@ class Broker:
                 "product": "MIS",
                 "quantity": self.quantity,
                 "average_price": "1500",
+                "m2m": self.m2m,
             }
         ]
+
+
+class Knowledge:
+    def __init__(self):
+        self.losses = []
+
+    def note_loss(self, loss, looked_us):
+        self.losses.append((loss, looked_us))
 
 
 class Journal:
@@ -57,6 +69,7 @@ def desk():
         journal=Journal(),
         clock=ManualClock(NOW_US * 1000),
         patience=SimpleNamespace(log=get_log()),
+        knowledge=Knowledge(),
     )
 
 
@@ -88,3 +101,16 @@ async def test_position_that_agrees_again_is_told_anew_when_it_disagrees_later(d
         desk.broker.quantity = quantity
         await syncing.sync()
     assert len(desk.journal.events) == 2
+
+
+async def test_days_loss_goes_with_the_moment_of_its_reading_and_its_limit_is_told_once(desk):
+    syncing = Syncing(desk=desk, behaviour=BehaviourSettings(day_loss_max=1000))
+    with capture_logs() as logs:
+        for desk.broker.m2m in (-999.99, -1000, -1500, None, 10):
+            await syncing.sync()
+    assert desk.knowledge.losses == [
+        (loss and Decimal(loss), NOW_US)
+        for loss in ("999.99", "1000.00", "1500.00", None, "-10.00")
+    ]
+    told = [line["event"] for line in logs if line["event"].startswith("orders.day_loss")]
+    assert told == ["orders.day_loss_reached", "orders.day_loss_left"]

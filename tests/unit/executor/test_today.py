@@ -17,6 +17,7 @@ from tests.unit.executor.builders import NOW_US, a_modify, a_place, a_placement,
 
 TODAY, YESTERDAY = "2026-09-21 19:43:20", "2026-09-20 19:43:20"
 DAY_US = 86_400_000_000
+LOSS_AGE_US = 90_000_000
 
 
 def seen(order, command_id=None):
@@ -57,7 +58,21 @@ class Journal:
 
 def a_day(*placements, orders=()):
     journal = Journal(placements, orders)
-    return journal, Today(journal, lambda judged, _name: notional_of(judged, None, None), 100)
+    worth = lambda judged, _name: notional_of(judged, None, None)  # noqa: E731
+    return journal, Today(journal, worth, 100, loss_age_us=LOSS_AGE_US)
+
+
+async def test_days_loss_is_known_while_it_is_fresh_and_of_today():
+    _, today = a_day()
+    assert today.spent_by(NOW_US).loss is None, "nobody has looked"
+    today.note_loss(Decimal(250), NOW_US)
+    assert today.spent_by(NOW_US + LOSS_AGE_US).loss == 250
+    assert today.spent_by(NOW_US + LOSS_AGE_US + 1).loss is None
+    midnight_us = (NOW_US + 19_800_000_000) // DAY_US * DAY_US + DAY_US - 19_800_000_000
+    today.note_loss(Decimal(250), midnight_us - 1)
+    assert today.spent_by(midnight_us).loss is None
+    today.note_loss(None, midnight_us)
+    assert today.spent_by(midnight_us).loss is None, "the broker did not tell it"
 
 
 def spent(quantity, turnover):
