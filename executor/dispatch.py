@@ -147,8 +147,8 @@ class Dispatcher:
                 # What waited for this command, or for its order, may go now.
                 self._backlog.wake()
             case Verdict.PARK:
+                # Its lane and its place among what is on its way are free for another.
                 self._backlog.park(row)
-                return
             case Verdict.BACK:
                 self._backlog.put_back(row)
         self._work.set()

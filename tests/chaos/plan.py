@@ -22,6 +22,9 @@ ORDER_FAULTS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
     "accept, then 500": ({"kind": "accept_then_500"},),
     "400 timed out": ({"kind": "refuse_timed_out_400"},),
     "429": ({"kind": "http_429", "path": "/orders"},),
+    "429, yet taken": (
+        {"kind": "accept_then_500", "status": 429, "error_type": "NetworkException"},
+    ),
     "503": ({"kind": "http_5xx", "path": "/orders"},),
     "HTML instead of JSON": ({"kind": "http_html", "path": "/orders"},),
     "request lost": ({"kind": "drop_request"},),
@@ -46,7 +49,10 @@ EXCLUSIVE: Final = frozenset({"Redis restarted", "PostgreSQL restarted"})
 FAULTS: Final = (*ORDER_FAULTS, *WORLD_FAULTS)
 _METHODS: Final = ("POST", "POST", "POST", "PUT", "DELETE")
 _CHOOSES_METHOD: Final = frozenset(
-    {"accept, then drop", "accept, then 500", "400 timed out", "429", "503", "request lost"}
+    {
+        *("accept, then drop", "accept, then 500", "400 timed out", "429", "429, yet taken"),
+        *("503", "request lost"),
+    }
 )
 
 

@@ -143,6 +143,18 @@ async def test_throttled_placement_goes_out_again_once(room):
     assert len(await room.book(tag_of(room.account, command_id))) == 1
 
 
+async def test_throttled_placement_that_was_taken_all_the_same_is_found_and_not_sent_again(room):
+    async with room.executor():
+        await room.ready()
+        throttled = {"kind": "accept_then_500", "status": 429, "error_type": "NetworkException"}
+        await room.fault(**throttled, method="POST", path="/orders")
+        command_id = await room.send(**limit_order())
+        events = await room.until_state(command_id, "OPEN")
+    assert [each.event for each in events].count("sending") == 1
+    assert "not_sent" in [each.event for each in events]
+    assert len(await room.book(tag_of(room.account, command_id))) == 1
+
+
 async def test_cancel_by_command_id_cancels_the_order(room):
     async with room.executor():
         placed = await room.send(**limit_order())
@@ -231,6 +243,30 @@ async def test_modify_of_unknown_outcome_is_accepted_once_it_is_seen_in_effect(r
         await room.fault(kind="accept_then_drop", method="PUT", path="/orders")
         modify = await room.send(kind="modify", target_command_id=placed, price="1460")
         await room.until(modify, "received", "sending", "unknown", "accepted")
+
+
+async def test_what_adds_to_a_side_waits_while_a_modify_of_it_is_in_doubt(room):
+    async with room.executor(settle_s=(0.5, 1.0, 2.5)):
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        await room.fault(kind="drop_request", method="PUT")
+        doubted = await room.send(kind="modify", target_command_id=placed, quantity=3)
+        await room.until(doubted, "received", "sending", "unknown")
+        added = await room.send(**limit_order())
+        larger = await room.send(kind="modify", target_command_id=placed, quantity=2)
+        cheaper = await room.send(kind="modify", target_command_id=placed, price="1440")
+        await room.until_state(added, "OPEN")
+        await room.until_state(larger, "ACCEPTED")
+
+        async def number(command_id, name):
+            return next(
+                each.sequence for each in await room.events(command_id) if each.event == name
+            )
+
+        given_up = await number(doubted, "manual")
+        assert await number(cheaper, "sending") < given_up
+        assert given_up < await number(added, "sending")
+        assert given_up < await number(larger, "sending")
 
 
 async def test_modify_that_never_arrived_is_left_to_a_person_and_not_sent_again(room):

@@ -211,3 +211,48 @@ async def test_what_a_modify_adds_counts_to_the_days_limits_over_a_restart(room)
         assert await refused(room, quantity=3) == "day_quantity_limit"
         second = await room.send(**limit_order(quantity=2))
         await room.until_state(second, "OPEN")
+
+
+async def test_day_that_has_cost_its_limit_lets_exits_pass_and_nothing_else(room, sandbox):
+    async def price(rupees):
+        await asyncio.to_thread(sandbox.post, "price", symbol="TCS", price=rupees)
+
+    bought = {"tradingsymbol": "TCS", "product": "MIS", "quantity": 10}
+    await price(3000)
+    async with room.executor(day_loss_max=1000, positions_s=0.2):
+        await room.ready()
+        entry = await room.send(**limit_order(**bought, price="3010"))
+        await room.until_state(entry, "COMPLETE")
+        await price(2890)
+
+        async def is_held_back():
+            refused_id = await room.send(**limit_order())
+            return (await room.until_state(refused_id, "OPEN", "REFUSED"))[-1].reason
+
+        reason = await eventually(is_held_back)
+        assert reason.code == "day_loss_limit"
+        assert int(float(reason.measured)) >= 1000
+        leaving = {**bought, "transaction_type": "SELL", "price": "2800"}
+        out = await room.send(**limit_order(**leaving))
+        await room.until_state(out, "COMPLETE")
+        await price(3000)
+
+
+async def test_trigger_worth_more_than_one_order_may_be_is_not_left_at_the_broker(room):
+    order = {"transaction_type": "SELL", "quantity": 10, "product": "CNC", "price": "1400"}
+    trigger = {
+        "kind": "gtt_place",
+        "exchange": "NSE",
+        "tradingsymbol": "INFY",
+        "trigger_type": "single",
+        "trigger_values": ["1400"],
+        "last_price": "1500",
+    }
+    async with room.executor(order_notional_max=13_000):
+        await room.ready()
+        command_id = await room.send(**trigger, orders=[order])
+        events = await room.until_state(command_id, "REFUSED")
+        reason = events[-1].reason
+        assert (reason.code, reason.field) == ("order_notional_limit", "orders[0].quantity")
+        command_id = await room.send(**trigger, orders=[{**order, "quantity": 9}])
+        await room.until_state(command_id, "ACCEPTED")
