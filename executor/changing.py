@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from executor.guard import Instrument
+from executor.guard import CHANGES, Instrument
 from executor.reducer import BrokerOrder
 from executor.reducing import raises_risk
 from executor.risk import (
@@ -88,6 +88,12 @@ def _without(
     return msgspec.structs.replace(
         spent, quantity=spent.quantity - order.quantity, turnover=spent.turnover - before
     )
+
+
+def is_in_effect(modify: Modify, order: BrokerOrder) -> bool:
+    """Tell whether the order is as the modify wanted it, as far as the book shows."""
+    wanted = {name: getattr(modify, name) for name in CHANGES if name != "market_protection"}
+    return all(value is None or getattr(order, name) == value for name, value in wanted.items())
 
 
 _NOTHING = Modify(command_id="no-change")

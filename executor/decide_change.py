@@ -20,6 +20,7 @@ from executor.targets import (
     ended,
     refuse_naming,
 )
+from executor.throttled import is_unread
 from shared.store.rows import CommandRow
 from shared.wire.orders import Cancel, Modify, Reason, State
 
@@ -70,12 +71,13 @@ def _refuse(modify: Modify, order: BrokerOrder, facts: Facts) -> Reason | None:
 
 
 def _unless_held(modify: Modify, order: BrokerOrder, facts: Facts, target: Send) -> Send | Wait:
-    """Let a change that may add risk wait for what is not known yet.
+    """Let a change wait for the book after a 429, one that may add risk for what is not known yet.
 
     That is what became of another order of its side and instrument, or what the day has cost.
     """
     is_unknown = facts.switches.in_doubt or lacks_loss(facts.limits.risk, facts.spent)
-    return Wait() if is_unknown and _is_adding(modify, order, facts) else target
+    is_held = is_unread(facts) or (is_unknown and _is_adding(modify, order, facts))
+    return Wait() if is_held else target
 
 
 def _is_adding(modify: Modify, order: BrokerOrder, facts: Facts) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from executor.decision import Decision, EndUnsent, Refuse, Send, Wait
@@ -21,10 +19,8 @@ from executor.risk import (
     refuse_spent,
 )
 from executor.scope import refuse_scope
+from executor.throttled import is_unread
 from shared.wire.orders import Place, Reason
-
-#: The code of what a 429 kept from being executed.
-THROTTLED: Final = "throttled"
 
 
 def decide_place(place: Place, facts: Facts) -> Decision:
@@ -46,20 +42,8 @@ def decide_place(place: Place, facts: Facts) -> Decision:
     if facts.runaway is not None:
         return Refuse(facts.runaway, holds_strategy=True)
     # An order that nobody can account for may stand in the book: no second one of its like.
-    is_held = facts.switches.in_doubt or _is_unread(facts) or _is_unreckoned(place, facts)
+    is_held = facts.switches.in_doubt or is_unread(facts) or _is_unreckoned(place, facts)
     return Wait() if is_held else Send(variety=place.variety)
-
-
-def _is_unread(facts: Facts) -> bool:
-    """Tell whether the book is to be read before the placement goes out again.
-
-    A 429 says that nothing happened; before the same placement leaves a second time the book has to
-    say so as well.
-    """
-    reason = facts.row.reason
-    return (
-        reason is not None and reason.code == THROTTLED and facts.looked_us <= facts.row.changed_us
-    )
 
 
 def _is_unreckoned(place: Place, facts: Facts) -> bool:

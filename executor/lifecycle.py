@@ -121,6 +121,8 @@ _MODIFY: Final[Moves] = {
     **_ANSWERED,
     (_S.UNKNOWN, _T.ACCEPT): _S.ACCEPTED,
     (_S.UNKNOWN, _T.REJECT): _S.REJECTED,
+    # The book shows it in effect although the broker said that nothing happened.
+    (_S.ADMITTED, _T.ACCEPT): _S.ACCEPTED,
 }
 _CANCEL: Final[Moves] = {
     **_BEFORE_SENDING,

@@ -19,7 +19,7 @@ from executor.record import RESTARTED
 from executor.reducer import BrokerOrder, parse_row
 from executor.settings import BehaviourSettings
 from executor.settling import read_evidence, settle_write
-from executor.sightings import settle_modify, sight
+from executor.sightings import accept_if_in_effect, settle_modify, sight
 from executor.writes import Evidence
 from shared.errors import KiteError, KiteSessionExpired, MessageError
 from shared.runtime.supervise import pause
@@ -178,6 +178,8 @@ class Reconciler:
             if row.command_id in self._looks
         }
         LIMBO.set(sum(_is_in_limbo(row, began_us) for row in followed))
+        for row in await change.open_in([State.ADMITTED]):
+            await accept_if_in_effect(change, row, book.get(row.order_id or ""), began_us)
         for row in followed:
             if self._is_blind and row.kind in writes.KINDS:
                 continue

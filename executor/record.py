@@ -9,7 +9,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from executor.broker import Lost, NotExecuted, Outcome, Refused, Request, Taken
-from executor.decide_place import THROTTLED
 from executor.desk import Desk, Verdict
 from executor.gate import Bar
 from executor.lifecycle import UNSENT, Step, advance, is_open
@@ -19,6 +18,7 @@ from executor.request import Begun
 from executor.sightings import sight
 from executor.slicing import record_slices
 from executor.telling import Told, tell
+from executor.throttled import THROTTLED
 from shared.errors import KiteError, MessageError
 from shared.runtime.supervise import pause
 from shared.store.change import Change

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from executor import reducer
-from executor.guard import CHANGES
+from executor.changing import is_in_effect
 from executor.lifecycle import Step
 from executor.moves import move
 from executor.reducer import BrokerOrder
 from executor.slices import is_cut, parent_of, together
 from executor.telling import parse_command
+from executor.throttled import is_throttled
 from shared.store.change import Change
 from shared.store.rows import CommandRow, OrderRow
 from shared.wire.orders import Modify, Place, Reason, State
@@ -180,10 +181,19 @@ async def settle_modify(change: Change, row: CommandRow, order: BrokerOrder) -> 
     return row
 
 
-def is_in_effect(modify: Modify, order: BrokerOrder) -> bool:
-    """Tell whether the order is as the modify wanted it, as far as the book shows."""
-    wanted = {name: getattr(modify, name) for name in CHANGES if name != "market_protection"}
-    return all(value is None or getattr(order, name) == value for name, value in wanted.items())
+async def accept_if_in_effect(
+    change: Change, row: CommandRow, order: BrokerOrder | None, began_us: int
+) -> None:
+    """End a modify that a 429 answered, where a book read since shows it done all the same.
+
+    Raises:
+        StoreError: PostgreSQL is away.
+    """
+    command = parse_command(row)
+    if not isinstance(command, Modify) or not is_throttled(row) or began_us <= row.changed_us:
+        return
+    if order is not None and is_in_effect(command, order):
+        await move(change, row, Step.ACCEPT, order=order)
 
 
 def _ended(order: BrokerOrder) -> Reason:

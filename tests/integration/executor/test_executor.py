@@ -155,6 +155,18 @@ async def test_throttled_placement_that_was_taken_all_the_same_is_found_and_not_
     assert len(await room.book(tag_of(room.account, command_id))) == 1
 
 
+async def test_throttled_modify_that_was_done_all_the_same_is_seen_and_not_sent_again(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        throttled = {"kind": "accept_then_500", "status": 429, "error_type": "NetworkException"}
+        await room.fault(**throttled, method="PUT", path="/orders")
+        modify = await room.send(kind="modify", target_command_id=placed, price="1440")
+        await room.until(modify, "received", "sending", "not_sent", "accepted")
+    (row,) = await room.book(tag_of(room.account, placed))
+    assert row["price"] == 1440
+
+
 async def test_cancel_by_command_id_cancels_the_order(room):
     async with room.executor():
         placed = await room.send(**limit_order())

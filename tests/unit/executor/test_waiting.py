@@ -57,6 +57,14 @@ def test_placement_that_never_left_our_side_waits_for_no_book():
     assert decide(facts) == Send(variety="regular")
 
 
+@pytest.mark.parametrize(("looked_us", "expected"), [(NOW_US - 5, Wait), (NOW_US - 4, Send)])
+def test_modify_that_was_throttled_waits_for_the_book_as_well(looked_us, expected):
+    modify = a_modify(quantity=4)
+    row = replace(throttled(), command_id=modify.command_id, kind="modify")
+    facts = facts_of(modify, row=row, placement=a_placement(), order=PURCHASE, looked_us=looked_us)
+    assert isinstance(decide(facts), expected)
+
+
 @pytest.mark.parametrize(
     ("order", "change", "exposure", "is_sent"),
     [
