@@ -35,7 +35,7 @@ class AccountsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             le=65_535,
             description="loopback port of the redirect URL registered at Kite; 0: a free one",
         ),
-    ] = 8_765
+    ] = 8_760
     login_timeout_s: Annotated[
         float, Meta(gt=0, le=3600, description="longest wait for a person to log in")
     ] = 300.0

@@ -36,7 +36,7 @@ def login(session: Session, account: str, way: Way | None, *, browser: bool) -> 
     """Log ACCOUNT in: a person at the broker's page, or accounts.login_hook.
 
     Without a terminal the request token, or the address it came in, is read from standard input.
-    The redirect URL registered at Kite is http://127.0.0.1:8765/ (accounts.callback_port).
+    The redirect URL registered at Kite is http://127.0.0.1:8760/ (accounts.callback_port).
     """
     from shared.ops.login_ways import request_token
     from shared.ops.reach import run

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from publisher.settings import PublisherSection as PublisherBehaviour
+from shared.accounts.book_settings import AccountsSettings
 from shared.accounts.login import (
     complete_credentials,
     read_access_token,
@@ -55,3 +57,8 @@ def test_login_needs_key_and_secret() -> None:
     bare = Resolved("AB1234", credentials=credentials("key", ""), credentials_from="environment")
     with pytest.raises(SettingsError, match="environment gives no api_secret"):
         complete_credentials(bare)
+
+
+def test_login_is_caught_at_a_port_that_no_worker_listens_at():
+    publisher = PublisherBehaviour()
+    assert AccountsSettings().callback_port not in (publisher.port, publisher.kite_port)
