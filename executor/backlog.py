@@ -39,6 +39,11 @@ class Backlog:
         self._rows: dict[str, CommandRow] = {}
         self._places: dict[str, _Place] = {}
         self._busy: set[str] = set()
+        #: What is parked, in that order: most of the queue waits for its turn and is not asked.
+        self._parked: dict[str, None] = {}
+        # Every waiting command with an end stands here once, some that wait no more as well.
+        self._ends: list[tuple[int, str]] = []
+        self._ending: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -68,10 +73,12 @@ class Backlog:
 
     def take_expired(self, now_us: int) -> CommandRow | None:
         """Hand out a waiting command whose time has passed, or None."""
-        for command_id, row in self._rows.items():
-            is_waiting = self._places[command_id] is not _Place.AT_WORK
-            if is_waiting and row.valid_until_us is not None and now_us >= row.valid_until_us:
-                return self._hand_out(row)
+        while self._ends and self._ends[0][0] <= now_us:
+            _, command_id = heapq.heappop(self._ends)
+            self._ending.discard(command_id)
+            # One at work stands here again when it is given back.
+            if self._places.get(command_id, _Place.AT_WORK) is not _Place.AT_WORK:
+                return self._hand_out(self._rows[command_id])
         return None
 
     def done(self, row: CommandRow) -> None:
@@ -79,11 +86,14 @@ class Backlog:
         self._busy.discard(_lane(row))
         self._rows.pop(row.command_id, None)
         self._places.pop(row.command_id, None)
+        self._parked.pop(row.command_id, None)
 
     def park(self, row: CommandRow) -> None:
         """Put a command aside until `wake`."""
         self._busy.discard(_lane(row))
         self._places[row.command_id] = _Place.PARKED
+        self._parked[row.command_id] = None
+        self._note_end(row)
 
     def put_back(self, row: CommandRow) -> None:
         """Return a command to its place in the queue."""
@@ -92,26 +102,33 @@ class Backlog:
 
     def wake(self, *, with_families: bool = False) -> None:
         """Put what is parked back into the queue; families have causes of their own."""
-        for command_id, place in self._places.items():
+        for command_id in tuple(self._parked):
             row = self._rows[command_id]
-            if place is _Place.PARKED and (with_families or not _is_of_family(row)):
+            if with_families or not _is_of_family(row):
                 self._queue(row)
 
     def wake_families(self, command_ids: Collection[str]) -> None:
         """Put back the parked parents of these command_ids, and whatever was made for them."""
-        for command_id, place in self._places.items():
+        for command_id in tuple(self._parked):
             row = self._rows[command_id]
-            named = command_ids if place is _Place.PARKED else ()
-            if command_id in named or row.parent_command_id in named:
+            if command_id in command_ids or row.parent_command_id in command_ids:
                 self._queue(row)
 
     def _queue(self, row: CommandRow) -> None:
         self._rows[row.command_id] = row
         self._places[row.command_id] = _Place.QUEUED
+        self._parked.pop(row.command_id, None)
         heapq.heappush(self._heap, (row.priority, row.serial, row.command_id))
+        self._note_end(row)
+
+    def _note_end(self, row: CommandRow) -> None:
+        if row.valid_until_us is not None and row.command_id not in self._ending:
+            self._ending.add(row.command_id)
+            heapq.heappush(self._ends, (row.valid_until_us, row.command_id))
 
     def _hand_out(self, row: CommandRow) -> CommandRow:
         self._places[row.command_id] = _Place.AT_WORK
+        self._parked.pop(row.command_id, None)
         self._busy.add(_lane(row))
         return row
 

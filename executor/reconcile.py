@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from executor import absence, writes
 from executor.absence import Absent, Looks
 from executor.backlog import Backlog
 from executor.desk import Desk
+from executor.echoes import Echoes
 from executor.gate import Bar
 from executor.lifecycle import Step
 from executor.metrics import LIMBO, LIVING, LOOKS, UNSETTLED
@@ -51,15 +53,19 @@ class Reconciler:
         backlog: Backlog,
         behaviour: BehaviourSettings,
         updates: StreamWriter,
+        echoes: Echoes,
         work: asyncio.Event,
     ) -> None:
         self._desk = desk
         self._backlog = backlog
         self._behaviour = behaviour
         self._updates = updates
+        self._echoes = echoes
         self._work = work
         self._looks: dict[str, Looks] = {}
         self._is_blind = False
+        #: The rows of the newest look, parsed: most of a book is as it was.
+        self._parsed: dict[bytes, BrokerOrder] = {}
 
     async def doubt_what_was_sending(self) -> None:
         """Turn every SENDING of an earlier process into UNKNOWN, to be looked for.
@@ -156,13 +162,17 @@ class Reconciler:
 
     def _parse(self, rows: Sequence[bytes], began_us: int) -> list[tuple[BrokerOrder, bytes]]:
         parsed: list[tuple[BrokerOrder, bytes]] = []
+        before, self._parsed = self._parsed, {}
         for row in rows:
             try:
-                # A row is as old as the request for it may be.
-                parsed.append((parse_row(row, observed_us=began_us), row))
+                order = before.get(row) or parse_row(row, observed_us=began_us)
             except MessageError as error:
                 LOOKS.labels(outcome="row_unreadable").inc()
                 self._desk.patience.log.warning("order.row_unreadable", error=str(error))
+                continue
+            self._parsed[row] = order
+            # A row is as old as the request for it may be.
+            parsed.append((replace(order, observed_us=began_us), row))
         return parsed
 
     async def _judge(
@@ -225,9 +235,10 @@ class Reconciler:
                 BrokerUpdate(source="poll", received_at_us=self._now_us(), row=msgspec.Raw(row))
                 for row in rows[start : start + _UPDATES_MAX]
             ]
-            await self._updates.append(
+            written = await self._updates.append(
                 [Append(UPDATES, self._desk.account, encode(update)) for update in updates]
             )
+            self._echoes.expect(written)
 
     async def _is_needed(self) -> bool:
         """Tell whether the book could change anything that is known."""

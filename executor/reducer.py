@@ -130,14 +130,17 @@ def merge(known: BrokerOrder | None, seen: BrokerOrder) -> BrokerOrder:
     if known is None:
         return seen
     assert known.order_id == seen.order_id, "sightings of two orders"
-    return seen if _rank(seen) > _rank(known) else known
+    if (new := _rank(seen)) != (old := _rank(known)):
+        return seen if new > old else known
+    # Told twice in one moment: any order will do that is the same for all who compare.
+    return seen if dump(seen) > dump(known) else known
 
 
 def is_news(known: BrokerOrder | None, merged: BrokerOrder) -> bool:
     """Tell whether the view differs in anything but when it was seen."""
     if known is None:
         return True
-    return replace(known, observed_us=0) != replace(merged, observed_us=0)
+    return known is not merged and replace(known, observed_us=merged.observed_us) != merged
 
 
 def dump(order: BrokerOrder) -> str:
@@ -150,12 +153,11 @@ def load(text: str) -> BrokerOrder:
     return _ORDER.decode(text)
 
 
-def _rank(order: BrokerOrder) -> tuple[bool, int, str, bool, int, str]:
+def _rank(order: BrokerOrder) -> tuple[bool, int, str, bool, int]:
     return (
         order.is_terminal,
         order.filled_quantity,
         order.exchange_update_timestamp or "",
         order.status not in _ENTERING,
         order.observed_us,
-        dump(order),
     )

@@ -29,6 +29,7 @@ async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[Broker
         return []
     known = await change.orders([each.order_id for each in sightings])
     behind = await _placements(change, sightings, known)
+    others: _Others | None = None
     news: list[BrokerOrder] = []
     for seen in sightings:
         row = known.get(seen.order_id)
@@ -38,10 +39,14 @@ async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[Broker
         is_new_link = placement is not None and (row is None or row.command_id is None)
         if not reducer.is_news(view, merged) and not is_new_link:
             continue
+        if others is None:
+            # Once for all of them, and not at all where nothing is news.
+            order_ids = [each.order_id for each in sightings]
+            others = _Others(await change.open_commands_on([*behind.rows], order_ids))
         known[seen.order_id] = await _save(change, merged, row, placement)
         if placement is not None:
             placement = behind.rows[placement.command_id] = await _follow(change, placement, merged)
-        await _settle_others(change, merged, placement)
+        await _settle_others(change, others, merged, placement)
         news.append(merged)
     return news
 
@@ -151,19 +156,49 @@ async def _follow_cut(
     return await move(change, row, whole.step, order=whole.order, reason=reason)
 
 
-async def _settle_others(change: Change, order: BrokerOrder, placement: CommandRow | None) -> None:
+class _Others:
+    """The cancels and modifies that sightings may decide, as they are in this change."""
+
+    def __init__(self, rows: Sequence[CommandRow]) -> None:
+        self._rows = {row.command_id: row for row in rows}
+        self._on_command: dict[str, set[str]] = {}
+        self._on_order: dict[str, set[str]] = {}
+        for row in rows:
+            for named, name in (
+                (self._on_command, row.target_command_id),
+                (self._on_order, row.order_id),
+            ):
+                if name is not None:
+                    named.setdefault(name, set()).add(row.command_id)
+
+    def on(self, command_id: str | None, order_id: str) -> list[CommandRow]:
+        """Return those that are open and name this command or this order, oldest first."""
+        found = self._on_order.get(order_id, set())
+        if command_id is not None:
+            found = found | self._on_command.get(command_id, set())
+        rows = (self._rows[each] for each in found)
+        return sorted((row for row in rows if row.is_open), key=lambda row: row.serial)
+
+    def put(self, row: CommandRow) -> None:
+        """Keep a row as it is now."""
+        self._rows[row.command_id] = row
+
+
+async def _settle_others(
+    change: Change, others: _Others, order: BrokerOrder, placement: CommandRow | None
+) -> None:
     """End the cancels and modifies that this sighting decides."""
     # What names a placement that was cut up is not decided by one of its orders.
     is_whole = placement is not None and _cut_place(placement) is None
-    command_ids = [placement.command_id] if placement is not None and is_whole else []
-    for row in await change.open_commands_on(command_ids, [order.order_id]):
+    command_id = placement.command_id if placement is not None and is_whole else None
+    for row in others.on(command_id, order.order_id):
         if row.state not in (State.SENDING, State.UNKNOWN, State.ACCEPTED, State.ADMITTED):
             continue
         if row.kind == "cancel" and order.is_terminal:
             reason = None if order.step is Step.SEEN_CANCELLED else _ended(order)
-            await move(change, row, order.step, order=order, reason=reason)
+            others.put(await move(change, row, order.step, order=order, reason=reason))
         elif row.kind == "modify" and row.state is State.UNKNOWN:
-            await settle_modify(change, row, order)
+            others.put(await settle_modify(change, row, order))
 
 
 async def settle_modify(change: Change, row: CommandRow, order: BrokerOrder) -> CommandRow:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 
 from executor.reducer import BrokerOrder
-from shared.store.rows import CommandRow
+from shared.store.rows import CommandRow, Encoding
 from shared.wire.codec import decode
 from shared.wire.orders import Command, OrderEvent, Place, Reason, State
+
+#: Commands remembered as they were parsed.
+_PARSED_MAX: Final = 1024
 
 
 class Told(StrEnum):
@@ -43,7 +48,13 @@ def parse_command(row: CommandRow) -> Command:
     Raises:
         MessageError: the journal's bytes are not a command of this release.
     """
-    command: Command = decode({row.encoding.encode(): row.payload}, Command)
+    return _parsed(row.encoding, row.payload)
+
+
+# Each step of a command asks for it, and commands are frozen.
+@lru_cache(maxsize=_PARSED_MAX)
+def _parsed(encoding: Encoding, payload: bytes) -> Command:
+    command: Command = decode({encoding.encode(): payload}, Command)
     return command
 
 

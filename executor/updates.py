@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from executor.backlog import Backlog
 from executor.desk import Desk
+from executor.echoes import Echoes
 from executor.metrics import DEAD
 from executor.reducer import BrokerOrder, parse_row
 from executor.sightings import sight
@@ -21,9 +22,16 @@ class Updates:
     """Applies every update; an entry is acknowledged when the journal has it."""
 
     def __init__(
-        self, *, reader: GroupReader, desk: Desk, backlog: Backlog, work: asyncio.Event
+        self,
+        *,
+        reader: GroupReader,
+        desk: Desk,
+        backlog: Backlog,
+        echoes: Echoes,
+        work: asyncio.Event,
     ) -> None:
         self._reader = reader
+        self._echoes = echoes
         self._journal = desk.journal
         self._backlog = backlog
         self._clock = desk.clock
@@ -61,14 +69,18 @@ class Updates:
         good: list[Entry] = []
         for entry in tuple(self._pending):
             try:
-                seen.append(_order_of(entry))
+                # What our own look has found is in the journal already.
+                if not self._echoes.hear(entry.id):
+                    seen.append(_order_of(entry))
                 good.append(entry)
             except MessageError as error:
                 await self._reader.dead_letter(entry, str(error), entry.deliveries)
                 self._pending.remove(entry)
                 DEAD.labels(stream="updates").inc()
-        async with self._journal.change(at_us=self._clock.now_ns() // 1000) as change:
-            news = await sight(change, seen)
+        news: list[BrokerOrder] = []
+        if seen:
+            async with self._journal.change(at_us=self._clock.now_ns() // 1000) as change:
+                news = await sight(change, seen)
         await self._reader.acknowledge(good)
         self._pending.clear()
         if any(order.filled_quantity for order in news):

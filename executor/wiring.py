@@ -14,6 +14,7 @@ from executor.circuit import Circuit
 from executor.crash import CrashHook, never
 from executor.desk import Desk
 from executor.dispatch import Dispatcher
+from executor.echoes import Echoes
 from executor.egress import Egress
 from executor.express import Express
 from executor.gate import Bar, Gate
@@ -102,7 +103,7 @@ def _desk(
 
 
 def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
-    work, backlog, express = asyncio.Event(), Backlog(), Express(desk)
+    work, backlog, express, echoes = asyncio.Event(), Backlog(), Express(desk), Echoes()
     handler = Handler(desk, express.in_doubt)
     dispatcher = Dispatcher(
         desk=desk, backlog=backlog, handler=handler, behaviour=behaviour, work=work
@@ -120,12 +121,19 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             dispatcher=dispatcher,
             work=work,
         ),
-        updates=Updates(reader=outside.updates, desk=desk, backlog=backlog, work=work),
+        updates=Updates(
+            reader=outside.updates, desk=desk, backlog=backlog, echoes=echoes, work=work
+        ),
         missed=MissedUpdates(outside.hints, desk),
         postbacks=outside.postbacks(updates=outside.writer, desk=desk),
         dispatcher=dispatcher,
         reconciler=Reconciler(
-            desk=desk, backlog=backlog, behaviour=behaviour, updates=outside.writer, work=work
+            desk=desk,
+            backlog=backlog,
+            behaviour=behaviour,
+            updates=outside.writer,
+            echoes=echoes,
+            work=work,
         ),
         publisher=Publisher(
             desk=desk,

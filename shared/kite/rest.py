@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
@@ -30,6 +31,8 @@ _JSON: Final = "application/json"
 _FAMILIES: Final = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 _CHUNK_BYTES: Final = 64 * 1024
 _HEADER_BYTES_MAX: Final = 16 * 1024
+#: URLs, and kinds of patience, remembered at a time.
+_URLS_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,11 @@ class KiteRest:
         return bytes(body)
 
     def _url(self, request: Request) -> URL:
-        query = f"?{urlencode(request.query)}" if request.query else ""
-        return URL(self.settings.rest_url.rstrip("/") + request.path + query, encoded=True)
+        url = self.settings.rest_url.rstrip("/") + request.path
+        # A query may carry a token, which is not to be remembered.
+        if request.query:
+            return URL(f"{url}?{urlencode(request.query)}", encoded=True)
+        return _parsed(url)
 
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {"X-Kite-Version": KITE_VERSION, "User-Agent": USER_AGENT}
@@ -160,12 +166,7 @@ class KiteRest:
         return headers
 
     def _timeout(self, request: Request) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(
-            total=request.timeout_s or self.settings.call_timeout_s,
-            connect=self.settings.connect_timeout_s,
-            sock_connect=self.settings.connect_timeout_s,
-            sock_read=self.settings.answer_timeout_s,
-        )
+        return _timeout_of(self.settings, request.timeout_s or self.settings.call_timeout_s)
 
 
 @asynccontextmanager
@@ -191,6 +192,22 @@ async def open_rest(
         max_field_size=_HEADER_BYTES_MAX,
     ) as session:
         yield KiteRest(settings, api_key, access_token, session)
+
+
+@lru_cache(maxsize=_URLS_MAX)
+def _parsed(url: str) -> URL:
+    """Return a URL that is encoded already; placements all go to the same few."""
+    return URL(url, encoded=True)
+
+
+@lru_cache(maxsize=_URLS_MAX)
+def _timeout_of(settings: KiteSettings, total_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=total_s,
+        connect=settings.connect_timeout_s,
+        sock_connect=settings.connect_timeout_s,
+        sock_read=settings.answer_timeout_s,
+    )
 
 
 def _body(request: Request) -> bytes | None:

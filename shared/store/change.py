@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from shared.errors import IllegalTransition
 from shared.store.journal_quick import claim_columns
+from shared.store.pending import Pending, Settled
 from shared.store.pool import Connection
 from shared.store.portfolio import Portfolio
 from shared.store.rows import (
@@ -20,7 +20,6 @@ from shared.store.rows import (
     Switches,
     command_row,
     order_row,
-    reason_text,
 )
 from shared.store.trading import REDUCE_STRATEGY, SET_TRADING, TradingSwitch
 from shared.wire.codec import JSON_FIELD, encode
@@ -42,21 +41,6 @@ ORDER BY position
 ON CONFLICT (account, command_id) DO NOTHING
 RETURNING {COMMAND_COLUMNS}
 """  # noqa: S608  # our own names
-_SAVE: Final = """
-UPDATE order_commands SET state = $4, order_id = $5, tag = $6, attempts = $7, reason = $8,
-    sending_us = $9, is_open = $10, changed_us = $11, slices_refused = $13, exposure = $14,
-    fence = $3
-WHERE account = $1 AND command_id = $2 AND fence <= $3 AND state = $12
-"""
-_SAVE_ORDER: Final = """
-INSERT INTO broker_orders AS known (account, fence, order_id, command_id, origin, status,
-    is_terminal, filled, version, modifications, seen, observed_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (account, order_id) DO UPDATE SET fence = $2, command_id = $4, origin = $5,
-    status = $6, is_terminal = $7, filled = $8, version = $9, modifications = $10, seen = $11,
-    observed_us = $12
-WHERE known.fence <= $2
-"""
 _EMIT: Final = """
 WITH counted AS (
     UPDATE order_accounts SET event_sequence = $3 WHERE account = $1 AND fence = $2
@@ -83,12 +67,14 @@ class Change:
     def __init__(
         self, connection: Connection, *, account: str, fence: int, at_us: int, sequence: int
     ) -> None:
-        self._connection = connection
+        self._pending = Pending(account=account, fence=fence, at_us=at_us)
+        self._raw = connection
+        self._connection = settled = Settled(connection, self._pending)
         self._account = account
         self._fence = fence
         self._sequence = sequence
         self.at_us = at_us
-        self.portfolio = Portfolio(connection, account=account, fence=fence, at_us=at_us)
+        self.portfolio = Portfolio(settled, account=account, fence=fence, at_us=at_us)
         self.events: list[OrderEvent] = []
         #: The newest step told of each command in this change.
         self.steps: dict[str, OrderEvent] = {}
@@ -152,32 +138,13 @@ class Change:
         return [command_row(row) for row in rows]
 
     async def save(self, after: CommandRow, *, was: State) -> None:
-        """Write what may change of a command.
+        """Write what may change of a command, before anything else is read or written.
 
         Raises:
-            IllegalTransition: the row is not in state `was`, or a later owner has written it.
+            IllegalTransition: the row of this change is not in state `was`; what the journal has
+                is found out by the next statement, at the latest by the commit.
         """
-        tag = await self._connection.execute(
-            _SAVE,
-            self._account,
-            after.command_id,
-            self._fence,
-            after.state,
-            after.order_id,
-            after.tag,
-            after.attempts,
-            reason_text(after.reason),
-            after.sending_us,
-            after.is_open,
-            self.at_us,
-            was,
-            after.slices_refused,
-            after.exposure,
-        )
-        if tag != "UPDATE 1":
-            raise IllegalTransition(
-                f"command {after.command_id}: {was} to {after.state} found another row"
-            )
+        self._pending.save(after, was=was)
         if after.parent_command_id is not None:
             self.touched.add(after.parent_command_id)
 
@@ -215,22 +182,8 @@ class Change:
         return await self._commands("parent_command_id = ANY($2)", [command_id])
 
     async def save_order(self, order: OrderRow) -> None:
-        """Write the broker's order as now seen."""
-        await self._connection.execute(
-            _SAVE_ORDER,
-            self._account,
-            self._fence,
-            order.order_id,
-            order.command_id,
-            order.origin,
-            order.status,
-            order.is_terminal,
-            order.filled,
-            order.version,
-            order.modifications,
-            order.seen,
-            order.observed_us,
-        )
+        """Write the broker's order as now seen, before anything else is read or written."""
+        self._pending.save_order(order)
         self.sighted[order.order_id] = order
 
     async def bury(self, target_command_id: str, *, by_command_id: str) -> bool:
@@ -325,7 +278,8 @@ class Change:
             self._step_numbers.add(numbered.sequence)
 
     async def flush(self) -> None:
-        """Write the events; the journal calls it just before the commit."""
+        """Write what is pending, then the events; the journal calls it just before the commit."""
+        await self._pending.flush(self._raw)
         if not self.events:
             return
         await self._connection.execute(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
 
-from shared.streams.client import call
+from shared.errors import StreamError
+from shared.streams.client import Word, call, reason_of, translate
+from shared.streams.line import Line
 
 #: Days of the exchange begin at midnight in India: 5 h 30 min ahead of UTC.
 IST_OFFSET_S = 19_800
@@ -69,6 +74,11 @@ redis.call('PEXPIRE', KEYS[1], {_FORGOTTEN_AFTER_MS})
 return {{1, unpack(left)}}
 """
 
+#: Redis knows a script that it has run once by this name; until it is restarted.
+_TAKE_SHA: Final = hashlib.sha1(_TAKE.encode()).hexdigest()  # noqa: S324  # Redis's own name for it
+#: Turns asked for in one round trip.
+TURNS_MAX: Final = 64
+
 _PAUSE = f"""
 local time = redis.call('TIME')
 local until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
@@ -119,8 +129,21 @@ class WaitUntil:
     seconds: float
 
 
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """One call for a turn; `answer` is None until there is one, an error among them."""
+
+    words: tuple[Word, ...]
+    is_reserved: bool
+    answer: Any = None
+
+
 class RateLimiter:
-    """The budgets of every account, by class of endpoint, kept in one Redis."""
+    """The budgets of every account, by class of endpoint, kept in one Redis.
+
+    Calls that come while another is on its way go out together, in one round trip, each decided by
+    itself; those that may use the reserve first.
+    """
 
     def __init__(self, redis: Redis, windows: Mapping[str, Sequence[Window]]) -> None:
         self._redis = redis
@@ -128,6 +151,9 @@ class RateLimiter:
         for name, each in self._windows.items():
             if len({window.name for window in each}) != len(each) or not each:
                 raise ValueError(f"endpoint class {name}: windows missing, or twice of one name")
+        self._line = Line(redis)
+        self._turn = asyncio.Lock()
+        self._asked: list[_Asked] = []
 
     async def take(
         self,
@@ -159,13 +185,47 @@ class RateLimiter:
             words += [window.name, window.period_s * 1000, window.offset_s * 1000, most]
             words.append(window.spread_ms)
         server_ms = "" if server_s is None else round(server_s * 1000)
-        answer: Any = await call(
-            self._redis,
-            f"rate limit {endpoint_class} of {account}",
-            *("EVAL", _TAKE, 1, key(account, endpoint_class), cost, server_ms, *words),
-        )
+        asked = _Asked((1, key(account, endpoint_class), cost, server_ms, *words), reserve)
+        answer = await self._answer(asked, f"rate limit {endpoint_class} of {account}")
         granted, *numbers = answer
         return Granted(tuple(numbers)) if granted else WaitUntil(numbers[0] / 1000)
+
+    async def _answer(self, asked: _Asked, what: str) -> Any:
+        self._asked.append(asked)
+        try:
+            async with self._turn:
+                while asked.answer is None:
+                    await self._ask(what)
+        finally:
+            if asked in self._asked:  # cancelled before it was asked
+                self._asked.remove(asked)
+        if isinstance(asked.answer, Exception):
+            raise StreamError(f"{what}: {reason_of(asked.answer)}") from asked.answer
+        return asked.answer
+
+    async def _ask(self, what: str) -> None:
+        """Ask for all that gathered; whatever goes wrong, nobody is granted anything by it."""
+        self._asked.sort(key=lambda each: not each.is_reserved)
+        gathered = self._asked[:TURNS_MAX]
+        del self._asked[:TURNS_MAX]
+        answers: list[Any] = [RedisError("the call ended before its answer")] * len(gathered)
+        try:
+            with translate(what):
+                answers = await self._taken(gathered)
+        except StreamError as error:
+            answers = [RedisError(str(error))] * len(gathered)
+        finally:
+            for each, answer in zip(gathered, answers, strict=True):
+                each.answer = answer
+
+    async def _taken(self, gathered: Sequence[_Asked]) -> list[Any]:
+        answers = await self._line.exchange([_by_name(each) for each in gathered])
+        unknown = [at for at, each in enumerate(answers) if isinstance(each, NoScriptError)]
+        if unknown:
+            in_full = await self._line.exchange([_in_full(gathered[at]) for at in unknown])
+            for at, answer in zip(unknown, in_full, strict=True):
+                answers[at] = answer
+        return answers
 
     async def pause(self, account: str, endpoint_class: str, seconds: float) -> None:
         """Grant nothing of the class for `seconds`, at most `PAUSE_S_MAX`: the answer to a 429.
@@ -190,3 +250,11 @@ class RateLimiter:
 def key(account: str, endpoint_class: str) -> str:
     """Return the key of one budget."""
     return f"limiter.{account}.{endpoint_class}"
+
+
+def _by_name(asked: _Asked) -> list[Word]:
+    return ["EVALSHA", _TAKE_SHA, *asked.words]
+
+
+def _in_full(asked: _Asked) -> list[Word]:
+    return ["EVAL", _TAKE, *asked.words]

@@ -103,6 +103,8 @@ def packed(commands: Iterable[Sequence[Word]]) -> tuple[list[bytes | memoryview]
 
 
 def _plain(word: Word) -> bytes | bytearray | memoryview:
+    if type(word) is str:  # nearly always
+        return word.encode()
     if isinstance(word, (bytes, bytearray, memoryview)):
         return word
     return word.encode() if isinstance(word, str) else repr(word).encode()

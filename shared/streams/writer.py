@@ -92,10 +92,11 @@ class StreamWriter:
             raise ValueError(f"{len(appends)} appends at once, over {APPENDS_MAX}")
         if not appends:
             return []
-        for append in appends:
-            if append.stream not in self._kept:
-                self._kept[append.stream] = await self._look_at(append)
-        answers = await self._send(appends)
+        streams = [append.stream for append in appends]
+        for append, stream in zip(appends, streams, strict=True):
+            if stream not in self._kept:
+                self._kept[stream] = await self._look_at(append)
+        answers = await self._send(appends, streams)
         refused = [answer for answer in answers if isinstance(answer, Exception)]
         if refused:
             raise StreamError(
@@ -115,47 +116,44 @@ class StreamWriter:
             earlier = await call(self._redis, f"XLEN of {append.stream}", "XLEN", append.stream)
         return _Kept(RetentionWindow(topic.retention_s, topic.retention_bytes), earlier)
 
-    async def _send(self, appends: Sequence[Append]) -> list[Any]:
+    async def _send(self, appends: Sequence[Append], streams: Sequence[str]) -> list[Any]:
         """Return an id or an error per append."""
         commands: list[list[Word]] = []
         positions = []
-        for append in appends:
-            floor_ms = self._floor_ms(append.stream)
+        now_ms = self._monotonic_ms() + self._server_ahead_ms
+        for append, stream in zip(appends, streams, strict=True):
+            # A floor ahead of the server would trim the entry that brings it.
+            floor_ms = min(self._kept[stream].window.floor_ms(now_ms), self._newest_ms)
             positions.append(len(commands))
-            commands.append(_xadd(append, floor_ms))
+            commands.append(_xadd(append, stream, floor_ms))
             if append.topic.entries_max and floor_ms:
                 # XADD trims by one bound only; such streams are small and slow.
-                commands.append(["XTRIM", append.stream, "MINID", "~", floor_ms])
-        with translate(f"XADD of {len(appends)} entries, first to {appends[0].stream}"):
+                commands.append(["XTRIM", stream, "MINID", "~", floor_ms])
+        with translate(f"XADD of {len(appends)} entries, first to {streams[0]}"):
             all_answers = await self._line.exchange(commands)
-        return [
-            self._counted(append, all_answers[position])
-            for append, position in zip(appends, positions, strict=True)
-        ]
+        answers = [all_answers[position] for position in positions]
+        self._count(appends, streams, answers)
+        return answers
 
-    def _floor_ms(self, stream: str) -> int:
-        now_ms = self._monotonic_ms() + self._server_ahead_ms
-        # A floor ahead of the server would trim the entry that brings it.
-        return min(self._kept[stream].window.floor_ms(now_ms), self._newest_ms)
-
-    def _counted(self, append: Append, answer: Any) -> Any:
-        """Return the id that `answer` is, its entry counted; an error as it is."""
-        if isinstance(answer, Exception):
-            return answer
-        entry_id = ids.parse(answer)
-        self._newest_ms = entry_id.ms
-        self._server_ahead_ms = entry_id.ms - self._monotonic_ms()
-        kept = self._kept[append.stream]
-        kept.window.add(entry_id.ms, append.size_bytes * (kept.earlier + 1))
-        kept.earlier = 0
-        return entry_id
+    def _count(self, appends: Sequence[Append], streams: Sequence[str], answers: list[Any]) -> None:
+        """Turn answers into ids and count their entries; an error stays as it is."""
+        now_ms = self._monotonic_ms()
+        for at, answer in enumerate(answers):
+            if isinstance(answer, Exception):
+                continue
+            answers[at] = entry_id = ids.parse(answer)
+            self._newest_ms = entry_id.ms
+            self._server_ahead_ms = entry_id.ms - now_ms
+            kept = self._kept[streams[at]]
+            kept.window.add(entry_id.ms, appends[at].size_bytes * (kept.earlier + 1))
+            kept.earlier = 0
 
     def _monotonic_ms(self) -> int:
         return round(self._clock.monotonic_s() * 1000)
 
 
-def _xadd(append: Append, floor_ms: int) -> list[Word]:
-    words: list[Word] = ["XADD", append.stream]
+def _xadd(append: Append, stream: str, floor_ms: int) -> list[Word]:
+    words: list[Word] = ["XADD", stream]
     if append.topic.entries_max:
         words += ["MAXLEN", "~", append.topic.entries_max]
     elif floor_ms:

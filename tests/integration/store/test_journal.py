@@ -44,6 +44,12 @@ def told(command_id="cmd-0001", **facts):
     )
 
 
+async def saved(journal, *rows):
+    async with journal.change(at_us=7) as change:
+        for row, was in rows:
+            await change.save(row, was=was)
+
+
 async def test_claim_fifty_copies_at_once_are_claimed_once(journal):
     async def claim():
         async with journal.change(at_us=5) as change:
@@ -102,6 +108,54 @@ async def test_save_with_another_state_in_the_row_is_an_illegal_transition(journ
     with pytest.raises(IllegalTransition):
         async with journal.change(at_us=6) as change:
             await change.save(replace(row, state=State.SENDING), was=State.RECEIVED)
+
+
+async def test_commands_saved_together_are_all_written_or_none_of_them(journal):
+    async with journal.change(at_us=5) as change:
+        first, second = await change.claim([new(), new(command_id="cmd-0002")])
+    sending = [replace(row, state=State.SENDING) for row in (first, second)]
+    async with journal.change(at_us=6) as change:
+        await change.save(sending[1], was=State.RECEIVED)
+    with pytest.raises(IllegalTransition, match="UPDATE 1"):
+        await saved(journal, *((row, State.RECEIVED) for row in sending))
+    assert (await journal.command("cmd-0001")).state is State.RECEIVED
+
+
+async def test_command_saved_twice_in_one_change_ends_as_it_was_saved_last(journal):
+    async with journal.change(at_us=5) as change:
+        (row,) = await change.claim([new()])
+        sending = replace(row, state=State.SENDING, attempts=1)
+        await change.save(sending, was=State.RECEIVED)
+        await change.save(replace(sending, state=State.UNKNOWN), was=State.SENDING)
+        read = (await change.commands(["cmd-0001"]))["cmd-0001"]
+        assert (read.state, read.attempts) == (State.UNKNOWN, 1)
+    manual, accepted = (replace(row, state=state) for state in (State.MANUAL, State.ACCEPTED))
+    with pytest.raises(IllegalTransition, match="SENDING to ACCEPTED"):
+        await saved(journal, (manual, State.UNKNOWN), (accepted, State.SENDING))
+    assert (await journal.command("cmd-0001")).state is State.UNKNOWN
+
+
+async def test_order_saved_in_a_change_is_read_in_it_and_keeps_the_later_of_two(journal):
+    order = OrderRow(
+        order_id="26112800001",
+        command_id=None,
+        origin="EXTERNAL",
+        status="OPEN",
+        is_terminal=False,
+        filled=0,
+        version="1",
+        modifications=0,
+        seen='{"order_id": "26112800001"}',
+        observed_us=5,
+    )
+    async with journal.change(at_us=5) as change:
+        await change.save_order(order)
+        assert list(await change.orders([order.order_id])) == [order.order_id]
+        await change.save_order(replace(order, filled=1))
+        await change.save_order(replace(order, filled=2, status="COMPLETE", is_terminal=True))
+    async with journal.change(at_us=6) as change:
+        found = (await change.orders([order.order_id]))[order.order_id]
+    assert (found.filled, found.status, found.origin) == (2, "COMPLETE", "EXTERNAL")
 
 
 async def test_seat_is_given_to_one_owner_at_a_time(pool, seated):

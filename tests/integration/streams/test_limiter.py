@@ -5,7 +5,10 @@ import math
 
 import pytest
 
+from shared.errors import StreamError
+from shared.streams.client import connect
 from shared.streams.limiter import IST_OFFSET_S, Granted, RateLimiter, WaitUntil, Window, key
+from tests.support.restartable_redis import RestartableRedis
 
 pytestmark = pytest.mark.integration
 
@@ -25,6 +28,15 @@ async def minute_s(redis):
 @pytest.fixture
 def limiter(redis):
     return RateLimiter(redis, WINDOWS)
+
+
+@pytest.fixture
+async def redis_away(tmp_path):
+    """Give a Redis that a test may take away."""
+    server = RestartableRedis(tmp_path)
+    await server.start()
+    yield server
+    server.stop()
 
 
 async def taken(limiter, times, **more):
@@ -105,6 +117,53 @@ async def test_many_callers_at_once_get_no_more_than_the_limit(limiter, minute_s
             for n in range(30)
         ]
     assert sum(isinstance(task.result(), Granted) for task in tasks) == 8
+
+
+async def test_limiter_whose_script_redis_has_forgotten_counts_each_turn_once(
+    limiter, redis, minute_s
+):
+    assert await taken(limiter, 3, server_s=minute_s) == 3
+    await redis.script_flush()
+    asked = [limiter.take("AB1234", "order", server_s=minute_s) for _ in range(9)]
+    grants = await asyncio.gather(*asked)
+    assert sum(isinstance(grant, Granted) for grant in grants) == 5
+    assert await limiter.take("AB1234", "order", reserve=True, server_s=minute_s) == Granted(
+        (1, 6, 2991)
+    )
+
+
+async def test_callers_that_wait_together_are_asked_with_who_may_use_the_reserve_first(
+    limiter, minute_s
+):
+    placing = [limiter.take("AB1234", "order", server_s=minute_s) for _ in range(12)]
+    cancelling = [limiter.take("AB1234", "order", reserve=True, server_s=minute_s) for _ in "ab"]
+    *placed, first, second = await asyncio.gather(*placing, *cancelling)
+    assert isinstance(first, Granted)
+    assert isinstance(second, Granted)
+    assert sum(isinstance(grant, Granted) for grant in placed) <= 8
+
+
+async def test_callers_that_wait_for_a_redis_that_is_away_are_granted_nothing(redis_away):
+    async with connect(redis_away.url, name="test", settings=redis_away.settings) as redis:
+        limiter = RateLimiter(redis, WINDOWS)
+        assert isinstance(await limiter.take("AB1234", "order"), Granted)
+        redis_away.stop()
+        answers = await asyncio.gather(
+            *(limiter.take("AB1234", "order") for _ in range(5)), return_exceptions=True
+        )
+        assert [type(answer) for answer in answers] == [StreamError] * 5
+        await redis_away.start()
+        assert isinstance(await limiter.take("AB1234", "order"), Granted)
+
+
+async def test_caller_that_gives_up_while_it_waits_takes_no_turn(limiter, minute_s):
+    asked = [
+        asyncio.create_task(limiter.take("AB1234", "order", server_s=minute_s)) for _ in range(4)
+    ]
+    await asyncio.sleep(0)
+    asked[-1].cancel()
+    await asyncio.wait(asked)
+    assert await limiter.take("AB1234", "order", server_s=minute_s) == Granted((4, 11, 2996))
 
 
 async def test_pause_stops_a_class_and_a_shorter_one_does_not_shorten_it(limiter):

@@ -110,3 +110,41 @@ def test_backlog_loses_and_doubles_nothing(steps):
             backlog.wake()
     backlog.wake()
     assert len(take_all(backlog)) + len(given_out) + finished == added
+
+
+_STEPS = ("add", "add ending", "take", "done", "park", "back", "wake", "later", "expired")
+
+
+@given(st.lists(st.sampled_from(_STEPS), max_size=80))
+def test_backlog_hands_out_exactly_those_that_have_expired_and_wait(steps):
+    backlog, waiting, given_out, now_us, added = Backlog(), {}, [], NOW_US, 0
+    for step in steps:
+        if step in ("add", "add ending"):
+            added += 1
+            end_us = now_us + added % 3 if step == "add ending" else None
+            row = place(added, valid_until_us=end_us)
+            waiting[row.command_id] = row
+            backlog.add(row)
+        elif step == "take" and (row := backlog.take()) is not None:
+            given_out.append(waiting.pop(row.command_id))
+        elif step == "done" and given_out:
+            backlog.done(given_out.pop(0))
+        elif step in ("park", "back") and given_out:
+            row = given_out.pop()
+            waiting[row.command_id] = row
+            (backlog.park if step == "park" else backlog.put_back)(row)
+        elif step == "wake":
+            backlog.wake()
+        elif step == "later":
+            now_us += 1
+        elif step == "expired":
+            due = {each.command_id for each in waiting.values() if _is_due(each, now_us)}
+            row = backlog.take_expired(now_us)
+            assert (row.command_id in due) if row else not due
+            if row:
+                given_out.append(waiting.pop(row.command_id))
+    assert len(backlog) == len(waiting) + len(given_out)
+
+
+def _is_due(row, now_us):
+    return row.valid_until_us is not None and row.valid_until_us <= now_us
