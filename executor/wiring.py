@@ -103,8 +103,9 @@ def _desk(
 
 
 def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
-    work, backlog, express, echoes = asyncio.Event(), Backlog(), Express(desk), Echoes()
+    work, backlog, express = asyncio.Event(), Backlog(), Express(desk)
     handler = Handler(desk, express.in_doubt)
+    updates, reconciler = _sighting(behaviour, outside, desk, backlog, work)
     dispatcher = Dispatcher(
         desk=desk, backlog=backlog, handler=handler, behaviour=behaviour, work=work
     )
@@ -121,20 +122,11 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             dispatcher=dispatcher,
             work=work,
         ),
-        updates=Updates(
-            reader=outside.updates, desk=desk, backlog=backlog, echoes=echoes, work=work
-        ),
+        updates=updates,
         missed=MissedUpdates(outside.hints, desk),
         postbacks=outside.postbacks(updates=outside.writer, desk=desk),
         dispatcher=dispatcher,
-        reconciler=Reconciler(
-            desk=desk,
-            backlog=backlog,
-            behaviour=behaviour,
-            updates=outside.writer,
-            echoes=echoes,
-            work=work,
-        ),
+        reconciler=reconciler,
         publisher=Publisher(
             desk=desk,
             writer=outside.writer,
@@ -154,6 +146,27 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
         work=work,
         backlog_max=behaviour.backlog_max,
     )
+
+
+def _sighting(
+    behaviour: BehaviourSettings,
+    outside: Outside,
+    desk: Desk,
+    backlog: Backlog,
+    work: asyncio.Event,
+) -> tuple[Updates, Reconciler]:
+    """Return who hears of orders and who looks for them; what one has found the other skips."""
+    echoes = Echoes()
+    updates = Updates(reader=outside.updates, desk=desk, backlog=backlog, echoes=echoes, work=work)
+    reconciler = Reconciler(
+        desk=desk,
+        backlog=backlog,
+        behaviour=behaviour,
+        updates=outside.writer,
+        echoes=echoes,
+        work=work,
+    )
+    return updates, reconciler
 
 
 def _egress(settings: ExecutorSettings, resources: Resources, gate: Gate) -> Egress:
