@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from executor.desk import Desk
 from shared.errors import StreamError
-from shared.store.trading import TradingSwitch
+from shared.store.trading import hint_of
 from shared.streams.writer import Append, StreamWriter
 from shared.wire.codec import encode
-from shared.wire.control import Control
 from shared.wire.topics import CONTROL
-
-#: What a hint may be long; the table has the whole of it.
-_TEXT_MAX = 200
 
 
 class Hints:
@@ -31,14 +27,3 @@ class Hints:
             await self._control.append(appends)
         except StreamError as error:
             self._desk.patience.log.warning("trading.hint_unsent", error=str(error))
-
-
-def hint_of(switch: TradingSwitch) -> Control:
-    """Return the hint: its subject is the scope, with the account or strategy after a colon."""
-    subject = f"{switch.scope}:{switch.subject}" if switch.subject else switch.scope
-    return Control(
-        kind="trading_state_changed",
-        subject=subject[:_TEXT_MAX],
-        by=switch.set_by[:_TEXT_MAX],
-        at_us=switch.changed_us,
-    )

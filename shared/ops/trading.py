@@ -10,10 +10,14 @@ import click
 from shared.ops.session import Session, output_options, pass_session
 
 if TYPE_CHECKING:
+    from shared.store.halting import Outrun
     from shared.store.trading import TradingState, TradingSwitch
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NS_PER_US = 1_000
+#: Longer than a request to the broker waits for its answer.
+OUTRUN_S = 25.0
+_NAMED_MAX = 5
 
 
 def _scope(function: F) -> F:
@@ -33,8 +37,8 @@ def command() -> None:
     """Halt, reduce, resume trading: everything, one account or one strategy.
 
     The strictest switch that applies to a command wins. Cancels always pass. The executor reads
-    the switches in the step that commits a placement to be sent, so what this command confirms
-    holds for every placement after it.
+    the switches in the step that commits an order to be sent. Halting and reducing wait until what
+    was committed before has its answer, and say so: then nothing of before can leave any more.
     """
 
 
@@ -80,6 +84,8 @@ def resume(session: Session, /, **typed: str | None) -> None:
 
 
 def _set(session: Session, state: TradingState, **typed: str | None) -> None:
+    import msgspec
+
     from shared.ops.reach import run
     from shared.store.trading import TradingSwitch
 
@@ -94,11 +100,13 @@ def _set(session: Session, state: TradingState, **typed: str | None) -> None:
         sentence=typed["sentence"] or "",
         changed_us=session.clock.now_ns() // _NS_PER_US,
     )
-    run(_write(session, switch))
+    outrun = run(_write(session, switch))
     if session.printer.as_json:
-        session.printer.value(switch)
-    else:
-        session.printer.answer(_line(switch))
+        session.printer.value({**msgspec.structs.asdict(switch), "outrun": outrun})
+        return
+    session.printer.answer(_line(switch))
+    if outrun is not None:
+        session.printer.note(_outrun_text(outrun))
 
 
 async def _read(session: Session) -> list[TradingSwitch]:
@@ -109,12 +117,49 @@ async def _read(session: Session) -> list[TradingSwitch]:
         return await get_trading(pool)
 
 
-async def _write(session: Session, switch: TradingSwitch) -> None:
+async def _write(session: Session, switch: TradingSwitch) -> Outrun | None:
     from shared.ops.database import database
+    from shared.store.halting import wait_for_outrun
     from shared.store.trading import set_trading
 
     async with database(session.settings) as pool:
         await set_trading(pool, switch)
+        await _tell(session, switch)
+        if switch.state == "ACTIVE":
+            return None
+        return await wait_for_outrun(pool, switch, clock=session.clock, within_s=OUTRUN_S)
+
+
+async def _tell(session: Session, switch: TradingSwitch) -> None:
+    """Hint at the switch where a Redis of ticks can be reached; the table is the truth."""
+    from shared.errors import SettingsError, StreamError
+    from shared.ops.reach import reach
+    from shared.store.trading import hint_of
+    from shared.streams.writer import Append, StreamWriter
+    from shared.wire.codec import encode
+    from shared.wire.topics import CONTROL
+
+    try:
+        async with reach(session.settings, "ticks") as redis:
+            hint = Append(CONTROL, "", encode(hint_of(switch)))
+            await StreamWriter(redis, session.clock).append([hint])
+    except (SettingsError, StreamError) as error:
+        session.printer.note(f"control.v1 was not told: {error}")
+
+
+def _outrun_text(outrun: Outrun) -> str:
+    """Say what the switch came too late for, and whether it has an answer by now."""
+    waited = f"waited {outrun.waited_s:.2f} s"
+    if outrun.count is None:
+        return f"{waited}: not known whether something of before is still on its way"
+    if not outrun.count:
+        return f"nothing was on its way ({waited})"
+    if not outrun.left:
+        return f"{outrun.count} on their way before have their answers ({waited})"
+    named = ", ".join(outrun.left[:_NAMED_MAX])
+    return (
+        f"{waited}: {len(outrun.left)} of {outrun.count} on their way have no answer yet: {named}"
+    )
 
 
 def _line(switch: TradingSwitch) -> str:

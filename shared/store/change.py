@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from shared.store.journal_quick import claim_columns
-from shared.store.pending import Pending, Settled
+from shared.store.pending import AfterPending, Pending
 from shared.store.pool import Connection
 from shared.store.portfolio import Portfolio
 from shared.store.rows import (
@@ -69,12 +69,12 @@ class Change:
     ) -> None:
         self._pending = Pending(account=account, fence=fence, at_us=at_us)
         self._raw = connection
-        self._connection = settled = Settled(connection, self._pending)
+        self._connection = behind = AfterPending(connection, self._pending)
         self._account = account
         self._fence = fence
         self._sequence = sequence
         self.at_us = at_us
-        self.portfolio = Portfolio(settled, account=account, fence=fence, at_us=at_us)
+        self.portfolio = Portfolio(behind, account=account, fence=fence, at_us=at_us)
         self.events: list[OrderEvent] = []
         #: The newest step told of each command in this change.
         self.steps: dict[str, OrderEvent] = {}

@@ -104,7 +104,7 @@ class Pending:
             raise IllegalTransition(f"{sentence} (or one of {len(commands) - 1} with it; {tag})")
 
 
-class Settled:
+class AfterPending:
     """A connection of which nothing is asked before what is pending has been written."""
 
     def __init__(self, connection: Connection, pending: Pending) -> None:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from shared.store.pool import Pool
+from shared.wire.control import Control
 
 #: A strategy that is held more strictly already is left so.
 REDUCE_STRATEGY: Final = """
@@ -21,6 +22,8 @@ INSERT INTO trading_states (scope, subject, state, set_by, sentence, changed_us)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (scope, subject) DO UPDATE SET state = $3, set_by = $4, sentence = $5, changed_us = $6
 """
+#: What a hint may be long; the table has the whole of it.
+_TEXT_MAX: Final = 200
 Scope = Literal["global", "account", "strategy"]
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
@@ -34,6 +37,17 @@ class TradingSwitch(msgspec.Struct, frozen=True, kw_only=True):
     set_by: str
     sentence: str = ""
     changed_us: int
+
+
+def hint_of(switch: TradingSwitch) -> Control:
+    """Return the hint for control.v1: its subject is the scope, then a colon and whose it is."""
+    subject = f"{switch.scope}:{switch.subject}" if switch.subject else switch.scope
+    return Control(
+        kind="trading_state_changed",
+        subject=subject[:_TEXT_MAX],
+        by=switch.set_by[:_TEXT_MAX],
+        at_us=switch.changed_us,
+    )
 
 
 async def set_trading(pool: Pool, switch: TradingSwitch) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+import redis
 from msgspec.structs import replace
 
 from shared.store.journal import Journal
@@ -76,6 +77,27 @@ def test_switches_are_set_shown_and_let_go(operator, database):
         ("strategy", "mad", "HALTED"),
     ]
     assert "by Ann" in operator.run("trading", "state").stdout
+
+
+def test_halt_says_what_it_came_too_late_for_and_tells_control(operator, database):
+    database(in_doubt)
+    result = operator.run("trading", "halt", "--account", ACCOUNT)
+    assert "nothing was on its way" in result.stderr
+    told = json.loads(operator.run("trading", "reduce", "--json").stdout)
+    assert (told["state"], told["outrun"]["count"], told["outrun"]["left"]) == ("REDUCING", 0, [])
+    assert json.loads(operator.run("trading", "resume", "--json").stdout)["outrun"] is None
+    with redis.Redis.from_url(operator.environ["TICKFLOW_REDIS__TICKS_URL"]) as server:
+        hints = [json.loads(fields[b"json"]) for _, fields in server.xrevrange("control.v1")]
+    assert f"account:{ACCOUNT}" in {hint["subject"] for hint in hints}
+
+
+def test_halt_holds_although_the_redis_of_ticks_is_away(operator, database):
+    database(in_doubt)
+    away = {"TICKFLOW_REDIS__TICKS_URL": "unix:///nowhere"}
+    result = operator.run("trading", "halt", **away)
+    assert result.exit_code == 0
+    assert "control.v1 was not told" in result.stderr
+    assert ("global", "", "HALTED") in states(operator)
 
 
 def test_switch_of_two_scopes_is_a_usage_error(operator, database):
