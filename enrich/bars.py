@@ -17,6 +17,7 @@ _SECOND_NS = 1_000_000_000
 #: Records of one call's output at start; a flush of a whole shard makes it grow.
 _OUT_AT_START = 1_024
 
+_NO_BARS = np.zeros(0, BAR_DTYPE)
 #: A single row: what every bar that is closed now has in common.
 _FACTS = np.dtype(
     [
@@ -104,7 +105,7 @@ class Bars:
     def closed(self) -> np.ndarray:
         """Return the bars closed since the last call, shape (n,), in the order of closing."""
         closed, self._closed = self._closed, []
-        return np.concatenate(closed) if closed else self._out[:0].copy()
+        return np.concatenate(closed) if closed else _NO_BARS
 
     def begin(self, shard: int) -> None:
         """Begin a shard anew, as a new owner: bars open until now are dropped."""

@@ -6,11 +6,12 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from enrich import metrics
 from enrich.batch import Batches, Poison, by_shard
-from enrich.engine import Derived, Engine
-from enrich.keeping import Keeping
+from enrich.engine import Derived
+from enrich.keeping import Keeping, parts_of
 from enrich.listing import LOOK_EVERY_S, Listing
 from enrich.settings import EnrichOptions, EnrichSettings
 from enrich.shards import Shards
@@ -25,7 +26,7 @@ from shared.runtime.supervise import pause
 from shared.runtime.throttle import Throttle
 from shared.streams import client, published
 from shared.streams.entry import Entry
-from shared.streams.reader import GroupReader
+from shared.streams.settling_reader import SettlingReader
 from shared.streams.writer import APPENDS_MAX, Append, StreamWriter
 from shared.wire.topics import RAW_TICKS
 
@@ -37,10 +38,29 @@ ABANDONED_IDLE_MS = 0
 #: An entry handed out more often has ended its workers: it is given up without another try.
 DELIVERIES_MAX = 5
 
-#: Of three thousand records at once, ticks would wait ten milliseconds each second.
-LAST_PARTS = 16
+#: Raw bytes of shards whose records wait for one another, to be written together: beyond it one
+#: shard's would wait longer for another's enrichment than a write of their own costs.
+TOGETHER_BYTES_MAX = 64 * 1024
 
 log = get_log()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Entries of one shard that were enriched."""
+
+    shard: int
+    entries: list[Entry]
+    poison: list[Poison]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What waits to be written together, each append with its shard."""
+
+    works: list[_Work] = field(default_factory=list)
+    appends: list[tuple[int, Append]] = field(default_factory=list)
+    size_bytes: int = 0
 
 
 class EnrichWorker:
@@ -54,7 +74,7 @@ class EnrichWorker:
         self._clock = clock
         self._shards = Shards(redis, owner=owner, options=options, clock=clock)
         self._writer = StreamWriter(redis, clock)
-        self._reader = GroupReader(
+        self._reader = SettlingReader(
             redis, (), GROUP, owner, count_max=options.entries_max, block_ms=options.block_ms
         )
         self._batches: Batches | None = None
@@ -120,7 +140,7 @@ class EnrichWorker:
         if listed is None:
             return
         if self._batches is not None:  # what it counted goes with it
-            await self._put_last(self._batches.engine, 0, 1)
+            await self._keeping.put(self._batches.engine, self._shards.held, 0, 1)
         self._batches = Batches(listed.engine, self._clock, self._batches)
         self._shard_count = listed.shards
 
@@ -157,7 +177,8 @@ class EnrichWorker:
     async def _giving(self, shard: int) -> None:
         """Leave the newest values of a shard behind for the worker it goes to."""
         assert self._batches is not None, "only a shard that was taken is given"
-        await self._keeping.put(self._batches.engine, shard, 0, 1)
+        await self._reader.settle()
+        await self._keeping.put(self._batches.engine, (shard,), 0, 1)
 
     def _lost(self, shard: int) -> None:
         if RAW_TICKS.name(shard) in self._reader.streams:
@@ -167,38 +188,57 @@ class EnrichWorker:
         oldest_ms = min((entry.id.ms for entry in entries), default=0)
         lag_s = self._clock.now_ns() / 1e9 - oldest_ms / 1e3 if entries else 0.0
         metrics.LAG_SECONDS.set(max(0.0, lag_s))
+        waiting = _Waiting()
         for shard, of_shard in by_shard(entries):
-            try:
-                await self._work_shard(shard, of_shard)
-            except LeaseLost as error:
-                if shard in self._shards.held:
-                    self._shards.forget(shard, self._lost, reason=str(error))
+            if waiting.size_bytes > TOGETHER_BYTES_MAX:
+                await self._finish(waiting)
+                waiting = _Waiting()
+            if self._is_ours(shard):
+                self._enrich(shard, of_shard, waiting)
+        await self._finish(waiting)
 
-    async def _work_shard(self, shard: int, entries: list[Entry]) -> None:
-        """Enrich and deliver entries of one shard; they stay pending if the lease is lost."""
+    def _is_ours(self, shard: int) -> bool:
+        """Say whether a shard is surely ours; if not any more, stop owning it."""
+        try:
+            self._shards.fence(shard)
+        except LeaseLost as error:
+            if shard in self._shards.held:
+                self._shards.forget(shard, self._lost, reason=str(error))
+            return False
+        return True
+
+    def _enrich(self, shard: int, entries: list[Entry], waiting: _Waiting) -> None:
+        """Enrich entries of one shard; what is to be written waits for that of other shards."""
         assert self._batches is not None, "entries are read only once instruments are known"
-        fence = self._shards.fence(shard)
-        self._shards.weigh(shard, sum(len(entry.fields.get(b"s", b"")) for entry in entries))
+        size_bytes = sum(len(entry.fields.get(b"s", b"")) for entry in entries)
+        self._shards.weigh(shard, size_bytes)
         lag_s = self._clock.now_ns() / 1e9 - entries[0].id.ms / 1e3
         late = lag_s > self._options.late_after_s and len(entries) > 1
-        appends, poison = self._batches.enrich(shard, fence, entries, late=late)
-        await self._deliver(shard, appends)
-        await self._bury(poison)
-        buried = {broken.entry.id for broken in poison}
-        await self._reader.acknowledge([entry for entry in entries if entry.id not in buried])
-        metrics.HOP_SECONDS.observe(max(0.0, self._clock.now_ns() / 1e9 - entries[-1].id.ms / 1e3))
+        appends, poison = self._batches.enrich(shard, self._shards.fence(shard), entries, late=late)
+        waiting.works.append(_Work(shard, entries, poison))
+        waiting.appends += [(shard, append) for append in appends]
+        waiting.size_bytes += size_bytes
 
-    async def _deliver(self, shard: int, appends: list[Append]) -> None:
+    async def _finish(self, waiting: _Waiting) -> None:
+        """Write what was made, then let it be acknowledged; what is not ours any more stays."""
+        await self._deliver(waiting.appends)
+        for work in waiting.works:
+            if self._is_ours(work.shard):
+                await self._bury(work.poison)
+                buried = {broken.entry.id for broken in work.poison}
+                self._reader.done([entry for entry in work.entries if entry.id not in buried])
+                hop_s = self._clock.now_ns() / 1e9 - work.entries[-1].id.ms / 1e3
+                metrics.HOP_SECONDS.observe(max(0.0, hop_s))
+
+    async def _deliver(self, made: list[tuple[int, Append]]) -> None:
         """Write, again and again while Redis is away; writing twice is harmless, losing is not.
 
-        Raises:
-            LeaseLost: somebody else may own the shard; the entries are theirs to enrich.
+        What was made of a shard that somebody else may own is theirs to make: it is let go.
         """
         attempt = 0
-        while appends:
-            self._shards.fence(shard)
+        while made := [each for each in made if self._is_ours(each[0])]:
             try:
-                await self._writer.append(appends[:APPENDS_MAX])
+                await self._writer.append([append for _, append in made[:APPENDS_MAX]])
             except StreamError as error:
                 attempt += 1
                 self._trouble = str(error)
@@ -206,7 +246,7 @@ class EnrichWorker:
                     log.warning("records.undelivered", reason=str(error), suppressed=suppressed)
                 await asyncio.sleep(RETRY.delay_s(attempt, 0.5))
             else:
-                appends = appends[APPENDS_MAX:]
+                made = made[APPENDS_MAX:]
 
     async def _bury(self, poison: list[Poison]) -> None:
         for broken in poison:
@@ -219,18 +259,17 @@ class EnrichWorker:
         now_s = self._clock.monotonic_s()
         if self._batches is None or now_s < self._last_due_s:
             return
-        self._last_due_s = now_s + self._options.last_every_s / LAST_PARTS
-        self._last_part = (self._last_part + 1) % LAST_PARTS
-        await self._put_last(self._batches.engine, self._last_part, LAST_PARTS)
-
-    async def _put_last(self, engine: Engine, part: int, parts: int) -> None:
-        for shard in self._shards.held:
-            await self._keeping.put(engine, shard, part, parts)
+        engine = self._batches.engine
+        parts = parts_of(engine.instruments)
+        self._last_due_s = now_s + self._options.last_every_s / parts
+        self._last_part = (self._last_part + 1) % parts
+        await self._keeping.put(engine, self._shards.held, self._last_part, parts)
 
     async def _leave(self) -> None:
         try:
+            await self._reader.settle()
             if self._batches is not None:
-                await self._put_last(self._batches.engine, 0, 1)
+                await self._keeping.put(self._batches.engine, self._shards.held, 0, 1)
             await self._shards.release()
         except StreamError as error:
             log.warning("drain.incomplete", reason=str(error))

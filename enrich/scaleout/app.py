@@ -19,7 +19,7 @@ from faust.types import TP, EventT
 from enrich import metrics
 from enrich.batch import Poison
 from enrich.engine import Derived
-from enrich.keeping import Keeping
+from enrich.keeping import PARTS_MIN, Keeping
 from enrich.listing import LOOK_EVERY_S, Listing, Published
 from enrich.scaleout.hosting import (
     APP_ID,
@@ -34,7 +34,7 @@ from enrich.scaleout.partition import Held, Made, Workshop
 from enrich.scaleout.watch import Watch
 from enrich.settings import EnrichOptions, EnrichSettings
 from enrich.warming import warm_up
-from enrich.worker import GROUP, LAST_PARTS
+from enrich.worker import GROUP
 from shared.clock import Clock
 from shared.errors import StreamError
 from shared.runtime.logs import get_log
@@ -301,9 +301,9 @@ class ScaleoutWorker:
     async def _keep_last(self, stopping: asyncio.Event) -> None:
         """Bring a part of ticks.last up to date, for late consumers and for whoever takes over."""
         part = 0
-        while not await pause(stopping, self._options.last_every_s / LAST_PARTS):
-            part = (part + 1) % LAST_PARTS
-            await self._put_last(part, LAST_PARTS)
+        while not await pause(stopping, self._options.last_every_s / PARTS_MIN):
+            part = (part + 1) % PARTS_MIN
+            await self._put_last(part, PARTS_MIN)
 
     async def _put_last(self, part: int, parts: int) -> None:
         assert self._app is not None
@@ -312,7 +312,7 @@ class ScaleoutWorker:
                 continue
             engine = held.batches.engine
             try:
-                await self._keeping.put(engine, shard, part, parts)
+                await self._keeping.put(engine, (shard,), part, parts)
             except StreamError as error:
                 self._complain("last.unkept", error)
                 engine.forget_refreshed()

@@ -10,7 +10,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from shared.errors import MessageError
-from shared.streams.client import call, call_all
+from shared.streams.client import Word, call, call_all
 from shared.wire import topics
 from shared.wire.chains import OPENING_OI_DTYPE
 from shared.wire.instruments import INSTRUMENT, INSTRUMENT_DTYPE
@@ -144,17 +144,29 @@ async def put_last(redis: Redis, shard: int, records: Records) -> None:
         StreamError: Redis refused or vanished; some may be kept.
         ValueError: records of another layout.
     """
+    pipeline = redis.pipeline(transaction=False)
+    for words in last_commands(shard, records):
+        pipeline.execute_command(*words)
+    await call_all(pipeline, f"keeping the last ticks of shard {shard}")
+
+
+def last_commands(shard: int, records: Records) -> list[list[Word]]:
+    """Return the commands that keep these as the newest of their instruments.
+
+    Raises:
+        ValueError: records of another layout.
+    """
     if records.dtype != TICK_DTYPE:
         raise ValueError(f"records of {records.dtype.itemsize} bytes are not ticks")
     tokens = records[_KEY_FIELD].tolist()
     bodies = np.ascontiguousarray(records).view(f"V{TICK_DTYPE.itemsize}").tolist()
-    pipeline = redis.pipeline(transaction=False)
+    commands: list[list[Word]] = []
     for start in range(0, len(tokens), LAST_TICKS_AT_ONCE_MAX):
         part = slice(start, start + LAST_TICKS_AT_ONCE_MAX)
         pairs = zip(tokens[part], bodies[part], strict=True)
         words = [word for pair in pairs for word in pair]
-        pipeline.execute_command("HSET", topics.LAST_TICKS.name(shard), *words)
-    await call_all(pipeline, f"keeping the last ticks of shard {shard}")
+        commands.append(["HSET", topics.LAST_TICKS.name(shard), *words])
+    return commands
 
 
 async def get_last(redis: Redis, shard: int) -> Records:

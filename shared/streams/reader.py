@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from shared.errors import StreamError
 from shared.streams import dead_letters, groups, ids, replies
-from shared.streams.client import call, call_all, check_block, raw, translate
+from shared.streams.client import Word, call, call_all, check_block, raw, translate
 from shared.streams.dead_letters import DeadLetter
 from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
@@ -187,17 +187,25 @@ class GroupReader:
         return await groups.oldest_after(self._redis, stream, group.last_delivered)
 
     async def _read_once(self) -> list[Entry]:
-        words = ["XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", str(self._count_max)]
-        words += ["BLOCK", str(self._block_ms), "STREAMS", *self._streams]
-        words += [">"] * len(self._streams)
         with translate(f"XREADGROUP of {', '.join(self._streams[:3])}"):
             try:
-                return replies.of_read(await raw(self._redis, *words))
+                return replies.of_read(await raw(self._redis, *self._read_words()))
             except ResponseError as error:
-                # UNBLOCKED: the stream was deleted under a blocked read, on 7.0 as on 6.2.
-                if str(error).startswith(("NOGROUP", "UNBLOCKED")):
-                    raise _NoGroup from error
+                self._check_group(error)
                 raise
+
+    def _read_words(self) -> list[Word]:
+        words: list[Word] = ["XREADGROUP", "GROUP", self._group, self._consumer]
+        words += ["COUNT", self._count_max, "BLOCK", self._block_ms, "STREAMS", *self._streams]
+        words += [">"] * len(self._streams)
+        return words
+
+    @staticmethod
+    def _check_group(answer: Any) -> None:
+        # UNBLOCKED: the stream was deleted under a blocked read, on 7.0 as on 6.2.
+        lost = ("NOGROUP", "UNBLOCKED")
+        if isinstance(answer, ResponseError) and str(answer).startswith(lost):
+            raise _NoGroup from answer
 
     def _check_in(self, stream: str) -> None:
         if len(self._streams) >= STREAMS_MAX:

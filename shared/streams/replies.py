@@ -32,6 +32,15 @@ def of_read(reply: Any) -> list[Entry]:
     return [entry for name, items in reply or () for entry in of_range(name.decode(), items)]
 
 
+def of_plain_read(reply: Any) -> list[Entry]:
+    """Narrow XREADGROUP as it comes from a line, not touched by the library: fields in a row."""
+    found = []
+    for name, items in reply or ():
+        pairs = ((one, dict(zip(words[::2], words[1::2], strict=True))) for one, words in items)
+        found += of_range(name.decode(), pairs)
+    return found
+
+
 def of_range(stream: str, reply: Any) -> list[Entry]:
     """Narrow XRANGE or XCLAIM: (id, fields) each; 6.2 claims a trimmed entry as (None, None)."""
     return [
