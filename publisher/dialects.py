@@ -43,27 +43,36 @@ _MSGPACK = msgspec.msgpack.Encoder()
 class Dialect:
     """How ticks and replies are written for one kind of client.
 
-    A row encoder per mode, in the order of MODES; an envelope for ticks, given its payloads and
-    how far they come; one for a part of a snapshot, given its id, its payloads, whether it is
-    the last part; replies.
+    A row encoder per mode, in the order of MODES; what stands before, between and after the
+    payloads of ticks, given how many there are, whether it is said how far they come, and how far;
+    an envelope for a part of a snapshot, given its id, its payloads, whether it is the last part;
+    replies.
     """
 
     name: FormatName
     is_text: bool
     are_ticks_text: bool
     encoders: tuple[Encode, ...]
-    ticks: Callable[[Sequence[bytes], At | None], bytes]
+    opening: Callable[[int, bool], bytes]
+    separator: bytes
+    closing: Callable[[At | None], bytes]
     snapshot: Callable[[int, Sequence[bytes], bool], bytes]
     reply: Callable[[Any], bytes]
     #: The one mode there is, None where every mode has its own fields.
     only_mode: int | None = None
 
+    def ticks(self, payloads: Sequence[bytes], at: At | None) -> bytes:
+        """Return a message of ticks."""
+        opening = self.opening(len(payloads), at is not None)
+        return b"".join((opening, self.separator.join(payloads), self.closing(at)))
 
-def _json_ticks(payloads: Sequence[bytes], at: At | None) -> bytes:
-    rows = b",".join(payloads)
-    if at is None:
-        return b"".join((b'{"op":"ticks","ticks":[', rows, b"]}"))
-    return b'{"op":"ticks","ticks":[%b],"at":%b}' % (rows, _JSON.encode(at))
+
+def _json_opening(_count: int, _has_at: bool) -> bytes:  # as every opening
+    return b'{"op":"ticks","ticks":['
+
+
+def _json_closing(at: At | None) -> bytes:
+    return b"]}" if at is None else b'],"at":%b}' % _JSON.encode(at)
 
 
 def _json_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) -> bytes:
@@ -76,17 +85,24 @@ def _json_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) -
 
 def _array(payloads: Sequence[bytes]) -> bytes:
     """Return a msgpack array of values that are encoded already."""
-    return b"\xdd" + len(payloads).to_bytes(4, "big") + b"".join(payloads)
+    return _array_header(len(payloads)) + b"".join(payloads)
+
+
+def _array_header(count: int) -> bytes:
+    return b"\xdd" + count.to_bytes(4, "big")
 
 
 _OP_TICKS = b"\xa2op\xa5ticks\xa5ticks"
 _OP_SNAPSHOT = b"\x84\xa2op\xa8snapshot\xabsnapshot_id"
 
 
-def _msgpack_ticks(payloads: Sequence[bytes], at: At | None) -> bytes:
-    if at is None:
-        return b"\x82" + _OP_TICKS + _array(payloads)
-    return b"\x83" + _OP_TICKS + _array(payloads) + b"\xa2at" + _MSGPACK.encode(at)
+def _msgpack_opening(count: int, has_at: bool) -> bytes:  # as every opening
+    members = b"\x83" if has_at else b"\x82"
+    return members + _OP_TICKS + _array_header(count)
+
+
+def _msgpack_closing(at: At | None) -> bytes:
+    return b"" if at is None else b"\xa2at" + _MSGPACK.encode(at)
 
 
 def _msgpack_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) -> bytes:
@@ -105,9 +121,12 @@ def _raw_rows(
     return [body[start : start + size] for start in range(0, len(body), size)]
 
 
-def _raw_ticks(payloads: Sequence[bytes], at: At | None) -> bytes:
-    header = RAW_HEADER.pack(RAW_TICKS, RAW_VERSION, 0, len(payloads), 0)
-    return b"".join((header, *payloads, _JSON.encode(at) if at is not None else b""))
+def _raw_opening(count: int, _has_at: bool) -> bytes:  # as every opening
+    return RAW_HEADER.pack(RAW_TICKS, RAW_VERSION, 0, count, 0)
+
+
+def _raw_closing(at: At | None) -> bytes:
+    return b"" if at is None else _JSON.encode(at)
 
 
 def _raw_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool) -> bytes:
@@ -134,7 +153,9 @@ JSON = Dialect(
     is_text=True,
     are_ticks_text=True,
     encoders=tuple(JsonEncoder(MODE_FIELDS[mode]) for mode in MODES),
-    ticks=_json_ticks,
+    opening=_json_opening,
+    separator=b",",
+    closing=_json_closing,
     snapshot=_json_snapshot,
     reply=_JSON.encode,
 )
@@ -143,7 +164,9 @@ MSGPACK = Dialect(
     is_text=False,
     are_ticks_text=False,
     encoders=tuple(MsgpackEncoder(MODE_FIELDS[mode], MODES.index(mode)) for mode in MODES),
-    ticks=_msgpack_ticks,
+    opening=_msgpack_opening,
+    separator=b"",
+    closing=_msgpack_closing,
     snapshot=_msgpack_snapshot,
     reply=_msgpack_reply,
 )
@@ -152,7 +175,9 @@ RAW = Dialect(
     is_text=True,
     are_ticks_text=False,
     encoders=(_raw_rows,) * len(MODES),
-    ticks=_raw_ticks,
+    opening=_raw_opening,
+    separator=b"",
+    closing=_raw_closing,
     snapshot=_raw_snapshot,
     reply=_JSON.encode,
     only_mode=MODES.index("full"),

@@ -14,6 +14,7 @@ from publisher import interest
 from publisher.dialects import Dialect
 from publisher.flow import Source
 from publisher.following import Following
+from publisher.fresh import Fresh, Parcel
 from publisher.history import History, Past
 from publisher.interest import Interest
 from publisher.latest import NO_SLOT, Applied, Latest, Slots, Tokens, pick
@@ -21,7 +22,7 @@ from publisher.policies import Policies
 from publisher.pouring import Batch, Pourer
 from publisher.subscriber import Ledger, Queue, SnapshotJob
 from publisher.taking import Taken, Taker
-from publisher.together import Parcel, Together
+from publisher.together import Together
 from publisher.universe import Universe
 
 #: Snapshots one subscriber may have under way; each is a list of slots.
@@ -71,14 +72,19 @@ class Hub:
         self._taker = Taker(self._latest, dialects, self.channels.by_name, limits.message_bytes_max)
         self._payloads = self._taker.payloads
         self._pourer = Pourer(self._latest, self._payloads)
+        bytes_max = limits.message_bytes_max
+        self._fresh = Fresh(
+            dialects, self._payloads, self._pourer, self._ledgers, self._taker.at, bytes_max
+        )
         self.policies = Policies(
             self._latest,
             self._ledgers,
             self._pourer,
+            self._fresh,
             self._interest.nobody(),
             limits.flow_bytes_max,
         )
-        self._together = Together(self._latest, dialects, self._payloads, limits.message_bytes_max)
+        self._together = Together(self._latest, dialects, self._payloads, self._fresh, bytes_max)
         self._free = list(range(limits.subscribers_max - 1, -1, -1))
         #: Bits of subscribers that have been woken since they last had nothing left.
         self._woken = self._interest.nobody()
@@ -103,6 +109,11 @@ class Hub:
         """Return how many payloads have been encoded so far."""
         return sum(payloads.encoded for payloads in self._payloads)
 
+    @property
+    def waiting_rows(self) -> int:
+        """Return how many records wait for subscribers that want each of them."""
+        return self._fresh.rows
+
     def rename(self, universe: Universe) -> None:
         """Take the symbols of a new publication."""
         for payloads in self._payloads:
@@ -125,6 +136,7 @@ class Hub:
     def close(self, subscriber: int) -> None:
         """Forget a subscriber with all that was meant for it."""
         ledger = self._ledgers[subscriber]
+        self._fresh.settle(subscriber)
         self._release(subscriber, ledger.wants.slots)
         self.channels.leave(subscriber)
         del self._ledgers[subscriber]
@@ -142,7 +154,8 @@ class Hub:
         bits = self._interest.rows(applied.slots)
         concerned: interest.Words = np.bitwise_or.reduce(bits, axis=0)
         if (concerned & self.policies.flowing).any():
-            self._pour(bits & self.policies.flowing, applied, records, source)
+            batch = self._batch(applied, records, source)
+            self._fresh.append(batch, bits & self.policies.flowing)
         new = concerned & ~self._woken
         self._woken |= concerned
         return Moved(interest.members(new), applied, int(np.bitwise_count(bits).sum()))
@@ -196,7 +209,7 @@ class Hub:
 
     def want(self, subscriber: int, tokens: Tokens, mode: int, *, has_snapshot: bool) -> None:
         """Add instruments to a subscriber, all in this mode; each must have passed `room`."""
-        ledger = self._ledgers[subscriber]
+        ledger = self._settled(subscriber)
         slots = self._admit(tokens)
         with _owed_again(ledger, self._latest):
             ledger.wants.add(slots, mode, self._latest.sequences, is_snapshot=has_snapshot)
@@ -220,7 +233,7 @@ class Hub:
 
     def unwant(self, subscriber: int, tokens: Tokens) -> NDArray[np.bool_]:
         """Take instruments from a subscriber; tell which it had."""
-        ledger = self._ledgers[subscriber]
+        ledger = self._settled(subscriber)
         slots = self._latest.slots_of(tokens)
         had = ledger.wants.has(slots)
         with _owed_again(ledger, self._latest):
@@ -246,7 +259,7 @@ class Hub:
 
     def take(self, subscriber: int, now_s: float) -> Taken:
         """Return what to write now: queued messages, else a snapshot's next part, else ticks."""
-        taken = self._taker.take(self._ledgers[subscriber], now_s)
+        taken = self._taker.take(self._settled(subscriber), now_s)
         if taken.wait_s is None and not taken.is_let_go:
             # Nothing is owed any more: the next record wakes.
             interest.clear(self._woken, subscriber)
@@ -277,19 +290,17 @@ class Hub:
         self._interest.make_room(self._latest.capacity)
         return slots
 
-    def _pour(
-        self,
-        bits: interest.Words,
-        applied: Applied,
-        records: NDArray[np.void],
-        source: Source | None,
-    ) -> None:
+    def _settled(self, subscriber: int) -> Ledger:
+        """Return a subscriber's ledger with every tick in it that it is owed."""
+        self._fresh.settle(subscriber)
+        return self._ledgers[subscriber]
+
+    def _batch(self, applied: Applied, records: NDArray[np.void], source: Source | None) -> Batch:
         rows = np.arange(len(records)) if applied.rows is None else applied.rows
         first = self.sequence - len(rows) + 1
         sequences = np.arange(first, self.sequence + 1, dtype=np.uint64)
         taken = records if applied.rows is None else pick(records, rows)
-        batch = Batch(source, rows, applied.slots, sequences, taken)
-        self._pourer.pour(bits, batch, self._ledgers)
+        return Batch(source, rows, applied.slots, sequences, taken)
 
     def _release(self, subscriber: int, slots: Slots) -> None:
         self._interest.remove(subscriber, slots)

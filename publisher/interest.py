@@ -77,6 +77,26 @@ def pairs(rows: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return used[columns // _BITS] * _BITS + columns % _BITS, places
 
 
+def rows_with_any(rows: Words) -> NDArray[np.bool_]:
+    """Tell which rows have anybody's bit set."""
+    everybody: Words = np.bitwise_or.reduce(rows, axis=1)
+    found: NDArray[np.bool_] = everybody != 0
+    return found
+
+
+def has(words: Words, subscriber: int) -> bool:
+    """Tell whether a subscriber's bit is set."""
+    return bool(words[subscriber // _BITS] & _BIT[subscriber % _BITS])
+
+
+def all_of(subscribers: Sequence[int], width: int) -> Words:
+    """Return so many words with the bits of many subscribers set."""
+    marked = np.zeros(width * _BITS, np.bool_)
+    marked[subscribers] = True
+    words: Words = np.packbits(marked, bitorder="little").view("<u8").astype(np.uint64)
+    return words
+
+
 def mark(words: Words, subscriber: int) -> None:
     """Set the subscriber's bit in place."""
     words[subscriber // _BITS] |= _BIT[subscriber % _BITS]
@@ -89,9 +109,7 @@ def clear(words: Words, subscriber: int) -> None:
 
 def clear_all(words: Words, subscribers: Sequence[int]) -> None:
     """Clear the bits of many subscribers in place."""
-    marked = np.zeros(len(words) * _BITS, np.bool_)
-    marked[subscribers] = True
-    words &= ~np.packbits(marked, bitorder="little").view("<u8")
+    words &= ~all_of(subscribers, len(words))
 
 
 def members(words: Words) -> list[int]:

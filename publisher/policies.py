@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from publisher import interest
 from publisher.flow import Flow
+from publisher.fresh import Fresh
 from publisher.history import Past
 from publisher.interest import Words
 from publisher.latest import Latest
@@ -21,12 +22,14 @@ class Policies:
         latest: Latest,
         ledgers: Mapping[int, Ledger],
         pourer: Pourer,
+        fresh: Fresh,
         nobody: Words,
         flow_bytes_max: int,
     ) -> None:
         self._latest = latest
         self._ledgers = ledgers
         self._pourer = pourer
+        self._fresh = fresh
         self._bytes_max = flow_bytes_max
         #: Bits of subscribers that want every tick.
         self.flowing = nobody
@@ -40,7 +43,7 @@ class Policies:
 
     def conflate(self, subscriber: int) -> None:
         """Give a subscriber the newest of each instrument from now on."""
-        ledger = self._ledgers[subscriber]
+        ledger = self._settled(subscriber)
         if ledger.flow is None:
             return
         if ledger.skipping is None:
@@ -50,7 +53,7 @@ class Policies:
 
     def flow(self, subscriber: int, *, is_strict: bool, bytes_max: int | None = None) -> None:
         """Give a subscriber every tick from now on, once it has what it is owed."""
-        ledger = self._ledgers[subscriber]
+        ledger = self._settled(subscriber)
         ledger.is_strict = is_strict
         bytes_max = min(bytes_max or self._bytes_max, self._bytes_max)
         if ledger.flow is not None:
@@ -66,7 +69,7 @@ class Policies:
 
         False, and nothing is given, where that is more than `ticks_max` or than its budget.
         """
-        ledger = self._ledgers[subscriber]
+        ledger = self._settled(subscriber)
         assert ledger.flow is not None
         assert not len(ledger.flow)
         batches = chosen(pasts, ledger.wants, self._latest.capacity)
@@ -82,5 +85,9 @@ class Policies:
 
     def is_caught_up(self, subscriber: int) -> bool:
         """Tell whether everything that a subscriber wants up to now has been handed out."""
-        ledger = self._ledgers[subscriber]
+        ledger = self._settled(subscriber)
         return not ledger.snapshots and ledger.skipping is None and not ledger.flow
+
+    def _settled(self, subscriber: int) -> Ledger:
+        self._fresh.settle(subscriber)
+        return self._ledgers[subscriber]

@@ -71,13 +71,13 @@ class Server:
                 connection.deliver()
         now_s = self._around.clock.monotonic_s()
         parcels, singly = self.hub.take_together(taking, now_s)
+        written = [parcel for parcel in parcels if parcel[1]]
+        for subscriber, frame, _ in written:
+            connections[subscriber].send(frame)
         tally = self._around.tally
-        for subscriber, frame, ticks in parcels:
-            if frame:
-                connections[subscriber].send(frame)
-                tally.ticks += ticks
-                tally.messages += 1
-                tally.bytes += len(frame)
+        tally.ticks += sum([parcel[2] for parcel in written])
+        tally.messages += len(written)
+        tally.bytes += sum([len(parcel[1]) for parcel in written])
         for subscriber in singly:
             connections[subscriber].deliver()
 

@@ -113,8 +113,11 @@ class Taker:
         if not payloads:
             return Taken()
         dialect = self._dialects[ledger.dialect]
-        message = dialect.ticks(payloads, at)
         is_done = not len(flow) and not ledger.snapshots
+        if is_done and at is not None:
+            # Whoever has all of it has come as far as the streams, which may be further.
+            at = {shard: self.at[shard] for shard in at}
+        message = dialect.ticks(payloads, at)
         self._pace(ledger, now_s, len(message), is_done=is_done)
         return self._ticks([message], len(payloads), None if is_done else 0.0, dialect)
 

@@ -12,21 +12,13 @@ from numpy.typing import NDArray
 from publisher import frames
 from publisher.dialects import At, Dialect
 from publisher.flow import Chunk, note
+from publisher.fresh import Fresh, Member, Parcel
 from publisher.latest import Latest, Sequences, Slots
 from publisher.payloads import Payloads
-from publisher.subscriber import Ledger
 from publisher.taking import ROWS_PER_MESSAGE_MAX
 
 #: Sequences stay below: a subscriber's number and a sequence make one number to sort by.
 _NUMBER_SHIFT = np.uint64(48)
-
-#: A subscriber with all that the hub knows of it.
-Member = tuple[int, Ledger]
-
-
-#: All that one subscriber is owed: who, a whole WebSocket frame, how many ticks; empty for nothing.
-#: A plain tuple: there are tens of thousands a second.
-Parcel = tuple[int, bytes, int]
 
 
 class _Owed(NamedTuple):
@@ -51,8 +43,10 @@ class Together:
         latest: Latest,
         dialects: Sequence[Dialect],
         payloads: Sequence[Payloads],
+        fresh: Fresh,
         message_bytes_max: int,
     ) -> None:
+        self._fresh = fresh
         self._latest = latest
         self._dialects = dialects
         self._payloads = payloads
@@ -61,6 +55,7 @@ class Together:
     def take(self, members: Iterable[Member], now_s: float) -> tuple[list[Parcel], list[int]]:
         """Return what is owed to these, and whom to ask singly: nothing of theirs was taken."""
         newest: defaultdict[tuple[int, int], list[Member]] = defaultdict(list)
+        fresh: list[Member] = []
         every: list[Member] = []
         singly: list[int] = []
         for member in members:
@@ -68,12 +63,16 @@ class Together:
             if not ledger.is_plain or now_s < ledger.due_s:
                 singly.append(member[0])
             elif ledger.flow is not None:
-                every.append(member)
+                has_one_mode = ledger.wants.only_mode is not None
+                (fresh if has_one_mode and not ledger.flow.bytes else every).append(member)
             elif ledger.wants.only_mode is not None and ledger.wants.level is not None:
                 newest[ledger.dialect, ledger.wants.only_mode].append(member)
             else:
                 singly.append(member[0])
-        parcels = self._every(every, now_s, singly)
+        # Whoever is not served from there is owed what it has not read there as well.
+        self._fresh.settle_all([*singly, *(member[0] for member in every)])
+        parcels = self._fresh.take(fresh, now_s, singly)
+        parcels += self._every(every, now_s, singly)
         for kind, of_a_kind in newest.items():
             parcels += self._newest(kind, of_a_kind, now_s, singly)
         return parcels, singly
@@ -144,7 +143,8 @@ class Together:
             known = made.get(name)
             if known is None:
                 dialect = self._dialects[ledger.dialect]
-                known = made[name] = (chunks, _frame(dialect, *_poured(chunks)))
+                payloads, at = _poured(chunks)
+                known = made[name] = (chunks, _frame(dialect, payloads, self._fresh.reached(at)))
             if ledger.min_interval_s:
                 ledger.due_s = now_s + ledger.min_interval_s
             parcels.append((subscriber, known[1], ticks))

@@ -63,7 +63,7 @@ def pipeline(directory: Path) -> Iterator[Pipeline]:
         where = feed.hear()
         port = 20_000 + (feed.process.pid % 20_000)
         ingest = start("ingest", environment=ingest_environment(where, server, port))
-        enrich = start("enrich", environment=_enrich(server, port + 1))
+        enrich = start("enrich", environment=enrich_environment(server, port + 1))
         for probe in (port, port + 1):
             await_ready(probe)
         url = server.url_for("ops").reveal()
@@ -111,7 +111,8 @@ def ingest_environment(where: dict[str, Any], server: Any, port: int) -> dict[st
     }
 
 
-def _enrich(server: Any, port: int) -> dict[str, str]:
+def enrich_environment(server: Any, port: int) -> dict[str, str]:
+    """Return the settings of an enrichment worker that knows the load's rates."""
     url = server.url_for("enrich").reveal()
     return {
         "TICKFLOW_REDIS__TICKS_URL": url,

@@ -228,7 +228,7 @@ async def _serve(load: Load) -> list[Row]:
         offered = await _offer(load, feed, server, load.seconds)
         span_s, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_began_s
         # While the subscribers check what they got, nobody waits for ticks.
-        pipe.send((load.policy == "strict", from_ns))
+        pipe.send(subscribers.Order(load.policy == "strict", from_ns))
         checked = await _heard(pipe, "what they got")
     return _report(load, Measured(span_s, cpu_s / span_s, offered, checked, waits_s))
 

@@ -87,7 +87,7 @@ class Feed:
     async def run(self, rate: int, size: int, seconds: float) -> dict[str, float]:
         """Send `rate` packets a second in frames of `size`; return what was sent and how late."""
         frames_total = round(rate * seconds / size)
-        gap_s = size / rate
+        gap_s, at = size / rate, self._at
         start_s = time.time() + 0.05
         worst_s = 0.0
         for number in range(frames_total):
@@ -104,7 +104,8 @@ class Feed:
             if number % 64 == 63:
                 await asyncio.sleep(0)
         behind_s = time.time() - (start_s + frames_total * gap_s)
-        return {"sent": frames_total * size, "behind_s": behind_s, "worst_s": worst_s}
+        return {"sent": frames_total * size, "behind_s": behind_s, "worst_s": worst_s,
+                "start_s": start_s, "gap_s": gap_s, "at": at}  # fmt: skip
 
 
 async def heartbeats() -> None:
@@ -145,7 +146,7 @@ async def serve() -> None:
     feed = Feed(market.packets(listed, now_s))
     beat = asyncio.create_task(heartbeats(), name="heartbeats")
     _say({"rest_url": f"http://127.0.0.1:{rest}", "ws_url": f"ws://127.0.0.1:{socket_port}",
-          "instruments": len(listed), "now_s": now_s})  # fmt: skip
+          "tokens": [each.token for each in listed], "now_s": now_s})  # fmt: skip
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         if line.strip() == "subscribed":
