@@ -19,6 +19,10 @@ EXCHANGE_ROWS_MIN: Final = 100
 #: Longer than any closure.
 _DAYS_BACK_MAX: Final = 15
 
+#: What names a contract, and what may change about it beside its token.
+_CONTRACT: Final = ("exchange", "tradingsymbol", "expiry")
+_TERMS: Final = ("lot_size", "tick_size")
+
 Contract = tuple[bytes, bytes, int]
 
 
@@ -85,9 +89,20 @@ def check(before: np.ndarray, after: np.ndarray, shrinkage_max: float) -> None:
 def differences(before: np.ndarray, after: np.ndarray) -> Differences:
     """Return what differs between two sets of INSTRUMENT_DTYPE, contract by contract.
 
-    Tokens are given to other contracts after an expiry, so they identify nothing here.
+    Tokens are given to other contracts after an expiry, so they identify nothing here; but most
+    name what they named before, and those are compared as columns.
     """
-    old, new = _by_contract(before), _by_contract(after)
+    _, at, to = np.intersect1d(
+        before["instrument_token"],
+        after["instrument_token"],
+        assume_unique=True,
+        return_indices=True,
+    )
+    same = np.logical_and.reduce([before[name][at] == after[name][to] for name in _CONTRACT])
+    at, to = at[same], to[same]
+    kept = after[to[np.any([before[name][at] != after[name][to] for name in _TERMS], axis=0)]]
+    old = _by_contract(np.delete(before, at))
+    new = _by_contract(np.delete(after, to))
     both = old.keys() & new.keys()
     names_before = {terms[0]: contract for contract, terms in old.items()}
     reused = [
@@ -98,7 +113,7 @@ def differences(before: np.ndarray, after: np.ndarray) -> Differences:
     return Differences(
         listed=_sorted(new.keys() - both),
         delisted=_sorted(old.keys() - both),
-        changed=_sorted(contract for contract in both if old[contract] != new[contract]),
+        changed=_sorted(both | _by_contract(kept).keys()),
         reused=tuple(sorted(reused, key=lambda each: each.instrument_token)),
     )
 

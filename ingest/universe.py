@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final, Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ Bands = Mapping[tuple[str, int], tuple[float, float]]
 
 #: Priorities before any distance from the money, which is never negative.
 _SPOT, _FUTURE, _PINNED = -2.0, -1.0, 0.0
+_SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,9 @@ class Listing:
         self._of = dict(
             zip(names.tolist(), zip(starts.tolist(), ends.tolist(), strict=True), strict=True)
         )
-        exchanges, symbols = instruments["exchange"].tolist(), instruments["tradingsymbol"].tolist()
-        tokens = instruments["instrument_token"].tolist()
-        self._tokens = dict(zip(zip(exchanges, symbols, strict=True), tokens, strict=True))
+        # Sorting lets the loop go on beside it; making a dictionary of as many does not.
+        self._by_symbol = np.argsort(instruments["tradingsymbol"], kind="stable")
+        self._symbols = instruments["tradingsymbol"][self._by_symbol]
 
     def of(self, underlying: str) -> np.ndarray:
         """Return the rows of an underlying, itself among them, shape (m,)."""
@@ -82,7 +84,13 @@ class Listing:
     def token(self, symbol: str) -> int:
         """Return the token of `EXCHANGE:TRADINGSYMBOL`, 0 where it is not listed."""
         exchange, _, tradingsymbol = symbol.partition(":")
-        return int(self._tokens.get((exchange.encode(), tradingsymbol.encode()), 0))
+        wanted = np.array([tradingsymbol.encode()])
+        if wanted.itemsize > self._symbols.itemsize:
+            return 0
+        start, end = (int(self._symbols.searchsorted(wanted, side)[0]) for side in _SIDES)
+        rows = self.instruments[self._by_symbol[start:end]]
+        tokens = rows["instrument_token"][rows["exchange"] == exchange.encode()]
+        return int(tokens[-1]) if len(tokens) else 0
 
     def spot(self, underlying: str) -> np.void | None:
         """Return the row of an underlying itself: its index, else NSE's share, else BSE's."""

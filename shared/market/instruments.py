@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from shared.errors import MessageError
 from shared.market.calendar import Calendar, packaged_calendar
-from shared.market.underlyings import underlying_of
+from shared.market.instrument_columns import Columns
+from shared.market.instrument_rows import Expiries, Record, judged
 from shared.wire.instruments import INSTRUMENT_DTYPE, Kind
 
 HEADER = (
@@ -26,8 +26,10 @@ HEADER = (
 ROWS_MAX = 1_000_000
 #: Refused rows that are named one by one; the rest is counted.
 REFUSALS_NAMED_MAX = 20
-
-_DERIVATIVES = {"FUT": Kind.FUTURE, "CE": Kind.CALL, "PE": Kind.PUT}
+#: Bytes whose columns are made at once: little memory, and all of it near the processor.
+BLOCK_BYTES = 1 << 19
+#: Longer lines are none of Kite's; Python's reader of CSV takes no field beyond it either.
+LINE_BYTES_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,109 +55,118 @@ def parse(dump: bytes, calendar: Calendar | None = None) -> Instruments:
     Raises:
         MessageError: not a dump at all: wrong header, not UTF-8, too many rows, or no good row.
     """
+    expiries = Expiries(calendar or packaged_calendar())
     try:
-        text = dump.decode()
+        found = _by_columns(dump, expiries) or by_rows(dump, expiries)
     except UnicodeDecodeError as error:
         raise MessageError(f"instruments dump is not UTF-8: {error.reason}") from error
-    lines = io.StringIO(text, newline="")
+    except csv.Error as error:
+        raise MessageError(f"instruments dump is no CSV: {error}") from error
+    return assembled(found)
+
+
+def by_rows(dump: bytes, expiries: Expiries) -> Instruments:
+    """Return a dump's good rows in its own order, each judged by itself.
+
+    Raises:
+        MessageError, UnicodeDecodeError, csv.Error: not a dump at all.
+    """
+    lines = io.StringIO(dump.decode(), newline="")
     header = lines.readline().strip()
     if header != HEADER:
         raise MessageError(
             f"instruments dump: header is {header[:80]!r}, not Kite's twelve columns"
         )
-    expiries = Expiries(calendar or packaged_calendar())
-    rows: list[tuple[object, ...]] = []
-    refusals: list[Refusal] = []
-    refused = 0
-    for line, row in _numbered(csv.reader(lines)):
-        try:
-            rows.append(_record(row, expiries))
-        except (ValueError, KeyError, OverflowError) as error:
-            refused += 1
-            if len(refusals) < REFUSALS_NAMED_MAX:
-                refusals.append(Refusal(line, f"line {line}: {error}"))
-    if not rows:
-        raise MessageError(f"instruments dump: no good row, {refused} refused")
-    return Instruments(_assemble(rows), tuple(refusals), refused)
+    bench = _Bench(expiries)
+    records = [
+        record
+        for line, row in enumerate(csv.reader(lines), start=2)
+        if (record := bench.judge(line, row)) is not None
+    ]
+    return Instruments(np.array(records, INSTRUMENT_DTYPE), tuple(bench.refusals), bench.refused)
 
 
-def _numbered(rows: Iterator[list[str]]) -> Iterable[tuple[int, list[str]]]:
-    for line, row in enumerate(rows, start=2):
+def _by_columns(dump: bytes, expiries: Expiries) -> Instruments | None:
+    """Return the same as `by_rows`; None where lines are not rows, so that it has to say."""
+    if not dump.isascii():
+        dump.decode()
+    header, _, body = dump.replace(b"\r\n", b"\n").partition(b"\n")
+    if header != HEADER.encode() or b"\r" in body or body.count(b"\n") + 1 >= ROWS_MAX:
+        return None
+    bench = _Bench(expiries)
+    found, line = [np.empty(0, INSTRUMENT_DTYPE)], 2
+    for block in _blocks(body):
+        columns = Columns(block)
+        if (columns.breaks - columns.starts).max() > LINE_BYTES_MAX:
+            return None
+        records, good = columns.records(expiries)
+        for at in np.flatnonzero(~good).tolist():
+            row = _only_row(block[columns.starts[at] : columns.breaks[at]])
+            if row is None:
+                return None
+            record = bench.judge(line + at, row)
+            if record is not None:
+                records[at], good[at] = record, True
+        line += len(good)
+        found.append(records if good.all() else records[good])
+    return Instruments(np.concatenate(found), tuple(bench.refusals), bench.refused)
+
+
+def _blocks(body: bytes) -> Iterator[bytes]:
+    """Yield whole lines, about `BLOCK_BYTES` of them, the last with a newline, too."""
+    start = 0
+    while start < len(body):
+        end = body.find(b"\n", start + BLOCK_BYTES) + 1 or len(body)
+        block = body[start:end]
+        yield block if block.endswith(b"\n") else block + b"\n"
+        start = end
+
+
+def _only_row(line: bytes) -> list[str] | None:
+    """Return the row that a line is; None if a quote is open at its end, so that it goes on."""
+    rows = list(csv.reader((line.decode() + "\n", "\n")))
+    return rows[0] if len(rows) > 1 else None
+
+
+class _Bench:
+    """Where rows are judged: knows how many were refused, and why."""
+
+    def __init__(self, expiries: Expiries) -> None:
+        self._expiries = expiries
+        self.refused = 0
+        self.refusals: list[Refusal] = []
+
+    def judge(self, line: int, row: list[str]) -> Record | None:
+        """Return the record of a row, None for a refused or an empty one."""
         if line > ROWS_MAX:
             raise MessageError(f"instruments dump has over {ROWS_MAX} rows")
-        if row:
-            yield line, row
+        if not row:
+            return None
+        try:
+            return judged(row, self._expiries)
+        except (ValueError, KeyError, OverflowError) as error:
+            self.refused += 1
+            if len(self.refusals) < REFUSALS_NAMED_MAX:
+                self.refusals.append(Refusal(line, f"line {line}: {error}"))
+        return None
 
 
-class Expiries(dict[tuple[str, date], int]):
-    """Expiry moments by exchange and date, each asked of the calendar once."""
+def assembled(found: Instruments) -> Instruments:
+    """Return rows in a dump's own order sorted by token, each with its underlying's token.
 
-    def __init__(self, calendar: Calendar) -> None:
-        self._calendar = calendar
-
-    def __missing__(self, key: tuple[str, date]) -> int:
-        """Return the moment in Unix ns; raises KeyError for an exchange without expiries."""
-        self[key] = self._calendar.expiry_ns(*key)
-        return self[key]
-
-
-def _record(row: list[str], expiries: Expiries) -> tuple[object, ...]:
-    """Return one row in INSTRUMENT_DTYPE order, underlying_token and shard still 0."""
-    if len(row) != 12:  # noqa: PLR2004  # Kite's twelve columns
-        raise ValueError(f"{len(row)} columns, not 12")
-    token, exchange_token = _positive("instrument_token", row[0]), int(row[1])
-    if token >> 8 != exchange_token:
-        raise ValueError(
-            f"instrument_token {token} is not exchange_token {exchange_token} * 256 + n"
-        )
-    symbol, name, exchange = row[2].strip(), row[3].strip(), row[11].strip()
-    kind = _DERIVATIVES.get(row[9])
-    if kind is None:
-        kind = Kind.INDEX if row[10] == "INDICES" else Kind.EQUITY
-    derivative = kind >= Kind.FUTURE
-    expiry = date.fromisoformat(row[5]) if derivative else None
-    strike = float(row[6] or 0)
-    if kind >= Kind.CALL and not 0 < strike < 1e9:  # noqa: PLR2004  # a typing mistake above it
-        raise ValueError(f"strike {row[6]!r} of option {symbol} is not a positive price")
-    return (
-        token,
-        0,
-        strike if derivative else 0.0,
-        float(row[7] or 0),
-        expiries[exchange, expiry] if expiry else 0,
-        int(row[8] or 0),
-        expiry.year * 10_000 + expiry.month * 100 + expiry.day if expiry else 0,
-        0,
-        int(kind),
-        0,
-        _fitting("exchange", exchange, 8),
-        _fitting("tradingsymbol", symbol, 36),
-        _fitting("underlying", underlying_of(symbol, name, derivative=derivative), 24),
-    )
-
-
-def _positive(field: str, text: str) -> int:
-    number = int(text)
-    if not 0 < number < 1 << 32:
-        raise ValueError(f"{field} {text} is not a 32-bit positive number")
-    return number
-
-
-def _fitting(field: str, text: str, length_max: int) -> bytes:
-    encoded = text.encode()
-    if not 0 < len(encoded) <= length_max:
-        raise ValueError(f"{field} {text!r} is not 1 to {length_max} bytes")
-    return encoded
-
-
-def _assemble(rows: list[tuple[object, ...]]) -> np.ndarray:
-    records = np.array(rows, dtype=INSTRUMENT_DTYPE)
-    records = records[np.argsort(records["instrument_token"], kind="stable")]
+    Raises:
+        MessageError: there are none.
+    """
+    records = found.records
+    if not len(records):
+        raise MessageError(f"instruments dump: no good row, {found.refused_count} refused")
     tokens = records["instrument_token"]
-    first = np.concatenate(([True], tokens[1:] != tokens[:-1]))
-    records = records[first]
+    if not (tokens[1:] > tokens[:-1]).all():
+        # Of rows with the same token the first stays.
+        _, first = np.unique(tokens, return_index=True)
+        records = records[first]
     records["underlying_token"] = _underlying_tokens(records)
-    return records
+    return replace(found, records=records)
 
 
 def _underlying_tokens(records: np.ndarray) -> np.ndarray:

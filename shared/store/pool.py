@@ -52,6 +52,17 @@ class Connection(Protocol):
         """Write rows in one stream."""
         ...
 
+    async def copy_to_table(
+        self,
+        table_name: str,
+        *,
+        source: AsyncIterator[bytes],
+        columns: Sequence[str],
+        format: str,  # noqa: A002  # the vendor's name
+    ) -> str:
+        """Write rows in one stream of bytes."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """Return a transaction that commits when its block ends without an exception."""
         ...

@@ -4,6 +4,8 @@ from datetime import date, time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.dump import check, differences, due
 from shared.errors import MessageError
@@ -47,6 +49,35 @@ def test_contract_with_another_token_is_changed_not_listed_anew() -> None:
     assert found.changed == ((b"NFO", b"SAME", 20260929),)
     assert not found.listed
     assert not found.reused
+
+
+@st.composite
+def dumps(draw: st.DrawFn) -> np.ndarray:
+    symbols = draw(st.lists(st.sampled_from("ABCDEFGH"), unique=True, max_size=8))
+    tokens = draw(st.permutations(range(1, 10)))
+    made = rows(*sorted(zip(tokens[: len(symbols)], symbols, strict=True)))
+    made["lot_size"] = draw(
+        st.lists(st.sampled_from([65, 75]), min_size=len(made), max_size=len(made))
+    )
+    return made
+
+
+@given(dumps(), dumps())
+def test_differences_are_told_by_contract_whatever_tokens_they_have(before, after) -> None:
+    old, new = (
+        {row["tradingsymbol"]: (row["instrument_token"], row["lot_size"]) for row in each}
+        for each in (before, after)
+    )
+    found = differences(before, after)
+    assert {each[1] for each in found.listed} == new.keys() - old.keys()
+    assert {each[1] for each in found.delisted} == old.keys() - new.keys()
+    assert {each[1] for each in found.changed} == {
+        name for name in old.keys() & new.keys() if old[name] != new[name]
+    }
+    had = {token: name for name, (token, _) in old.items()}
+    assert {(each.before[1], each.after[1]) for each in found.reused} == {
+        (had[token], name) for name, (token, _) in new.items() if had.get(token, name) != name
+    }
 
 
 def test_same_dump_says_nothing_new() -> None:

@@ -177,3 +177,12 @@ def test_window_never_moves_more_often_than_it_dwells(prices: list[float]) -> No
 def test_strike_step_is_the_distance_next_to_the_money() -> None:
     assert strike_step([100.0, 200.0, 250.0, 300.0], 240.0) == 50.0
     assert strike_step([100.0], 240.0) == 0.0
+
+
+def test_symbol_is_looked_up_on_its_own_exchange_only() -> None:
+    rows = market()
+    for row in rows[:: max(len(rows) // 20, 1)]:
+        name = row["tradingsymbol"].decode()
+        assert LISTING.token(f"{row['exchange'].decode()}:{name}") == row["instrument_token"]
+        assert LISTING.token(f"MCX:{name}") == 0
+    assert LISTING.token("NSE:" + "X" * 50) == LISTING.token("NSE:") == LISTING.token("INFY") == 0
