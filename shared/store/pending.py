@@ -6,7 +6,7 @@ row would be locked for as many round trips, and every order would wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -138,6 +138,20 @@ class AfterPending:
         await self._pending.flush(self._connection)
         return await self._connection.copy_records_to_table(
             table_name, records=records, columns=columns
+        )
+
+    async def copy_to_table(
+        self,
+        table_name: str,
+        *,
+        source: AsyncIterator[bytes],
+        columns: Sequence[str],
+        format: str,  # noqa: A002  # the vendor's name
+    ) -> str:
+        """Write rows in one stream of bytes."""
+        await self._pending.flush(self._connection)
+        return await self._connection.copy_to_table(
+            table_name, source=source, columns=columns, format=format
         )
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
