@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 
 import numpy as np
+from prometheus_client import Counter
 
 from enrich import metrics
 from enrich.engine import (
@@ -34,7 +36,11 @@ RECORDS_PER_ENTRY_MAX = 2_048
 #: Bars of one entry: 4,096 make 384 KiB.
 BARS_PER_ENTRY_MAX = 4_096
 
-_STATUS_LABELS = {int(status): status.name for status in Status}
+_UNKNOWN_PACKETS = metrics.LEFT_OUT.labels("unknown_packet")
+_DAMAGED_FRAMES = metrics.LEFT_OUT.labels("damaged_frame")
+_UNDECODED = metrics.LEFT_OUT.labels("undecoded")
+_IMPOSSIBLE = metrics.KEPT_OUT.labels("impossible")
+_BACKWARDS = metrics.KEPT_OUT.labels("backwards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +108,10 @@ class Batches:
             facts = (self.bar_sequences[shard], len(part), fence, shard)
             self.bar_sequences[shard] += 1
             yield _of_records(BARS, BAR, part, facts)
-        metrics.CHAINS.inc(len(chains))
-        metrics.BARS.inc(len(bars))
+        if chains:
+            metrics.CHAINS.inc(len(chains))
+        if len(bars):
+            metrics.BARS.inc(len(bars))
 
     def _newest(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Poison]]:
         """Conflate what lies between repairs; these keep their mark and their place."""
@@ -190,15 +198,21 @@ def _count(records: np.ndarray, counts: Counts) -> None:
     metrics.TICKS.inc(len(records))
     for status, number in enumerate(np.bincount(records["status"]).tolist()):
         if number:
-            metrics.STATUSES.labels(_STATUS_LABELS[status]).inc(number)
-    for cause, number in (
-        ("unknown_packet", counts.unknown_packets),
-        ("damaged_frame", counts.damaged_frames),
-        ("undecoded", counts.undecoded_packets),
+            _of_status(status).inc(number)
+    # Of an ordinary entry all of these are nothing, and each would cost as much as a tick or two.
+    for counter, number in (
+        (_UNKNOWN_PACKETS, counts.unknown_packets),
+        (_DAMAGED_FRAMES, counts.damaged_frames),
+        (_UNDECODED, counts.undecoded_packets),
+        (metrics.UNKNOWN_INSTRUMENTS, counts.unknown_instruments),
+        (metrics.REPEATED, counts.repeated_ticks),
+        (_IMPOSSIBLE, counts.impossible_ticks),
+        (_BACKWARDS, counts.backwards_ticks),
     ):
         if number:
-            metrics.LEFT_OUT.labels(cause).inc(number)
-    metrics.UNKNOWN_INSTRUMENTS.inc(counts.unknown_instruments)
-    metrics.REPEATED.inc(counts.repeated_ticks)
-    metrics.KEPT_OUT.labels("impossible").inc(counts.impossible_ticks)
-    metrics.KEPT_OUT.labels("backwards").inc(counts.backwards_ticks)
+            counter.inc(number)
+
+
+@cache
+def _of_status(status: int) -> Counter:
+    return metrics.STATUSES.labels(Status(status).name)

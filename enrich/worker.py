@@ -119,9 +119,31 @@ class EnrichWorker:
             self._shard_count, taken=self._taken, lost=self._lost, giving=self._giving
         )
         metrics.SHARDS_HELD.set(len(self._shards.held))
-        entries = await self._reader.read()
-        await self._work(entries)
-        await self._keep_last()
+        await self._work(await self._read())
+
+    async def _read(self) -> list[Entry]:
+        """Read; while Redis is waited for, bring a part of `ticks.last` up to date where it is due.
+
+        It is for late consumers and for whoever takes over.
+        """
+        assert self._batches is not None, "entries are read only once instruments are known"
+        engine, now_s = self._batches.engine, self._clock.monotonic_s()
+        if now_s < self._last_due_s:
+            return await self._reader.read()
+        parts = parts_of(engine.instruments)
+        self._last_due_s = now_s + self._options.last_every_s / parts
+        self._last_part = (self._last_part + 1) % parts
+        # Each is waited for even if the other fails: a read that is cut off leaves entries behind.
+        entries, kept = await asyncio.gather(
+            self._reader.read(),
+            self._keeping.put(engine, self._shards.held, self._last_part, parts),
+            return_exceptions=True,
+        )
+        if isinstance(kept, BaseException):
+            raise kept
+        if isinstance(entries, BaseException):
+            raise entries
+        return entries
 
     def _start_over(self, reason: str) -> None:
         """After a trouble with Redis, be a new owner of our shards.
@@ -253,17 +275,6 @@ class EnrichWorker:
             metrics.LEFT_OUT.labels("poison").inc()
             log.warning("entry.poison", entry=str(broken.entry.id), reason=broken.reason)
             await self._reader.dead_letter(broken.entry, broken.reason, broken.entry.deliveries)
-
-    async def _keep_last(self) -> None:
-        """Bring a part of ticks.last up to date, for late consumers and for whoever takes over."""
-        now_s = self._clock.monotonic_s()
-        if self._batches is None or now_s < self._last_due_s:
-            return
-        engine = self._batches.engine
-        parts = parts_of(engine.instruments)
-        self._last_due_s = now_s + self._options.last_every_s / parts
-        self._last_part = (self._last_part + 1) % parts
-        await self._keeping.put(engine, self._shards.held, self._last_part, parts)
 
     async def _leave(self) -> None:
         try:
