@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from publisher import channels, metrics
-from publisher.feeds import MESSAGE_ENTRIES_MAX, Outlet
+from publisher.catalogue import Outlet
+from publisher.feeds import MESSAGE_ENTRIES_MAX
 from publisher.messages import Order, Update
 from shared.errors import MessageError
 from shared.streams import groups

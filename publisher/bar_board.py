@@ -8,23 +8,24 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from publisher.bar_history import INTERVALS_MAX, BarHistory
+from publisher.flow import Source
 from publisher.latest import Tokens
 from publisher.messages import Bar, Bars
 from shared.wire.bars import BAR_DTYPE
 
 #: Bars of one message.
 BARS_PER_MESSAGE_MAX = 128
-#: Intervals of which newest bars are held; those of further ones are passed on and forgotten.
-INTERVALS_MAX = 16
 _NS_PER_US = 1000
 
 Records = NDArray[np.void]
 
 
 class BarBoard:
-    """Holds the newest bar per instrument and interval, and who wants what."""
+    """Holds the newest bar per instrument and interval, those of the last while, who wants what."""
 
     def __init__(self) -> None:
+        self.history = BarHistory()
         self._newest: dict[int, Records] = {}
         #: By interval and instrument, who wants its bars.
         self._wanted: defaultdict[int, defaultdict[int, set[int]]] = defaultdict(
@@ -54,13 +55,14 @@ class BarBoard:
             return np.empty(0, BAR_DTYPE)
         return held[np.isin(held["instrument_token"], tokens)]
 
-    def take(self, bars: Records) -> Iterator[tuple[int, dict[tuple[int, ...], Records]]]:
+    def take(
+        self, source: Source, bars: Records
+    ) -> Iterator[tuple[int, dict[tuple[int, ...], Records]]]:
         """Take closed bars of BAR_DTYPE; give by interval what whoever wants some is told.
 
         Those who are told the same stand together.
         """
-        for interval_s in np.unique(bars["interval_s"]).tolist():
-            ours = bars[bars["interval_s"] == interval_s]
+        for _, interval_s, ours in self.history.append(source, bars):
             self._hold(interval_s, ours)
             told = self._told(interval_s, ours["instrument_token"])
             if told:

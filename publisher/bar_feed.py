@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import msgspec
+
 from publisher import metrics
 from publisher.bar_board import messages
-from publisher.batches import Fences, decode_batch
-from publisher.feeds import Catalogue, Outlet
-from shared.errors import MessageError
+from publisher.batches import Batch
+from publisher.catalogue import Catalogue, Outlet
+from publisher.flow import Source
+from publisher.messages import Bars
+from publisher.shard_reader import ShardReader
 from shared.streams import groups
 from shared.streams.client import Connection
-from shared.streams.entry import Entry
 from shared.streams.ids import EntryId
 from shared.streams.reader import TailReader
 from shared.wire import topics
@@ -17,8 +22,11 @@ from shared.wire.bars import BAR
 
 #: Entries of one read of one stream; one holds up to some thousand bars.
 BAR_ENTRIES_MAX = 16
-#: How far back bars are read at the start, for whoever wants the newest.
+#: How far back bars are read at the start, for whoever wants the newest or comes back.
 READ_BACK_MS = 90_000
+
+#: Subscribers, and what they are told.
+_Told = tuple[list[int], Bars]
 
 
 class BarFeed:
@@ -30,45 +38,52 @@ class BarFeed:
         self, redis: Connection, catalogue: Catalogue, outlet: Outlet, *, block_ms: int
     ) -> None:
         self._redis = redis
-        self._catalogue = catalogue
         self._desk = outlet.desk
         self._wake = outlet.wake
-        self._malformed = outlet.malformed
-        self._fences = Fences()
         self._reader = TailReader(redis, {}, count_max=BAR_ENTRIES_MAX, block_ms=block_ms)
-        self._followed = 0
+        self._shards = ShardReader(self._reader, catalogue, outlet.malformed, self._follow, BAR)
 
     async def begin(self) -> None:
-        """Take up shards that are new; a Redis that was away may count its fences anew."""
-        self._fences.forget()
-        await self._follow_shards()
+        """Take up shards that are new."""
+        await self._shards.begin()
 
     async def step(self) -> None:
         """Read the shards once."""
-        if self._catalogue.shards > self._followed:
-            await self._follow_shards()
-        for entry in await self._reader.read():
-            try:
-                self._tell(entry)
-            except MessageError as error:
-                self._malformed.note(entry, error)
+        for entry, batch in await self._shards.read():
+            self._tell(Source(str(batch.shard), str(entry.id)), batch)
 
-    async def _follow_shards(self) -> None:
-        for shard in range(self._followed, self._catalogue.shards):
-            stream = topics.BARS.name(shard)
-            newest = await groups.newest_id(self._redis, stream)
-            self._reader.add(stream, EntryId(max(0, newest.ms - READ_BACK_MS), 0))
-            self._followed = shard + 1
+    async def _follow(self, shard: int) -> None:
+        stream = topics.BARS.name(shard)
+        newest = await groups.newest_id(self._redis, stream)
+        origin = EntryId(max(0, newest.ms - READ_BACK_MS), 0)
+        self._desk.bars.history.begin(str(shard), origin)
+        self._reader.add(stream, origin)
 
-    def _tell(self, entry: Entry) -> None:
-        batch = decode_batch(entry.fields, BAR)
-        if not self._fences.admit(batch.shard, batch.fence):
-            metrics.RECORDS_LEFT_OUT.labels(reason="fenced").inc(len(batch.records))
-            return
+    def _tell(self, source: Source, batch: Batch) -> None:
         metrics.BARS.inc(len(batch.records))
-        for interval_s, told in self._desk.bars.take(batch.records):
+        for subscribers, message in _placed(self._told(source, batch), source):
+            self._desk.hub.say_all(subscribers, message)
+            self._wake(subscribers)
+
+    def _told(self, source: Source, batch: Batch) -> Iterator[_Told]:
+        for interval_s, told in self._desk.bars.take(source, batch.records):
             for subscribers, bars in told.items():
                 symbols = self._desk.universe.symbols_of(bars["instrument_token"])
                 for message in messages(interval_s, bars, symbols, is_snapshot=False):
-                    self._desk.hub.say_all(subscribers, message)
-                self._wake(subscribers)
+                    yield list(subscribers), message
+
+
+def _placed(told: Iterator[_Told], source: Source) -> list[_Told]:
+    """Say in the last message that each subscriber gets of an entry that it has had all of it."""
+    placed: list[_Told] = []
+    done: set[int] = set()
+    for subscribers, message in reversed(list(told)):
+        last = [each for each in subscribers if each not in done]
+        others = [each for each in subscribers if each in done]
+        done.update(last)
+        if last:
+            at = {source.shard: source.entry_id}
+            placed.append((last, msgspec.structs.replace(message, at=at)))
+        if others:
+            placed.append((others, message))
+    return placed[::-1]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping
+
+import msgspec
 import numpy as np
 
-from publisher.bar_board import messages
+from publisher.bar_board import Records, messages
+from publisher.bar_history import PastBars
 from publisher.latest import Tokens
-from publisher.messages import Refusal
+from publisher.messages import Bars, Refusal
 from publisher.requests import BarNames
 from publisher.seat import Seat
 
 #: Pairs of an instrument and an interval: what closes together has to fit the queue.
 BARS_PER_CONNECTION_MAX = 1000
+#: Bars told again to one who comes back: they have to fit the queue as well.
+BARS_REPLAYED_MAX = 2000
 
 
 class BarWants:
@@ -41,15 +48,45 @@ class BarWants:
                 self._wanted[interval] = np.concatenate([before, new])
                 self._board.want(self._seat.subscriber, interval, new)
 
-    def tell_newest(self, names: BarNames) -> None:
-        """Queue the newest closed bar of everything named and wanted."""
+    @property
+    def at(self) -> dict[str, str]:
+        """Return how far every shard's bars have come; empty while none are wanted."""
+        return self._board.history.at if self._wanted else {}
+
+    def missed(self, names: BarNames, at: Mapping[str, str]) -> list[Bars] | None:
+        """Return what is named and was told since these places; None where that is not known.
+
+        Nor where it is more than may be told again.
+        """
+        pasts = self._board.history.since(at, sorted(set(names.intervals_s)))
+        if pasts is None:
+            return None
         tokens = self._named(names, [])
+        ours: list[PastBars] = []
+        for past in pasts:
+            held = np.intersect1d(tokens, self._wanted.get(past.interval_s, ()))
+            bars = past.bars[np.isin(past.bars["instrument_token"], held)]
+            if len(bars):
+                ours.append(past._replace(bars=bars))
+        if sum(len(past.bars) for past in ours) > BARS_REPLAYED_MAX:
+            return None
+        told: list[Bars] = []
+        for past, following in itertools.zip_longest(ours, ours[1:]):
+            told += self._messages(past.interval_s, past.bars, is_snapshot=False)
+            if following is None or following.source != past.source:
+                told[-1] = _placed(told[-1], {past.source.shard: past.source.entry_id})
+        return told
+
+    def newest(self, names: BarNames) -> list[Bars]:
+        """Return the newest closed bar of all named and wanted; the last says up to where."""
+        tokens, told = self._named(names, []), list[Bars]()
         for interval in names.intervals_s:
             held = np.intersect1d(tokens, self._wanted.get(interval, ()))
             newest = self._board.newest(interval, held.astype(np.uint32))
-            symbols = self._seat.desk.universe.symbols_of(newest["instrument_token"])
-            for told in messages(interval, newest, symbols, is_snapshot=True):
-                self._seat.say(told)
+            told += self._messages(interval, newest, is_snapshot=True)
+        if told:
+            told[-1] = _placed(told[-1], self.at)
+        return told
 
     def unsubscribe(self, names: BarNames, refused: list[Refusal]) -> None:
         """Want what is named no longer."""
@@ -91,3 +128,11 @@ class BarWants:
             else:
                 found.append(members)
         return np.unique(np.concatenate(found))
+
+    def _messages(self, interval_s: int, bars: Records, *, is_snapshot: bool) -> Iterator[Bars]:
+        symbols = self._seat.desk.universe.symbols_of(bars["instrument_token"])
+        return messages(interval_s, bars, symbols, is_snapshot=is_snapshot)
+
+
+def _placed(message: Bars, at: dict[str, str]) -> Bars:
+    return msgspec.structs.replace(message, at=at)

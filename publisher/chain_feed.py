@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from publisher.feeds import MESSAGE_ENTRIES_MAX, Outlet
+from publisher.catalogue import Outlet
+from publisher.feeds import MESSAGE_ENTRIES_MAX
 from publisher.messages import ChainNotice
 from shared.errors import MessageError
 from shared.streams import groups

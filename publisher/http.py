@@ -16,8 +16,9 @@ from publisher.api_wants import Wants
 from publisher.api_webhooks import Webhooks
 from publisher.archive import Archive
 from publisher.auth import Keyring, Principal
+from publisher.catalogue import Malformed
 from publisher.desk import Desk
-from publisher.feeds import Feed, Malformed
+from publisher.feeds import Feed
 from publisher.outcomes import OutcomeFeed, Outcomes
 from publisher.page.site import Site
 from publisher.postbacks import Postbacks

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from publisher import kite_metrics as metrics
-from publisher.feeds import Catalogue, Malformed
+from publisher.catalogue import Catalogue, Malformed
 from publisher.kite_protocol import order_text
 from publisher.kite_server import KiteServer
 from publisher.universe import Universe

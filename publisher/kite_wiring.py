@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from publisher.feeds import Catalogue, Feed, Malformed
+from publisher.catalogue import Catalogue, Malformed
+from publisher.feeds import Feed
 from publisher.kite_feeds import ENTRIES_MAX, KiteOrderFeed, KiteTickFeed
 from publisher.kite_server import Authorise, KiteServer
 from publisher.settings import PublisherSection

@@ -58,6 +58,9 @@ class Subscribed(_Reply, frozen=True, kw_only=True, tag="subscribed"):
     offsets: dict[str, str]
     recovered: bool = False
     missed: list[str] = []
+    #: By shard the entry of `bars.v1` after which the bars begin; empty while none are wanted, or
+    #: where the newest of each come first: the last message of those says it.
+    bars_at: dict[str, str] = {}
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
@@ -164,6 +167,9 @@ class Bars(_Reply, frozen=True, kw_only=True, tag="bars"):
     interval_s: int
     snapshot: bool
     bars: list[Bar]
+    #: By shard the entry of `bars.v1` up to which all that is wanted has been told; empty where
+    #: more of the same entry follows.
+    at: dict[str, str] = {}
 
 
 class GapNotice(_Reply, frozen=True, kw_only=True, tag="gap"):

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from publisher.feeds import MESSAGE_ENTRIES_MAX, Malformed
+from publisher.catalogue import Malformed
+from publisher.feeds import MESSAGE_ENTRIES_MAX
 from shared.errors import MessageError
 from shared.streams.client import Connection
 from shared.streams.reader import TailReader

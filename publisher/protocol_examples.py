@@ -21,7 +21,11 @@ SAID: Final[tuple[dict[str, Any], ...]] = (
         "orders": ["SB0001"],
         "gaps": True,
         "policy": {"mode": "skip", "budget_bytes": 1048576},
-        "resume": {"at": {"0": _ID, "1": f"{_ID}/12"}, "orders": {"SB0001": _ID}},
+        "resume": {
+            "at": {"0": _ID, "1": f"{_ID}/12"},
+            "orders": {"SB0001": _ID},
+            "bars": {"0": _ID},
+        },
     },
     {"op": "unsubscribe", "ticks": {"underlyings": ["NIFTY"]}, "orders": ["SB0001"]},
     {"op": "ping"},
@@ -42,7 +46,7 @@ HEARD: Final[tuple[dict[str, Any], ...]] = (
         },
         "refused": [{"what": "NSE:NOSUCH", "reason": "unknown_instrument"}],
         "snapshot_id": 41, "at": {"0": _ID}, "offsets": {"orders:SB0001": _ID},
-        "recovered": True, "missed": [],
+        "recovered": True, "missed": [], "bars_at": {"0": _ID},
     },
     {
         "op": "unsubscribed", "instruments": 0, "chains": [], "orders": [], "updates": [],
@@ -74,6 +78,7 @@ HEARD: Final[tuple[dict[str, Any], ...]] = (
                 "late_ticks": 0, "flags": 0,
             },
         ],
+        "at": {"0": _ID},
     },
     {
         "op": "gap",

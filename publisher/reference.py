@@ -43,6 +43,7 @@ _TAIL = """
 | --- | --- | --- |
 | `conflate` | `epoch` of the welcome, `sequence` of the last tick | what moved since; from another run of the publisher everything |
 | `skip`, `strict` | `at`: take that of `subscribed` when its snapshot's last part is in, then merge that of each `ticks`, take that of a heartbeat whole | every tick since, once |
+| bars | `bars_at` of `subscribed`, the `at` of each `bars` merged into it, sent as `bars` | every bar since, of the last minutes, at most 2,000 |
 | orders, updates | the last `id` of each account; before one came, the `offsets` of `subscribed` | every message since |
 
 Sent as `resume` in the first `subscribe`. `recovered` is true where nothing can have been missed. It
@@ -53,7 +54,8 @@ told ticks again, the others get a snapshot.
 ## EventSource
 
 `GET /v1/sse?symbols=NSE:INFY,NFO:...&mode=ltp&orders=SB0001`, also `tokens`, `underlyings`, `patterns`,
-`chains`, `updates`, `gaps=true`, `min_interval_ms`. Each event has the `op` as its type and an id that
+`chains`, `updates`, `gaps=true`, `min_interval_ms`, and bars by `bar_symbols`, `bar_tokens`,
+`bar_underlyings`, `bar_intervals_s=60,300`. Each event has the `op` as its type and an id that
 `Last-Event-ID` brings back. A browser cannot send a header: `POST /v1/tickets` with the key gives a
 `ticket` for the query, good once, for 30 s.
 

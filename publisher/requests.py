@@ -73,7 +73,8 @@ class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a client that comes back had come to, in what it was told.
 
     Under `conflate`: the `epoch` of the welcome, the highest `sequence`. Under the other policies:
-    `at`, by shard. Of orders and updates: the last `id` of each account.
+    `at`, by shard. Of orders and updates: the last `id` of each account. Of bars, by shard:
+    `bars_at` of the answer to the subscribe, the `at` of each message of bars merged into it.
     """
 
     epoch: Annotated[str, Meta(max_length=32)] = ""
@@ -81,6 +82,7 @@ class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     at: Annotated[dict[Shard, EntryName], Meta(max_length=4096)] = {}
     orders: Annotated[dict[Account, EntryName], Meta(max_length=100)] = {}
     updates: Annotated[dict[Account, EntryName], Meta(max_length=100)] = {}
+    bars: Annotated[dict[Shard, EntryName], Meta(max_length=4096)] = {}
 
 
 class _Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"):

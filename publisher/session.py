@@ -13,6 +13,7 @@ from publisher.farewells import Farewell
 from publisher.followed import Followed
 from publisher.messages import (
     Accepted,
+    Bars,
     Fault,
     Heartbeat,
     Refusal,
@@ -118,8 +119,7 @@ class Session:
             self._hear_gaps(wanted=request.gaps)
         missed = self.followed.subscribe_accounts(request, refused)
         chains = self.followed.subscribe_chains(request.chains, refused)
-        if request.bars is not None:
-            self.bars.subscribe(request.bars, refused)
+        bars, bars_at = self._begin_bars(request, refused, missed, now_s)
         began = self.ticks.subscribe(request, refused, now_s)
         is_recovered = request.resume is not None and began.is_recovered and not missed
         self._say(
@@ -131,10 +131,33 @@ class Session:
                 offsets=self.followed.offsets(request),
                 recovered=is_recovered,
                 missed=missed,
+                bars_at=bars_at,
             )
         )
-        if request.bars is not None and request.snapshot:
-            self.bars.tell_newest(request.bars)
+        for message in bars:
+            self._say(message)
+
+    def _begin_bars(
+        self, request: Subscribe, refused: list[Refusal], missed: list[str], now_s: float
+    ) -> tuple[list[Bars], dict[str, str]]:
+        """Want the bars named; return what is told of them now, and after which entries that is.
+
+        Where the newest of each are told, the last of their messages says it: who does not hear
+        all of them begins anew.
+        """
+        if request.bars is None:
+            return [], {}
+        self.bars.subscribe(request.bars, refused)
+        places = request.resume.bars if request.resume is not None else {}
+        if places and self.bars.wanted:
+            found = None
+            if self._desk.may_replay(now_s):
+                found = self.bars.missed(request.bars, places)
+            if found is not None:
+                return found, places
+            missed.append("bars")
+        newest = self.bars.newest(request.bars) if request.snapshot else []
+        return newest, {} if newest else self.bars.at
 
     def _accepted(self, request: Subscribe, began: Began, chains: list[str]) -> Accepted:
         """Return what of a request is in force now."""

@@ -154,7 +154,7 @@ def _event(message: bytes, place: Place) -> bytes:
     # Read again to know its place: one EventSource is one person before a page.
     decoded = msgspec.json.decode(message)
     if decoded["op"] == "subscribed":
-        place.begin(decoded["offsets"])
+        place.begin(decoded["offsets"], decoded["bars_at"])
     elif decoded["op"] == "snapshot":
         place.reach(decoded["snapshot_id"] if decoded["last"] else 0)
     else:

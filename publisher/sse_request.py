@@ -12,8 +12,22 @@ from shared.errors import MessageError
 
 _LISTS = ("symbols", "underlyings", "patterns")
 _CHANNELS = ("chains", "orders", "updates")
-_KNOWN = {*_LISTS, *_CHANNELS, "tokens", "mode", "gaps", "min_interval_ms", "ticket"}
-PLACE_CHARACTERS_MAX = 2048
+#: Of bars the same names with a word before; without any of them no bars are asked for.
+_BARS, _BAR_LISTS = "bar_", ("symbols", "underlyings")
+_BAR_NUMBERS = ("tokens", "intervals_s")
+_KNOWN = {
+    *_LISTS,
+    *_CHANNELS,
+    *(_BARS + name for name in _BAR_LISTS + _BAR_NUMBERS),
+    "tokens",
+    "mode",
+    "gaps",
+    "min_interval_ms",
+    "ticket",
+}
+#: A header has at most 8,190; a place names every shard whose bars are told.
+PLACE_CHARACTERS_MAX = 8000
+_PLACES = {"o": "orders", "u": "updates", "b": "bars"}
 
 
 def parse_query(query: Mapping[str, str], last_event_id: str) -> Subscribe:
@@ -32,6 +46,8 @@ def parse_query(query: Mapping[str, str], last_event_id: str) -> Subscribe:
             ticks["tokens"] = [int(text) for text in _list(query["tokens"])]
         if ticks:
             plain["ticks"] = ticks | ({"mode": query["mode"]} if "mode" in query else {})
+        if bars := _bars(query):
+            plain["bars"] = bars
         if "gaps" in query:
             plain["gaps"] = query["gaps"] == "true"
         if "min_interval_ms" in query:
@@ -56,8 +72,8 @@ def read_place(text: str) -> Resume:
     try:
         plain: dict[str, Any] = {"epoch": epoch, "sequence": int(sequence)}
         for channel in channels:
-            kind, account, entry_id = channel.split(":")
-            plain.setdefault({"o": "orders", "u": "updates"}[kind], {})[account] = entry_id
+            kind, name, entry_id = channel.split(":")
+            plain.setdefault(_PLACES[kind], {})[name] = entry_id
         return msgspec.convert(plain, Resume)
     except (msgspec.ValidationError, ValueError, KeyError) as error:
         raise MessageError("Last-Event-ID is not one of ours") from error
@@ -70,6 +86,9 @@ class Place:
         self._epoch = epoch
         self._sequence = resume.sequence if resume and resume.epoch == epoch else 0
         self._channels: dict[str, str] = {}
+        for kind in _PLACES.values() if resume else ():
+            for name, entry_id in getattr(resume, kind).items():
+                self._told(f"{kind}:{name}", entry_id)
 
     def __str__(self) -> str:
         return ",".join([f"{self._epoch}.{self._sequence}", *map(":".join, self._channels.items())])
@@ -78,10 +97,13 @@ class Place:
         """Know everything up to a sequence."""
         self._sequence = max(self._sequence, sequence)
 
-    def begin(self, offsets: Mapping[str, str]) -> None:
+    def begin(self, offsets: Mapping[str, str], bars_at: Mapping[str, str]) -> None:
         """Take the answer to the subscribe: what is behind these places is known."""
         for name, entry_id in offsets.items():
             self._told(name, entry_id)
+        for place in [each for each in self._channels if each.startswith("b:")]:
+            del self._channels[place]
+        self._bars(bars_at)
 
     def note(self, message: Mapping[str, Any]) -> None:
         """Take note of a message that is being told."""
@@ -91,10 +113,26 @@ class Place:
             self.reach(message["ticks"][-1]["sequence"])
         elif op in {"order", "update"}:
             self._told(f"{op}s:{message['account']}", message["id"])
+        elif op == "bars":
+            self._bars(message["at"])
+
+    def _bars(self, at: Mapping[str, str]) -> None:
+        for shard, entry_id in at.items():
+            self._told(f"bars:{shard}", entry_id)
 
     def _told(self, name: str, entry_id: str) -> None:
         kind, _, account = name.partition(":")
         self._channels[f"{kind[0]}:{account}"] = entry_id
+
+
+def _bars(query: Mapping[str, str]) -> dict[str, Any]:
+    lists = {name: _list(query[_BARS + name]) for name in _BAR_LISTS if _BARS + name in query}
+    numbers = {
+        name: [int(text) for text in _list(query[_BARS + name])]
+        for name in _BAR_NUMBERS
+        if _BARS + name in query
+    }
+    return lists | numbers
 
 
 def _list(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from publisher.feeds import Outlet
+from publisher.catalogue import Outlet
 from publisher.walk import TOKENS, Walk
 
 #: Seconds between two ticks of each.

@@ -13,19 +13,12 @@ from publisher import metrics
 from publisher.account_feed import AccountFeed
 from publisher.auth import Keyring, read_keyring
 from publisher.bar_feed import BarFeed
+from publisher.catalogue import Catalogue, Malformed, Outlet
 from publisher.chain_feed import ChainFeed
 from publisher.connection import Surroundings
 from publisher.desk import Desk, DeskLimits
 from publisher.dialects import DIALECTS
-from publisher.feeds import (
-    TICK_ENTRIES_MAX,
-    Catalogue,
-    Feed,
-    HintFeed,
-    Malformed,
-    Outlet,
-    TickFeed,
-)
+from publisher.feeds import TICK_ENTRIES_MAX, Feed, HintFeed, TickFeed
 from publisher.http import Around, Job, wire
 from publisher.hub import Hub, HubLimits
 from publisher.server import Server

@@ -43,7 +43,7 @@ class Client:
         self._epoch = ""
         self._sequence = 0
         self._at: dict[str, str] = {}
-        self._offsets: dict[str, dict[str, str]] = {"orders": {}, "updates": {}}
+        self._offsets: dict[str, dict[str, str]] = {"orders": {}, "updates": {}, "bars": {}}
         self._welcomed = self._reason = ""
         self._coming: tuple[str, int, dict[str, str]] = ("", 0, {})
 
@@ -101,6 +101,7 @@ class Client:
                 for name, entry_id in message["offsets"].items():
                     kind, account = name.split(":")
                     self._offsets[kind][account] = entry_id
+                self._offsets["bars"] = message["bars_at"]
                 self._coming = (self._welcomed, message["snapshot_id"], message["at"])
             case "snapshot" if message["last"]:  # until here, what is known is what was known
                 self._epoch, self._sequence, self._at = self._coming
@@ -109,6 +110,8 @@ class Client:
                 self._at = {**self._at, **message.get("at", {})}
             case "heartbeat" if message["at"]:
                 self._at = message["at"]
+            case "bars":
+                self._offsets["bars"] = {**self._offsets["bars"], **message["at"]}
             case "order" | "update":
                 self._offsets[message["op"] + "s"][message["account"]] = message["id"]
 

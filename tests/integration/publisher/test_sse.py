@@ -9,7 +9,8 @@ import pytest
 
 from publisher.sse_request import Place, parse_query, read_place
 from shared.errors import MessageError
-from tests.support.publisher_rows import CALL, PUT, rows
+from tests.support.eventually import eventually
+from tests.support.publisher_rows import CALL, INFY, PUT, rows
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +66,45 @@ async def test_an_event_source_comes_back_where_it_was(start, upstream) -> None:
             assert (await source.hear_of("order"))["event"]["sequence"] == 2
 
 
+async def test_bars_missed_meanwhile_come_back_to_an_event_source(start, upstream) -> None:
+    await upstream.bars((CALL, 60, 1.0), (INFY, 300, 9.0))
+    asked = {"bar_tokens": str(CALL), "bar_symbols": "NSE:INFY", "bar_intervals_s": "60,300"}
+
+    async def hear(source: Source) -> list[tuple[int, bool, float]]:
+        told = await source.hear_of("bars")
+        return [(told["interval_s"], told["snapshot"], bar["close"]) for bar in told["bars"]]
+
+    async with start() as publisher:
+        await eventually(lambda: len(publisher.worker._desk.bars.newest(300, [INFY])) == 1)
+        async with listening(publisher, **asked) as source:
+            subscribed = await source.hear_of("subscribed")
+            assert subscribed["accepted"]["bars"] == {"60": 2, "300": 2}
+            assert await hear(source) == [(60, True, 1.0)]
+            cut_short = source.last_id
+            assert await hear(source) == [(300, True, 9.0)]
+            await upstream.bars((CALL, 60, 2.0))
+            assert await hear(source) == [(60, False, 2.0)]
+        await upstream.bars((CALL, 60, 3.0), (PUT, 60, 7.0), (CALL, 300, 3.5))
+        await upstream.bars((CALL, 60, 4.0))
+        await eventually(
+            lambda: publisher.worker._desk.bars.newest(60, [CALL])["close"].tolist() == [4.0]
+        )
+        back = {**HEADERS, "Last-Event-ID": source.last_id}
+        async with listening(publisher, back, **asked) as source:
+            assert (await source.hear_of("subscribed"))["missed"] == []
+            told = [await hear(source) for _ in range(3)]
+            assert told == [[(60, False, 3.0)], [(300, False, 3.5)], [(60, False, 4.0)]]
+        # Who did not hear all of the newest of each hears them once more.
+        back = {**HEADERS, "Last-Event-ID": cut_short}
+        async with listening(publisher, back, **asked) as source:
+            assert (await source.hear_of("subscribed"))["missed"] == []
+            assert await hear(source) == [(60, True, 4.0)]
+        back = {**HEADERS, "Last-Event-ID": "e.0,b:0:1-0"}
+        async with listening(publisher, back, **asked) as source:
+            assert (await source.hear_of("subscribed"))["missed"] == ["bars"]
+            assert await hear(source) == [(60, True, 4.0)]
+
+
 async def test_a_ticket_is_good_once(start, upstream) -> None:
     async with start() as publisher, aiohttp.ClientSession() as session:
         address = f"http://{publisher.worker.address}"
@@ -82,7 +122,12 @@ async def test_a_ticket_is_good_once(start, upstream) -> None:
 async def test_a_query_that_is_none_of_ours_is_refused_in_words(start, upstream) -> None:
     async with start() as publisher, aiohttp.ClientSession() as session:
         address = f"http://{publisher.worker.address}/v1/sse"
-        for query in ({"key": KEY}, {"tokens": "x"}, {"tokens": "1", "mode": "all"}):
+        for query in (
+            {"key": KEY},
+            {"tokens": "x"},
+            {"tokens": "1", "mode": "all"},
+            {"bar_tokens": "1", "bar_intervals_s": "0"},
+        ):
             async with session.get(address, params=query, headers=HEADERS) as answer:
                 assert answer.status == 400
                 assert "query" in (await answer.json())["message"]
@@ -105,9 +150,14 @@ def test_what_is_no_place_is_refused(text: str) -> None:
 
 def test_a_place_is_read_as_it_was_written() -> None:
     place = Place("abc")
-    place.begin({"orders:SB0001": "5-0", "updates:SB0001": "6-0"})
+    place.begin({"orders:SB0001": "5-0", "updates:SB0001": "6-0"}, {"0": "3-0", "1": "4-0"})
+    place.note({"op": "bars", "at": {"1": "5-0"}})
+    place.note({"op": "bars", "at": {}})
     place.note({"op": "ticks", "ticks": [{"sequence": 7}, {"sequence": 9}]})
     place.note({"op": "order", "account": "SB0001", "id": "8-1"})
     resume = parse_query({}, str(place)).resume
     assert (resume.epoch, resume.sequence) == ("abc", 9)
     assert (resume.orders, resume.updates) == ({"SB0001": "8-1"}, {"SB0001": "6-0"})
+    assert resume.bars == {"0": "3-0", "1": "5-0"}
+    # Until the answer to the subscribe has come, it is where it was; nothing of it is lost.
+    assert str(Place("abc", resume)) == str(place)

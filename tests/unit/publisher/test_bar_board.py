@@ -4,8 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from publisher.bar_board import BARS_PER_MESSAGE_MAX, INTERVALS_MAX, BarBoard, messages
+from publisher.bar_board import BARS_PER_MESSAGE_MAX, BarBoard, messages
+from publisher.bar_history import INTERVALS_MAX
 from publisher.batches import decode_batch
+from publisher.flow import Source
 from publisher.messages import Bars
 from shared.errors import MessageError
 from shared.wire.bars import BAR
@@ -19,7 +21,7 @@ def tokens(*numbers: int) -> np.ndarray:
 def told(board: BarBoard, *closed: tuple[int, int, float]) -> dict:
     return {
         (interval, subscribers): [(int(r["instrument_token"]), float(r["close"])) for r in records]
-        for interval, parts in board.take(bars(*closed))
+        for interval, parts in board.take(Source("0", "1-0"), bars(*closed))
         for subscribers, records in parts.items()
     }
 

@@ -120,6 +120,7 @@ def test_a_subscribe_is_answered_then_a_snapshot_follows(desk: Desk) -> None:
         "refused": [],
         "snapshot_id": 2,
         "at": {},
+        "bars_at": {},
         "offsets": {"orders:SB0001": "0-0"},
         "recovered": False,
         "missed": [],
