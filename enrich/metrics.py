@@ -32,6 +32,9 @@ SOLVE_SECONDS = Histogram(
 HOP_SECONDS = Histogram(
     "tickflow_enrich_hop_seconds", "Raw entry written to records written.", buckets=HOP_BUCKETS_S
 )
+DEAD_LETTERS = Gauge(
+    "tickflow_enrich_dead_letters_entries", "Raw entries given up, of the shards held here."
+)
 SHARDS_HELD = Gauge("tickflow_enrich_shards_held", "Shards this worker owns now.")
 LAG_SECONDS = Gauge("tickflow_enrich_stream_lag_seconds", "Age of the entries being read.")
 INSTRUMENTS = Gauge("tickflow_enrich_instruments", "Instruments loaded.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from enrich import metrics
 from enrich.batch import Batches, Poison, by_shard
+from enrich.dead_depth import DeadDepth
 from enrich.engine import Derived
 from enrich.keeping import Keeping, parts_of
 from enrich.listing import LOOK_EVERY_S, Listing
@@ -83,6 +84,7 @@ class EnrichWorker:
         self._shard_count = 0
         self._last_due_s = 0.0
         self._last_part = 0
+        self._dead = DeadDepth(redis, clock)
         self._keeping = Keeping(redis, clock)
         self._troubles = Throttle(1.0, clock=clock)
         self._trouble = ""
@@ -120,6 +122,7 @@ class EnrichWorker:
         )
         metrics.SHARDS_HELD.set(len(self._shards.held))
         await self._work(await self._read())
+        await self._dead.count(tuple(self._shards.held))
 
     async def _read(self) -> list[Entry]:
         """Read; while Redis is waited for, bring a part of `ticks.last` up to date where it is due.

@@ -69,11 +69,32 @@ UNFILLED: Final = Counter(
 SKEW: Final = Gauge(
     "tickflow_executor_broker_clock_ahead_seconds", "How far the broker's clock is ahead of ours."
 )
+CLOCK_OFF: Final = Gauge(
+    "tickflow_executor_broker_clock_off_seconds",
+    "How far our clock and the broker's are apart at the very least.",
+)
 POSTBACKS: Final = Counter(
     "tickflow_executor_postbacks_total", "HTTP postbacks by what was thought of them.", ["proof"]
 )
 PLACEMENTS_TODAY: Final = Gauge(
     "tickflow_executor_placements_today_orders", "Placements sent today, of those the day allows."
+)
+PLACEMENTS_MAX: Final = Gauge(
+    "tickflow_executor_placements_max_orders", "Placements the day allows."
+)
+THROTTLED_ANSWERS: Final = Counter(
+    "tickflow_executor_throttled_total", "Order requests that the broker answered with 429."
+)
+EXTERNAL: Final = Counter(
+    "tickflow_executor_external_orders_total", "Orders of the account that nobody here placed."
+)
+BARRED: Final = Gauge(
+    "tickflow_executor_bar_closed_info", "1 while this keeps commands back, else 0.", ["bar"]
+)
+SWITCHES: Final = Gauge(
+    "tickflow_executor_trading_switches",
+    "Switches that are not ACTIVE: global, of the account, of strategies.",
+    ["scope", "state"],
 )
 TRADES: Final = Counter(
     "tickflow_executor_trades_synced_total", "Fills of the account taken into the journal."

@@ -10,7 +10,7 @@ from typing import Final
 from executor.account import HeldAccount
 from executor.broker import Broker, KiteBroker
 from executor.gate import Gate
-from executor.housekeeping import Count
+from executor.housekeeping import Seen
 from executor.instruments import Instruments
 from executor.pace import windows
 from executor.postbacks import Postbacks
@@ -31,12 +31,14 @@ from shared.kite.writes import KiteWrites
 from shared.runtime.resources import Resources
 from shared.store.migrate import migrate
 from shared.store.pool import Pool, open_pool
+from shared.store.trading import get_trading
 from shared.streams.answering import REPLY_BYTES_MAX, put_reply
 from shared.streams.client import Connection, connect, ping
 from shared.streams.hygiene import depth, trim_taken
 from shared.streams.limiter import RateLimiter
 from shared.streams.published import get_instruments, get_instruments_version, get_last_of
 from shared.streams.reader import GroupReader, TailReader
+from shared.streams.server_metrics import observe
 from shared.streams.writer import StreamWriter
 from shared.wire.topics import COMMANDS, CONTROL, POSTBACKS, QUERIES, UPDATES, dead
 
@@ -62,7 +64,7 @@ class Outside:
     instruments: Instruments
     quotes: Quotes
     trim: Callable[[], Awaitable[int]]
-    dead: dict[str, Count]
+    seen: Seen
     queries: Callable[..., Queries]
 
 
@@ -111,7 +113,7 @@ async def enter(settings: ExecutorSettings, resources: Resources, gate: Gate) ->
         writer=StreamWriter(orders, resources.clock),
         control=StreamWriter(ticks, resources.clock),
         trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
-        dead=_dead(orders, account.id),
+        seen=_seen(orders, pool, account.id),
         queries=await _queries(settings, resources, orders, held),
         instruments=instruments,
         quotes=quotes,
@@ -152,17 +154,21 @@ def _prices(
     return instruments, quotes
 
 
-def _dead(orders: Connection, account: str) -> dict[str, Count]:
-    """Return what counts each stream's dead letters."""
+def _seen(orders: Connection, pool: Pool, account: str) -> Seen:
     streams = {
         "commands": COMMANDS,
         "updates": UPDATES,
         "postbacks": POSTBACKS,
         "queries": QUERIES,
     }
-    return {
-        name: partial(depth, orders, dead(topic.name(account))) for name, topic in streams.items()
-    }
+    return Seen(
+        dead={
+            name: partial(depth, orders, dead(topic.name(account)))
+            for name, topic in streams.items()
+        },
+        switches=partial(get_trading, pool),
+        server=partial(observe, orders, "orders"),
+    )
 
 
 def _broker(rest: KiteRest) -> KiteBroker:

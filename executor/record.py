@@ -12,6 +12,7 @@ from executor.broker import Lost, NotExecuted, Outcome, Refused, Request, Taken
 from executor.desk import Desk, Verdict
 from executor.gate import Bar
 from executor.lifecycle import UNSENT, Step, advance, is_open
+from executor.metrics import THROTTLED_ANSWERS
 from executor.moves import hold_strategy, move
 from executor.reducer import BrokerOrder, parse_row
 from executor.request import Begun
@@ -107,6 +108,7 @@ class Recorder:
         """Let everybody who sends for the account wait after a 429, also after the last attempt."""
         if not isinstance(outcome, NotExecuted) or not outcome.pause_s:
             return
+        THROTTLED_ANSWERS.inc()
         held_s = outcome.pause_s
 
         async def hold() -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from executor import reducer
 from executor.changing import is_in_effect
 from executor.lifecycle import Step
+from executor.metrics import EXTERNAL
 from executor.moves import move
 from executor.reducer import BrokerOrder
 from executor.slices import is_cut, parent_of, together
@@ -44,6 +45,8 @@ async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[Broker
             order_ids = [each.order_id for each in sightings]
             others = _Others(await change.open_commands_on([*behind.rows], order_ids))
         known[seen.order_id] = await _save(change, merged, row, placement)
+        if row is None and placement is None and not parent_of(merged):
+            EXTERNAL.inc()
         if placement is not None:
             placement = behind.rows[placement.command_id] = await _follow(change, placement, merged)
         await _settle_others(change, others, merged, placement)

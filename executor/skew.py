@@ -6,7 +6,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from executor.gate import Bar, Gate
-from executor.metrics import SKEW
+from executor.metrics import CLOCK_OFF, SKEW
 from shared.clock import Clock
 from shared.resilience import remote_clock
 from shared.resilience.remote_clock import SECOND_NS, Offset
@@ -39,6 +39,7 @@ class Skew:
         )
         self._offset = offset
         SKEW.set(offset.middle_ns / SECOND_NS)
+        CLOCK_OFF.set(offset.certain_ns / SECOND_NS)
         if offset.certain_ns > self._skew_ns_max:
             sentence = (
                 f"our clock is off by at least {offset.certain_ns / SECOND_NS:.1f} s from the "

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from executor import reducer
 from executor.changing import as_it_is, changed
 from executor.facts import Facts
-from executor.metrics import PLACEMENTS_TODAY
+from executor.metrics import PLACEMENTS_MAX, PLACEMENTS_TODAY
 from executor.reducer import BrokerOrder
 from executor.risk import Judged, Spent
 from executor.slices import is_cut
@@ -45,6 +45,7 @@ class Today:
         self._journal = journal
         self._worth = worth
         self._placements_max = placements_max
+        PLACEMENTS_MAX.set(placements_max)
         self._day = -1
         self._tally = Tally()
         self._reading = asyncio.Lock()

@@ -23,6 +23,7 @@ from executor.hints import Hints
 from executor.housekeeping import Housekeeping
 from executor.intake import Intake
 from executor.knowledge import Knowledge, Sources
+from executor.metrics import BARRED
 from executor.missed import MissedUpdates
 from executor.outside import Outside, enter
 from executor.pace import Pace
@@ -39,6 +40,7 @@ from executor.worker import ExecutorWorker, Parts
 from shared.kite.egress import public_address
 from shared.resilience.breaker import Breaker
 from shared.runtime.market_calendar import calendar_of
+from shared.runtime.market_metrics import tell_sessions
 from shared.runtime.resources import Resources
 from shared.store.journal import Journal
 
@@ -60,6 +62,7 @@ async def build(
     outside = await enter(settings, resources, gate)
     for bar in Bar:
         resources.probe.register(bar.value, partial(gate.check, bar))
+        BARRED.labels(bar.value).set_function(partial(gate.is_closed, bar))
     desk = _desk(settings, outside, resources, gate, crash_point)
     return ExecutorWorker(_parts(settings.executor, outside, desk))
 
@@ -72,13 +75,15 @@ def _desk(
     crash_point: CrashHook,
 ) -> Desk:
     account, behaviour, stopping = settings.account.id, settings.executor, asyncio.Event()
+    calendar = calendar_of(settings.market)
+    tell_sessions(calendar, resources.clock)
     journal = Journal(outside.pool, account)
     knowledge = Knowledge(
         Sources(
             journal=journal,
             instruments=outside.instruments,
             quotes=outside.quotes,
-            calendar=calendar_of(settings.market),
+            calendar=calendar,
             runaway=Runaway(runaway_of(behaviour)),
         ),
         limits_of(settings),
@@ -139,7 +144,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             after_s=behaviour.market_unfilled_s,
             cancels=behaviour.market_unfilled_cancel,
         ),
-        housekeeping=Housekeeping(desk=desk, behaviour=behaviour, dead=outside.dead),
+        housekeeping=Housekeeping(desk=desk, behaviour=behaviour, seen=outside.seen),
         instruments=outside.instruments,
         trim=outside.trim,
         queries=outside.queries(patience=desk.patience),

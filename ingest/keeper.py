@@ -12,6 +12,7 @@ from typing import Protocol
 from ingest import metrics
 from ingest.coverage import Coverage
 from ingest.plan import Tokens, change
+from ingest.silence import Lasting
 from ingest.stillness import MarketClock, Still
 from shared.clock import Clock
 from shared.errors import KiteError, KiteSessionExpired, KiteThrottled
@@ -130,6 +131,12 @@ class Keeper:
         self._frames = metrics.FRAMES.labels(self._label)
         self._frames_untold = 0
         self._ticked_ns = 0
+        self._since_ns = tools.clock.now_ns()
+        self._is_over = False
+        metrics.SILENCE_SECONDS.labels(self._label).set_function(lambda: self._lasting().silent_s)
+        metrics.SILENCE_ALLOWED_SECONDS.labels(self._label).set_function(
+            lambda: self._lasting().allowed_s
+        )
 
     @property
     def held(self) -> Tokens:
@@ -178,6 +185,14 @@ class Keeper:
             if pause_s > 0.0:
                 await self._rest(stopping, pause_s)
         self._coverage.regain(self._tools.clock.now_ns())
+        self._is_over = True
+
+    def _lasting(self) -> Lasting:
+        """Return the silence for a scrape; a socket that was closed for good is not silent."""
+        tokens = frozenset() if self._is_over else self.held
+        return self._market_clock.lasting(
+            tokens, since_ns=self._since_ns, now_ns=self._tools.clock.now_ns()
+        )
 
     async def _rest(self, stopping: asyncio.Event, seconds: float) -> None:
         try:

@@ -28,6 +28,16 @@ RECONNECTS = Counter(
 FRAME_AGE_SECONDS = Gauge(
     "tickflow_ingest_last_frame_age_seconds", "Since the socket's last frame.", ["socket"]
 )
+SILENCE_SECONDS = Gauge(
+    "tickflow_ingest_market_silence_seconds",
+    "Without a tick while one is to be expected: from the opening, snapshots apart; else 0.",
+    ["socket"],
+)
+SILENCE_ALLOWED_SECONDS = Gauge(
+    "tickflow_ingest_market_silence_allowed_seconds",
+    "Silence of what the socket holds that is ordinary now; +Inf: it may stand still.",
+    ["socket"],
+)
 SUBSCRIBED = Gauge("tickflow_ingest_instruments_subscribed", "Instruments held.")
 CAPACITY = Gauge("tickflow_ingest_instruments_capacity", "Instruments the accounts can hold.")
 HEADROOM = Gauge(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from shared.market.calendar import Calendar
+from shared.market.calendar import Calendar, CalendarUnknown
 from shared.market.calendar_rows import Phase
 from shared.wire.instruments import Kind
 
@@ -39,6 +40,17 @@ class Holding:
     counts: Mapping[str, tuple[int, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Seconds without a tick, and how many of them are ordinary: inf where none is expected."""
+
+    silent_s: float
+    allowed_s: float
+
+
+NOTHING_EXPECTED: Final = Lasting(0.0, math.inf)
+
+
 class MarketSilence:
     """The market's clock of one socket; times are Unix ns, given by the caller."""
 
@@ -47,6 +59,7 @@ class MarketSilence:
         self._expectation = expectation
         self._fruitless = 0
         self._opened_ns = 0
+        self._live_ns = 0
 
     def opened(self, at_ns: int) -> None:
         """Hear that the socket is open."""
@@ -54,8 +67,9 @@ class MarketSilence:
 
     def ticked(self, at_ns: int) -> None:
         """Hear that a packet came; what comes upon opening is a snapshot and proves nothing."""
-        if self._fruitless and at_ns - self._opened_ns > SNAPSHOT_NS:
+        if at_ns - self._opened_ns > SNAPSHOT_NS:
             self._fruitless = 0
+            self._live_ns = at_ns
 
     def reconnected(self) -> None:
         """Hear that the socket was opened anew on account of silence."""
@@ -79,19 +93,42 @@ class MarketSilence:
                 return quiet_s
         return None
 
+    def lasting(self, holding: Holding, *, since_ns: int, now_ns: int) -> Lasting:
+        """Return the silence of the market as it lasts, whatever was opened anew meanwhile.
+
+        `since_ns` is when it was first listened to. What comes upon opening does not end it.
+        """
+        worst = NOTHING_EXPECTED
+        for segment, counts in holding.counts.items():
+            allowed_s = self._expected_s(*counts)
+            if allowed_s is None or not self._trades(segment, now_ns):
+                continue
+            begun_ns = max(since_ns, self._live_ns, self._began_ns(segment, now_ns))
+            found = Lasting(max(0, now_ns - begun_ns) / _NS, allowed_s)
+            worst = min(worst, found, key=lambda each: each.allowed_s)
+        return worst
+
     def _trades(self, segment: str, at_ns: int) -> bool:
         """Say whether trading is continuous; in an auction even an index may stand still."""
         return self._calendar.presume(segment, at_ns).phase is Phase.OPEN
 
+    def _began_ns(self, segment: str, at_ns: int) -> int:
+        try:
+            session = self._calendar.session_at(segment, at_ns)
+        except CalendarUnknown:
+            return 0
+        return session.begins_ns if session is not None else 0
+
     def _patience_s(self, instruments: int, liquid: int) -> float | None:
-        expected = self._expectation
-        if liquid:
-            base_s = expected.liquid_s
-        elif instruments >= expected.crowd:
-            base_s = expected.crowd_s
-        else:
+        base_s = self._expected_s(instruments, liquid)
+        if base_s is None:
             return None
-        return min(base_s * 2.0**self._fruitless, expected.ceiling_s)
+        return min(base_s * 2.0**self._fruitless, self._expectation.ceiling_s)
+
+    def _expected_s(self, instruments: int, liquid: int) -> float | None:
+        if liquid:
+            return self._expectation.liquid_s
+        return self._expectation.crowd_s if instruments >= self._expectation.crowd else None
 
 
 class Liquidity:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ingest.registry import Market
-from ingest.silence import Expectation, Holding, Liquidity, MarketSilence
+from ingest.silence import (
+    NOTHING_EXPECTED,
+    Expectation,
+    Holding,
+    Lasting,
+    Liquidity,
+    MarketSilence,
+)
 from shared.kite.ended import Silent
 from shared.market.calendar import Calendar, date_of
 
@@ -70,14 +77,26 @@ class MarketClock:
 
     def still(self, tokens: frozenset[int], now_ns: int) -> Still | None:
         """Return what is wrong with a socket that holds these, None if nothing is."""
-        liquidity = self._stillness.liquidity(now_ns)
-        if liquidity is None:
+        if not self._hold(tokens, now_ns):
             return None
-        if liquidity is not self._liquidity or tokens != self._tokens:
-            self._liquidity, self._tokens = liquidity, tokens
-            self._holding = liquidity.holding(tokens)
         quiet_s = self._silence.silent_s(self._holding, since_ns=self._since_ns, now_ns=now_ns)
         if quiet_s is None:
             return None
         self._silence.reconnected()
         return Still(quiet_s)
+
+    def lasting(self, tokens: frozenset[int], *, since_ns: int, now_ns: int) -> Lasting:
+        """Return how long these have been without a tick, be the socket open or not."""
+        if not self._hold(tokens, now_ns):
+            return NOTHING_EXPECTED
+        return self._silence.lasting(self._holding, since_ns=since_ns, now_ns=now_ns)
+
+    def _hold(self, tokens: frozenset[int], now_ns: int) -> bool:
+        """Judge these tokens; False before any instruments are known."""
+        liquidity = self._stillness.liquidity(now_ns)
+        if liquidity is None:
+            return False
+        if liquidity is not self._liquidity or tokens != self._tokens:
+            self._liquidity, self._tokens = liquidity, tokens
+            self._holding = liquidity.holding(tokens)
+        return True

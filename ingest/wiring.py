@@ -27,6 +27,7 @@ from ingest.sweep import Means as SweepMeans
 from ingest.tables import LateTableSource
 from ingest.tenancy import Tenancy
 from ingest.uncovered import Uncovered
+from ingest.vital_signs import VitalSigns
 from ingest.wants import WantsBook
 from ingest.weighing import CountedPackets
 from ingest.worker import IngestWorker, Parts
@@ -106,9 +107,9 @@ async def build(settings: IngestSettings, resources: Resources) -> IngestWorker:
         reconciler=Reconciler(pool, room, Uncovered(sweeper.gap, account), clock),
         spokesman=Spokesman(rest, pool),
         redis=ticks,
+        vital_signs=VitalSigns(ticks, calendar, clock),
     )
     worker = IngestWorker(settings, parts, resources)
-    metrics.WAITING_BYTES.set_function(lambda: outlet.waiting_bytes)
     _show(worker, {"ticks_redis": ticks, "orders_redis": orders}, resources)
     return worker
 
@@ -133,6 +134,7 @@ def _means(
 
 
 def _show(worker: IngestWorker, streams: Mapping[str, Connection], resources: Resources) -> None:
+    metrics.WAITING_BYTES.set_function(worker.waiting_bytes)
     for name, redis in streams.items():
         resources.probe.register(name, partial(client.ping, redis))
     resources.probe.register("sockets", worker.ready)

@@ -22,6 +22,7 @@ from ingest.settings import IngestSettings
 from ingest.spokesman import Spokesman
 from ingest.sweep import Sweeper
 from ingest.tenancy import Tenancy
+from ingest.vital_signs import VitalSigns
 from ingest.wants import Names, WantsBook, of_rows, of_settings
 from shared.accounts.book import AccountBook
 from shared.clock import Clock
@@ -64,6 +65,7 @@ class Parts:
     reconciler: Reconciler
     spokesman: Spokesman
     redis: Connection
+    vital_signs: VitalSigns
 
     @property
     def outlets(self) -> dict[str, TickOutlet | MessageOutlet]:
@@ -127,6 +129,10 @@ class IngestWorker:
             return Check(ok=False, reason="; ".join(reasons))
         return Check(ok=True, reason="; ".join(pool.troubles())) if pool.troubles() else PASSED
 
+    def waiting_bytes(self) -> float:
+        """Return the bytes of ticks that are not written yet."""
+        return float(self._parts.ticks.waiting_bytes)
+
     async def writes(self) -> Check:
         """Say whether Redis takes what comes in."""
         outlets = self._parts.outlets.items()
@@ -142,6 +148,7 @@ class IngestWorker:
             "sweeper": self._parts.sweeper.run(stopping),
             "reconciler": self._converge(stopping),
             "closing": self._close(stopping),
+            "vital signs": self._parts.vital_signs.run(stopping),
             "layout": Teller(self._parts.redis, self._layout, self._clock).run(stopping),
         }
 

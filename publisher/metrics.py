@@ -17,6 +17,11 @@ RECORD_AGE = Histogram(
     "From ingest's receipt to the hub: the newest record of each batch.",
     buckets=_AGE_BUCKETS_S,
 )
+HOP_SECONDS = Gauge(
+    "tickflow_publisher_hop_seconds",
+    "Mean time of a step of the way, from the newest entry of each shard, once a second.",
+    ["hop"],
+)
 PAIRS = Counter(
     "tickflow_publisher_pairs_total",
     "Deliveries if nothing were conflated: changes times those who want them.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +77,16 @@ class VitalSigns:
         before, ages = self._ages, _ages()
         self._ages = ages
         here_s = (ages[0] - before[0]) / (ages[1] - before[1]) if ages[1] > before[1] else None
+        found = hops(samples, here_s)
+        for hop in found:
+            metrics.HOP_SECONDS.labels(hop.hop).set(math.nan if hop.mean_s is None else hop.mean_s)
         return Vitals(
             at_us=now_ns // 1000,
             upstream=self._desk.has_upstream,
             records_per_s=round(rate, 1),
             subscribers=hub.subscribers,
             instruments=hub.instruments,
-            hops=hops(samples, here_s),
+            hops=found,
             shards=[
                 ShardVitals(
                     shard=each.shard,

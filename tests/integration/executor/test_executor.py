@@ -179,10 +179,12 @@ async def test_cancel_by_command_id_cancels_the_order(room):
 
 
 async def test_cancel_by_order_id_cancels_an_order_nobody_here_placed(room):
+    counted = REGISTRY.get_sample_value("tickflow_executor_external_orders_total")
     order_id = await room.place_elsewhere()
     async with room.executor():
         cancel = await room.send(kind="cancel", order_id=order_id)
         await room.until_state(cancel, "CANCELLED")
+    assert REGISTRY.get_sample_value("tickflow_executor_external_orders_total") > counted
     assert (await room.book("app"))[0]["status"] == "CANCELLED"
 
 

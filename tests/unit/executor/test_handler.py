@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
+from prometheus_client import REGISTRY
 
 from executor.circuit import Circuit
 from executor.crash import never
@@ -229,6 +230,7 @@ async def test_handler_sends_nothing_that_expired_while_it_waited_for_its_turn(d
 
 async def test_429_pauses_the_account_after_the_last_attempt_as_well(desk):
     handler, row = Handler(desk, set()), desk.journal.row
+    counted = REGISTRY.get_sample_value("tickflow_executor_throttled_total")
     desk.broker.errors = [KiteThrottled("slow down", retry_after_s=0.01) for _ in range(2)]
     assert await handler.handle(row) is Verdict.BACK
     assert await handler.handle(row) is Verdict.PARK, "the book was not read since"
@@ -236,3 +238,4 @@ async def test_429_pauses_the_account_after_the_last_attempt_as_well(desk):
     assert await handler.handle(row) is Verdict.DONE
     assert desk.journal.row.state is State.REFUSED
     assert desk.pace.held == [0.01, 0.01]
+    assert REGISTRY.get_sample_value("tickflow_executor_throttled_total") == counted + 2

@@ -4,6 +4,7 @@ import asyncio
 from email.utils import formatdate
 
 import pytest
+from prometheus_client import REGISTRY
 
 from executor.gate import Bar, Gate
 from executor.pace import ORDER_REQUESTS, SLOW_S, Pace, windows
@@ -149,6 +150,9 @@ def test_clock_that_is_certainly_wrong_holds_entries_but_no_cancels(ahead_s, pas
     skew.heard(formatdate(NOW_US // 1_000_000 + ahead_s, usegmt=True), clock.now_ns())
     assert gate.passes("place") is passes
     assert gate.passes("cancel")
+    # Whole seconds are stated: what is certain is a second less, whichever way.
+    certain_s = {0: 0, 2: 2, 4: 4, -4: 3}[ahead_s]
+    assert REGISTRY.get_sample_value("tickflow_executor_broker_clock_off_seconds") == certain_s
     clock.advance(700)
     skew.heard(formatdate(NOW_US // 1_000_000 + 700, usegmt=True), clock.now_ns())
     assert gate.passes("place")

@@ -106,3 +106,49 @@ def test_indices_with_derivatives_and_their_nearest_futures_are_liquid() -> None
     assert judged.holding([1, 2, 3, 4, 5, 6, 99]).counts == {"NSE": (2, 1), "NFO": (4, 1)}
     assert judged.holding([2, 4, 5]).counts == {"NSE": (1, 0), "NFO": (2, 0)}
     assert judged.holding([]).counts == {}
+
+
+def lasting(watched: MarketSilence, holding: Holding, now: int, since: int) -> tuple[float, float]:
+    found = watched.lasting(holding, since_ns=since, now_ns=now)
+    return found.silent_s, found.allowed_s
+
+
+def test_silence_that_lasts_is_counted_from_the_last_tick_of_an_open_market() -> None:
+    watched = silence()
+    watched.opened(at(11))
+    watched.ticked(at(11, 59, 50))
+    assert lasting(watched, LIQUID, at(12), at(9)) == (10.0, 10.0)
+    assert lasting(watched, CROWD, at(12), at(9)) == (10.0, 60.0)
+
+
+def test_snapshots_of_a_socket_opened_anew_do_not_end_the_silence() -> None:
+    watched = silence()
+    watched.opened(at(11))
+    watched.ticked(at(11, 59, 30))
+    watched.opened(at(11, 59, 45))
+    watched.ticked(at(11, 59, 47))
+    assert lasting(watched, LIQUID, at(12), at(9)) == (30.0, 10.0)
+    watched.ticked(at(11, 59, 55))
+    assert lasting(watched, LIQUID, at(12), at(9)) == (5.0, 10.0)
+
+
+def test_silence_that_lasts_begins_with_the_session_or_with_the_listening() -> None:
+    watched = silence()
+    assert lasting(watched, LIQUID, at(9, 15, 7), at(3)) == (7.0, 10.0)
+    assert lasting(watched, LIQUID, at(12), at(11, 59)) == (60.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("holding", "now"),
+    [(LIQUID, at(9, 14)), (LIQUID, at(12, on=SATURDAY)), (FEW, at(12)), (Holding({}), at(12))],
+)
+def test_nothing_is_silent_where_no_tick_is_to_be_expected(holding, now) -> None:
+    assert lasting(silence(), holding, now, at(3)) == (0.0, float("inf"))
+
+
+def test_of_several_segments_the_one_that_has_to_tick_soonest_counts() -> None:
+    both = Holding({"NFO": (50, 0), "NSE": (1, 1)})
+    assert lasting(silence(), both, at(12), at(11, 59)) == (60.0, 10.0)
+    # In the evening only commodities trade.
+    evening = Holding({"NSE": (1, 1), "MCX": (50, 0)})
+    assert lasting(silence(), evening, at(18), at(17, 59, 30)) == (30.0, 60.0)

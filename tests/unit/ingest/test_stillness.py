@@ -72,3 +72,13 @@ def test_socket_that_stays_still_is_opened_again_at_growing_intervals() -> None:
             found.append(second)
             clock.opened(now + second * SECOND)
     assert found == [10, 30, 70, 150]
+
+
+def test_socket_that_is_not_open_is_silent_as_well_once_instruments_are_known() -> None:
+    known: list[Market | None] = [None]
+    clock = Stillness(packaged_calendar(), Expectation(), lambda: known[0]).clock()
+    held, now = frozenset({INDEX}), NOON + 20 * SECOND
+    assert clock.lasting(held, since_ns=NOON, now_ns=now).silent_s == 0.0
+    known[0] = market()
+    assert clock.lasting(held, since_ns=NOON, now_ns=now).silent_s == 20.0
+    assert clock.lasting(frozenset({OPTION}), since_ns=NOON, now_ns=now).silent_s == 0.0
