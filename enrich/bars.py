@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from enrich.kernels import bars as kernel
+from enrich.last_records import chosen
 from shared.errors import SettingsError
 from shared.kite.codec.decode import blank_ticks
 from shared.wire.bars import BAR_DTYPE
@@ -124,7 +125,10 @@ class Bars:
     def restore(self, records: np.ndarray) -> None:
         """Count volume from where an earlier owner's newest records, shape (n,), stand."""
         # A copy, as what comes from a stream is read-only: another type to the compiler.
-        kernel.take_over(records.copy(), self._rows(records["instrument_token"]), self._open)
+        every = np.arange(len(records))
+        kernel.take_over(
+            chosen(records, every), self._rows(records["instrument_token"]), self._open
+        )
 
     def adopt(self, before: Bars) -> None:
         """Go on with the bars of another set of instruments, where both know an instrument."""

@@ -11,14 +11,8 @@ import numpy as np
 from prometheus_client import Counter
 
 from enrich import metrics
-from enrich.engine import (
-    PACKETS_PER_ENTRY_MAX,
-    Counts,
-    Engine,
-    Lineage,
-    is_repair,
-    promised_packets,
-)
+from enrich.engine import Counts, Engine, Lineage
+from enrich.raw_header import PACKETS_PER_ENTRY_MAX, is_repair, promised_packets
 from shared.clock import Clock
 from shared.errors import MessageError
 from shared.streams.entry import Entry

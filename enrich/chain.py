@@ -1,33 +1,25 @@
-"""Chains as a stream of messages: which are due, what changed, in which order."""
+"""Chains as a stream of messages: which are due, in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
 from enrich.chain_ladder import Expiry
+from enrich.chain_message import Sent, Tolerance, When
 from enrich.chain_moments import Moments
 from enrich.chain_opening import Opening
 from enrich.chain_pricing import Market, Priced, Pricing
-from enrich.kernels import chain as kernel
 from enrich.kernels.chain_points import BACKWARDS_MAX_NS
-from shared.wire.chains import Chain, ChainSide
+from shared.wire.chains import Chain
 
 _DAY_NS = 86_400_000_000_000
 _IST_NS = 19_800_000_000_000
 #: After its expiry moment an expiry is told of once more, then left alone.
 _AFTER_EXPIRY_NS = 5_000_000_000
-_SIDE_NUMBERS = (
-    "bid", "ask", "last", "price", "implied_vol", "delta", "gamma", "theta_per_day",
-    "vega_per_vol_point", "rho_per_percent", "vanna", "vomma", "charm",
-)  # fmt: skip
-_SIDE_CODES = (
-    "instrument_token", "status", "flags", "price_source", "oi", "oi_change", "volume", "at_ms",
-)  # fmt: skip
 
 
 class ChainOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,16 +45,6 @@ class ChainOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.002
 
 
-class _Sent:
-    """What consumers hold of one expiry."""
-
-    def __init__(self) -> None:
-        self.sequence = 0
-        self.since_snapshot = 0
-        self.newest = (0, 0, 0)
-        self.priced: Priced | None = None
-
-
 class Chains:
     """The chains of one set of instruments; knows no time but the receive times of segments."""
 
@@ -84,13 +66,11 @@ class Chains:
         self._expiries = expiries
         self._groups = market.tables[1]
         self._expires_ns = np.array([self._groups["expiry_ns"][e.group] for e in expiries])
-        self._sent = [_Sent() for _ in expiries]
+        self._sent = [Sent() for _ in expiries]
         self._made: list[Chain] = []
-        self._tolerances = np.zeros(kernel.NUMBERS)
-        self._tolerances[[kernel.THETA, kernel.VEGA, kernel.RHO]] = np.inf
-        self._tolerances[[kernel.GAMMA, kernel.VANNA, kernel.VOMMA, kernel.CHARM]] = np.inf
-        self._tolerances[kernel.IMPLIED_VOL] = options.vol_tolerance
-        self._tolerances[kernel.DELTA] = options.delta_tolerance
+        self._tolerance = Tolerance(
+            options.vol_tolerance, options.delta_tolerance, options.snapshot_every
+        )
 
     def cut(self, shard: int, segments: np.ndarray, position: int) -> tuple[int, int]:
         """Return where the segments of the shard's present look end, with the time of the next.
@@ -119,7 +99,7 @@ class Chains:
         """Begin a shard anew, as a new owner: clock, sequences, snapshots."""
         self._moments.begin(shard)
         for place in self._moments.places(shard):
-            self._sent[place] = _Sent()
+            self._sent[place] = Sent()
 
     def adopt(self, before: Chains, kept: np.ndarray) -> None:
         """Go on from another set of instruments, shape (n,): the row there of each row here, or -1.
@@ -149,7 +129,7 @@ class Chains:
         for place in range(len(self._expiries)):
             self._pricing.newest_ns(self._expiries[place])
             for at_ns in (1, 2):
-                self._told(
+                self._tell(
                     place, self._pricing.price(self._expiries[place], at_ns, at_ns), at_ns, 0
                 )
         self.made()
@@ -165,77 +145,13 @@ class Chains:
             return False
         sent.newest = newest
         self._opening.turn_to(place, (at_ns + _IST_NS) // _DAY_NS)
-        self._told(place, self._pricing.price(expiry, at_ns, exchange_ns), at_ns, fence)
+        self._tell(place, self._pricing.price(expiry, at_ns, exchange_ns), at_ns, fence)
         self._opening.note(place)
         return True
 
-    def _told(self, place: int, priced: Priced, at_ns: int, fence: int) -> None:
+    def _tell(self, place: int, priced: Priced, at_ns: int, fence: int) -> None:
         """Append the message that brings consumers from what they hold to this."""
-        expiry, sent = self._expiries[place], self._sent[place]
-        before = sent.priced
-        is_whole = (
-            before is None
-            or before.start != priced.start
-            or sent.since_snapshot + 1 >= self._options.snapshot_every
-        )
-        changed = np.ones(len(priced.strikes), np.bool_)
-        if before is None or is_whole:
-            sent.priced, sent.since_snapshot = priced, 0
-        else:
-            kernel.mark_changed(
-                priced.numbers, priced.codes, before.numbers, before.codes, self._tolerances,
-                changed,
-            )  # fmt: skip
-            before.numbers[:, :, changed] = priced.numbers[:, :, changed]
-            before.codes[:, :, changed] = priced.codes[:, :, changed]
-            sent.since_snapshot += 1
-        self._made.append(
-            Chain(
-                kind="snapshot" if is_whole else "delta",
-                underlying=expiry.underlying,
-                exchange=expiry.exchange,
-                expiry=expiry.expiry,
-                sequence=sent.sequence,
-                fence=fence,
-                shard=expiry.shard,
-                at_us=at_ns // 1000,
-                ticked_us=sent.newest[0] // 1000,
-                instruments_version=self._version,
-                parameters_id=int(self._groups["parameters_id"][expiry.group]),
-                lot_size=expiry.lot_size,
-                strikes=priced.strikes[changed].tolist(),
-                strikes_left_out=len(expiry.strikes) - len(priced.strikes),
-                smile_vol=_columns(priced.smile_vol[None, changed], np.isnan)[0],
-                calls=_side(priced, 0, changed),
-                puts=_side(priced, 1, changed),
-                figures=priced.figures,
-                smile=priced.smile,
-            )
-        )
-        sent.sequence += 1
-
-
-def _side(priced: Priced, side: int, changed: np.ndarray) -> ChainSide:
-    numbers = _columns(priced.numbers[side][:, changed], np.isnan)
-    codes = _columns(priced.codes[side][:, changed], _is_unknown)
-    columns: dict[str, Any] = dict(zip(_SIDE_NUMBERS, numbers, strict=True))
-    columns.update(zip(_SIDE_CODES, codes, strict=True))
-    return ChainSide(**columns)
-
-
-def _columns(values: np.ndarray, is_missing: Callable[[np.ndarray], np.ndarray]) -> list[list[Any]]:
-    """Return the rows of a table as lists, with None for what is missing.
-
-    Few columns miss anything, and to look at each number in Python is what a message costs most.
-    """
-    columns: list[list[Any]] = values.tolist()
-    missing = is_missing(values)
-    for column in np.flatnonzero(missing.any(axis=1)).tolist():
-        for place in np.flatnonzero(missing[column]).tolist():
-            columns[column][place] = None
-    return columns
-
-
-def _is_unknown(values: np.ndarray) -> np.ndarray:
-    unknown: np.ndarray = values == kernel.UNKNOWN
-    return unknown
+        expiry = self._expiries[place]
+        parameters_id = int(self._groups["parameters_id"][expiry.group])
+        when = When(at_ns, fence, self._version, parameters_id)
+        self._made.append(self._sent[place].message(expiry, priced, when, self._tolerance))

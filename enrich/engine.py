@@ -12,22 +12,20 @@ from enrich.chain_ladder import expiries
 from enrich.chain_pricing import Market
 from enrich.contracts import Contracts, contracts
 from enrich.kernels import conflation, enrichment, layout
-from enrich.kernels.state import LINEAGE, PARAMETERS
-from enrich.kernels.tick import KEPT_OUT
+from enrich.kernels.state import LINEAGE
+from enrich.last_records import LastRecords, chosen
 from enrich.parameters import Parameters
-from enrich.terms import TermsInForce
+from enrich.raw_header import is_repair, promised_packets
+from enrich.terms import TermsInForce, parameters_row
 from enrich.weighing import Weighing
-from shared.errors import MessageError
 from shared.kite.codec.decode import blank_ticks
 from shared.kite.codec.packets import FRAME_PACKETS_MAX
 from shared.kite.codec.tokens import TokenTable
 from shared.wire.bars import BAR_DTYPE
 from shared.wire.chains import Chain
 from shared.wire.instruments import Kind
-from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_REPAIR, TICK_DTYPE, TickFlag
+from shared.wire.ticks import RAW_HEADER_DTYPE
 
-#: Packets one raw entry may hold: a header that promises more is damaged.
-PACKETS_PER_ENTRY_MAX = 250_000
 _RECORDS_AT_START = 4_096
 _NO_BARS = np.zeros(0, BAR_DTYPE)
 
@@ -102,10 +100,9 @@ class Engine:
         table = TokenTable.build(self._contracts.tokens, rows)
         self._table = (table.keys, table.values)
         self._tables = (self._contracts.states, self._contracts.groups, self._contracts.strikes)
-        self._parameters = _parameters_row(parameters)
-        self._last = blank_ticks(len(published))
-        self._shards = np.ascontiguousarray(published["shard"])
-        self._refreshed_ns = np.zeros(len(published), dtype=np.uint64)
+        self._parameters = parameters_row(parameters)
+        #: The newest record of every instrument.
+        self.last = LastRecords(self._contracts.tokens, published["shard"])
         self._counts = np.zeros(enrichment.COUNTS, dtype=np.int64)
         self._grow(_RECORDS_AT_START)
         self._weighing = Weighing(published, self._contracts.states["packets"])
@@ -118,7 +115,7 @@ class Engine:
     def _new_chains(self, published: np.ndarray, options: ChainOptions | None) -> Chains | None:
         if options is None or not options.period_s:
             return None
-        market = Market(self._contracts.tokens, self._tables, self._last, self._parameters)
+        market = Market(self._contracts.tokens, self._tables, self.last.records, self._parameters)
         return Chains(
             expiries(published, self._contracts),
             market,
@@ -160,7 +157,7 @@ class Engine:
             self._bars.fold(records, self._work[6][:rows], lineage.fence)
         counts = self._counts.tolist()
         if is_repair(header):
-            self._mark_repaired(records)
+            self.last.mark_repaired(records)
         return records, Counts(
             unknown_packets=counts[enrichment.UNKNOWN_PACKETS],
             unknown_instruments=counts[enrichment.UNKNOWN_INSTRUMENTS],
@@ -170,16 +167,6 @@ class Engine:
             backwards_ticks=counts[enrichment.BACKWARDS_TICKS],
             undecoded_packets=counts[enrichment.UNDECODED_PACKETS],
         )
-
-    def _mark_repaired(self, records: np.ndarray) -> None:
-        """Say of records, as of the last state they became, that no socket brought them."""
-        records["tick_flags"] |= np.uint8(TickFlag.REPAIR)
-        records = records[records["tick_flags"] & KEPT_OUT == 0]
-        rows = np.searchsorted(self._contracts.tokens, records["instrument_token"])
-        rows[rows == len(self._last)] = 0
-        last_tokens = self._last["instrument_token"][rows]
-        known = rows[last_tokens == records["instrument_token"]]
-        self._last["tick_flags"][known] |= np.uint8(TickFlag.REPAIR)
 
     def _enrich_terms(self, entry: np.ndarray, row: np.void, lineage: Lineage) -> int:
         """Enrich an entry, each segment with the rates of its day; return its rows."""
@@ -221,7 +208,7 @@ class Engine:
             self._tables,
             self._parameters[0],
             row,
-            (records, self._last, self._counts),
+            (records, self.last.records, self._counts),
             (*self._work[:6], self._work[6][done.rows :], self._work[7]),
         )
         made = int(self._counts[enrichment.ROWS])
@@ -229,11 +216,6 @@ class Engine:
             records["raw_packet_index"][:made] += np.uint32(done.packets)
         done.rows += made
         done.packets += made + int(self._counts[enrichment.UNKNOWN_PACKETS]) - unknown
-
-    @property
-    def instruments(self) -> int:
-        """Return how many instruments it knows."""
-        return len(self._shards)
 
     def chains(self) -> list[Chain]:
         """Return the chains made since the last call, oldest first."""
@@ -271,7 +253,7 @@ class Engine:
 
         Packets of unknown instruments are left out, too.
         """
-        rows = len(self._shards)
+        rows = len(self.last)
         newest, headers = np.full(rows, -1, np.int64), np.full(rows, -1, np.int64)
         view = np.frombuffer(segments, dtype=np.uint8)
         seen, damaged = conflation.mark_newest(view, self._table, self._work[:3], newest, headers)
@@ -291,34 +273,11 @@ class Engine:
         if self._bars is not None:
             self._bars.warm_up()
 
-    def refreshed(self, shard: int, part: int = 0, parts: int = 1) -> np.ndarray:
-        """Return the newest records of a shard that this method has not returned before.
-
-        Of the shard's instruments only every `parts`-th is looked at, beginning with `part`.
-        """
-        stamps = self._last["received_at_ns"][part::parts]
-        fresh = stamps != self._refreshed_ns[part::parts]
-        due = part + parts * np.flatnonzero(fresh & (self._shards[part::parts] == shard))
-        stamps = self._last["received_at_ns"]
-        self._refreshed_ns[due] = stamps[due]
-        # As plain bytes: numpy would copy a record field by field, which takes fifty times as long.
-        newest: np.ndarray = self._last.view(f"V{TICK_DTYPE.itemsize}")[due].view(TICK_DTYPE)
-        return newest
-
-    def forget_refreshed(self) -> None:
-        """Let `refreshed` return everything again, as what it returned may not have been kept."""
-        self._refreshed_ns[:] = 0
-
-    def newest(self) -> np.ndarray:
-        """Return the newest record of every instrument that has ticked, for `restore`."""
-        ticked: np.ndarray = self._last[self._last["received_at_ns"] > 0]
-        return ticked
-
     def adopt(self, before: Engine) -> None:
         """Go on where an engine with other instruments stands: last values, chains, bars."""
         if self._bars is not None and before._bars is not None:
             self._bars.adopt(before._bars)
-        self.restore(before.newest())
+        self.restore(before.last.ticked())
         if self._chains is not None and before._chains is not None:
             here, there = self._contracts.tokens, before._contracts.tokens
             place = np.minimum(np.searchsorted(there, here), max(0, len(there) - 1))
@@ -337,12 +296,13 @@ class Engine:
         if self._bars is not None:
             self._bars.restore(records)
         enrichment.restore(
-            records[
-                self._are_options(records) | (records["received_at_ns"] >= references_since_ns)
-            ],
+            chosen(
+                records,
+                self._are_options(records) | (records["received_at_ns"] >= references_since_ns),
+            ),
             self._table,
             self._contracts.states,
-            self._last,
+            self.last.records,
             self._parameters[0],
         )
 
@@ -351,40 +311,3 @@ class Engine:
         rows = np.minimum(np.searchsorted(tokens, records["instrument_token"]), len(tokens) - 1)
         options: np.ndarray = self._contracts.states["kind"][rows] >= Kind.CALL
         return options
-
-
-def promised_packets(header: bytes) -> int:
-    """Return how many packets a raw header promises.
-
-    Raises:
-        MessageError: it is no raw header, or promises too many.
-    """
-    if len(header) != RAW_HEADER_DTYPE.itemsize:
-        raise MessageError(f"raw header is {len(header)} bytes, not {RAW_HEADER_DTYPE.itemsize}")
-    packets = int(np.frombuffer(header, dtype=RAW_HEADER_DTYPE)["packets"][0])
-    if packets > PACKETS_PER_ENTRY_MAX:
-        raise MessageError(f"raw header: packets {packets} is over {PACKETS_PER_ENTRY_MAX}")
-    return packets
-
-
-def is_repair(header: bytes) -> bool:
-    """Say whether a raw header is that of packets made of quotes."""
-    whole = len(header) == RAW_HEADER_DTYPE.itemsize
-    return (
-        whole and int(np.frombuffer(header, dtype=RAW_HEADER_DTYPE)["socket"][0]) == SOCKET_REPAIR
-    )
-
-
-def _parameters_row(parameters: Parameters) -> np.ndarray:
-    row = np.zeros(1, dtype=PARAMETERS)
-    row["prefer_mid"] = parameters.price_input == "mid"
-    row["twin_for_itm"] = parameters.twin_for_itm
-    row["parity_age_max_ns"] = round(parameters.parity_age_max_s * 1e9)
-    row["parity_refresh_ns"] = round(parameters.parity_refresh_s * 1e9)
-    row["underlying_age_max_ns"] = round(parameters.underlying_age_max_s * 1e9)
-    row["last_trade_age_max_s"] = round(parameters.last_trade_age_max_s)
-    row["expiry_window_ns"] = round(parameters.expiry_window_s * 1e9)
-    row["spread_floor"] = parameters.spread_floor_rupees
-    row["spread_ratio_max"] = parameters.spread_ratio_max
-    row["parity_spread_ratio_max"] = parameters.parity_spread_ratio_max
-    return row

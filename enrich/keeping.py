@@ -42,7 +42,7 @@ class Keeping:
         Raises:
             StreamError: Redis refused or vanished.
         """
-        refreshed = [(shard, engine.refreshed(shard, part, parts)) for shard in shards]
+        refreshed = [(shard, engine.last.refreshed(shard, part, parts)) for shard in shards]
         await self._last.put([each for each in refreshed if len(each[1])])
         if part:
             return

@@ -8,6 +8,7 @@ import numpy as np
 
 from enrich.contracts import Contracts
 from enrich.kernels.chain_points import first_outside
+from enrich.kernels.state import PARAMETERS
 from enrich.parameters import Parameters
 from enrich.trading_time import TradingTime
 from shared.market.calendar import packaged_calendar
@@ -63,3 +64,19 @@ class TermsInForce:
             terms = self._parameters.terms(underlying, day)
             groups["rate"][rows], groups["dividend_yield"][rows] = terms.rate, terms.dividend_yield
             groups["parameters_id"][rows] = terms.id
+
+
+def parameters_row(parameters: Parameters) -> np.ndarray:
+    """Return what the kernels need of the parameters, in their units, as a single row."""
+    row = np.zeros(1, dtype=PARAMETERS)
+    row["prefer_mid"] = parameters.price_input == "mid"
+    row["twin_for_itm"] = parameters.twin_for_itm
+    row["parity_age_max_ns"] = round(parameters.parity_age_max_s * 1e9)
+    row["parity_refresh_ns"] = round(parameters.parity_refresh_s * 1e9)
+    row["underlying_age_max_ns"] = round(parameters.underlying_age_max_s * 1e9)
+    row["last_trade_age_max_s"] = round(parameters.last_trade_age_max_s)
+    row["expiry_window_ns"] = round(parameters.expiry_window_s * 1e9)
+    row["spread_floor"] = parameters.spread_floor_rupees
+    row["spread_ratio_max"] = parameters.spread_ratio_max
+    row["parity_spread_ratio_max"] = parameters.parity_spread_ratio_max
+    return row

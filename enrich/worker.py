@@ -133,7 +133,7 @@ class EnrichWorker:
         engine, now_s = self._batches.engine, self._clock.monotonic_s()
         if now_s < self._last_due_s:
             return await self._reader.read()
-        parts = parts_of(engine.instruments)
+        parts = parts_of(len(engine.last))
         self._last_due_s = now_s + self._options.last_every_s / parts
         self._last_part = (self._last_part + 1) % parts
         # Each is waited for even if the other fails: a read that is cut off leaves entries behind.
@@ -175,7 +175,7 @@ class EnrichWorker:
         self._batches.start(shard)
         await self._restore(shard)
         # A Redis without a disk may have lost what is known here.
-        self._batches.engine.forget_refreshed()
+        self._batches.engine.last.forget_refreshed()
         await self._reader.add(RAW_TICKS.name(shard))
         while abandoned := await self._reader.claim_abandoned(ABANDONED_IDLE_MS):
             log.info("shard.claimed_pending", shard=shard, entries=len(abandoned))

@@ -315,7 +315,7 @@ class ScaleoutWorker:
                 await self._keeping.put(engine, (shard,), part, parts)
             except StreamError as error:
                 self._complain("last.unkept", error)
-                engine.forget_refreshed()
+                engine.last.forget_refreshed()
 
     def _complain(self, event: str, error: StreamError) -> None:
         if (suppressed := self._troubles.admit(event)) is not None:

@@ -82,7 +82,7 @@ class Workshop:
         fence = await self._fence(partition)
         restored = await self._restore(batches.engine, partition, first_ms)
         # A Redis without a disk may have lost what is known here.
-        batches.engine.forget_refreshed()
+        batches.engine.last.forget_refreshed()
         metrics.KAFKA_TAKEN_OVER.inc()
         took_s = self._clock.monotonic_s() - started_s
         metrics.KAFKA_RESTORE_SECONDS.observe(took_s)

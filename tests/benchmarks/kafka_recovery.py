@@ -82,7 +82,7 @@ async def _leave_behind(redis: Connection, listed: Listed, raw: Sequence[Append]
     for number, append in enumerate(raw, start=1):
         entry = Entry(append.stream, EntryId(number, 0), dict(append.fields))
         before.enrich(0, 1, [entry], late=False)
-    await published.put_last(redis, 0, before.engine.refreshed(0))
+    await published.put_last(redis, 0, before.engine.last.refreshed(0))
 
 
 async def _restored(redis: Connection, listed: Listed) -> Row:
@@ -92,7 +92,7 @@ async def _restored(redis: Connection, listed: Listed) -> Row:
         began_s = time.perf_counter()
         engine.restore(await published.get_last(redis, 0))
         spent_s.append(time.perf_counter() - began_s)
-    known = f"{len(engine.newest())} of {len(listed.records)} instruments known"
+    known = f"{len(engine.last.ticked())} of {len(listed.records)} instruments known"
     return _row("kafka_recovery.ticks_last", statistics.median(spent_s), known)
 
 
@@ -112,7 +112,7 @@ async def _replayed(settings: KafkaSettings, listed: Listed, seconds: int) -> Ro
                 batches.enrich(0, 2, entries, late=False)
                 position = records[-1].offset + 1
     spent_s = time.perf_counter() - began_s
-    known = f"{len(batches.engine.newest())} of {len(listed.records)} instruments known"
+    known = f"{len(batches.engine.last.ticked())} of {len(listed.records)} instruments known"
     context = f"{known}, {count * ENTRY_TICKS} ticks once more"
     return _row(f"kafka_recovery.replay_of_{seconds}_s", spent_s, context)
 

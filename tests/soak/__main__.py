@@ -127,7 +127,7 @@ class Soak:
     async def judge(self) -> None:
         """Hold the gaps against the ticks read since the last time; forget those."""
         rig, written, found = self._rig, self._rig.written, self.outcome
-        await asyncio.sleep(2.0)  # what was taken in is written, and what was written read
+        await self._catch_up()
         missed = Counter(
             (from_ns, to_ns)
             for _, from_ns, to_ns in untold(written, HOLE_S)
@@ -151,6 +151,20 @@ class Soak:
         found.memory_mib = max(found.memory_mib, rig.resident_mib() - self._baseline_mib)
         if found.memory_mib > MEMORY_MIB_MAX:
             found.wrong.append(f"memory grew by {found.memory_mib:.0f} MiB")
+
+    async def _catch_up(self) -> None:
+        """Wait until what was taken in, or told as lost, by now is written and read.
+
+        The streams are in order, so it is once a whole later step of the market has been read.
+        """
+        step_ns = time.time_ns() + round(STEP_S * 1e9)
+        written = self._rig.written
+        try:
+            await eventually(
+                lambda: written.is_beyond(step_ns), within_s=SETTLE_S_MAX, every_s=0.05
+            )
+        except AssertionError:
+            self.outcome.wrong.append(f"no tick of some shard was read for {SETTLE_S_MAX:g} s")
 
     async def _hit_sockets(self) -> None:
         """Strike one socket or two at once, each with something of its own."""

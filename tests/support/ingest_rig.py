@@ -67,6 +67,8 @@ class Written:
     hints: list[Control] = field(default_factory=list)
     seen: set[tuple[int, int, int]] = field(default_factory=set)
     newest_id_ms: int = 0
+    #: When the newest packet read of each shard was received.
+    newest_ns: dict[int, int] = field(default_factory=dict)
 
     def add(self, fields: dict[bytes, bytes], columns: Columns) -> None:
         """Take one raw entry; one that was written twice counts once."""
@@ -79,7 +81,14 @@ class Written:
         assert found.damaged == 0
         assert found.packets == head["packets"]
         self.times.append(columns.received_at_ns[: found.packets].astype(np.int64))
+        if found.packets:
+            self.newest_ns[int(head["shard"])] = int(self.times[-1].max())
         self.tokens.append(columns.tokens[: found.packets].copy())
+
+    def is_beyond(self, at_ns: int) -> bool:
+        """Say whether of every shard a packet was read that was received after a moment."""
+        newest_ns = [self.newest_ns.get(shard, 0) for shard in range(SHARDS)]
+        return min(newest_ns) > at_ns
 
     def packets(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (received_at_ns, token) of every packet, sorted by token, then time."""

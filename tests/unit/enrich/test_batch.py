@@ -164,9 +164,9 @@ def test_repair_is_marked_in_its_records_and_in_the_last_state_and_nowhere_else(
     assert not poison
     marks = [written(append)[1]["tick_flags"] & TickFlag.REPAIR for append in appends]
     assert [mark.tolist() for mark in marks] == [[0], [TickFlag.REPAIR]]
-    assert made.engine.newest()["tick_flags"] & TickFlag.REPAIR == [TickFlag.REPAIR]
+    assert made.engine.last.ticked()["tick_flags"] & TickFlag.REPAIR == [TickFlag.REPAIR]
     made.enrich(0, 9, entries[2:], late=late)
-    assert made.engine.newest()["tick_flags"] & TickFlag.REPAIR == [0]
+    assert made.engine.last.ticked()["tick_flags"] & TickFlag.REPAIR == [0]
 
 
 def test_late_ticks_on_both_sides_of_a_repair_keep_their_order() -> None:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enrich.engine import PACKETS_PER_ENTRY_MAX, Engine, Lineage, promised_packets
+from enrich.engine import Engine, Lineage
 from enrich.parameters import Parameters
+from enrich.raw_header import PACKETS_PER_ENTRY_MAX, promised_packets
 from shared.errors import MessageError
 from shared.wire.instruments import Kind
 from shared.wire.segments import iterate, segment
@@ -248,32 +249,32 @@ def test_newest_only_of_nothing_is_nothing() -> None:
 def test_refreshed_gives_each_newest_record_of_its_shard_once() -> None:
     made = engine()
     enriched(made, segments([index_packet(1.0)], [index_packet(2.0), packet(SHARE, 1500.0)]))
-    assert made.refreshed(0)["last_price"].tolist() == [2.0]
-    assert len(made.refreshed(0)) == 0
-    assert made.refreshed(1)["last_price"].tolist() == [1500.0]
+    assert made.last.refreshed(0)["last_price"].tolist() == [2.0]
+    assert len(made.last.refreshed(0)) == 0
+    assert made.last.refreshed(1)["last_price"].tolist() == [1500.0]
 
 
 def test_parts_of_refreshed_together_give_every_record_once() -> None:
     made = engine()
     enriched(made, segments([index_packet(2.0), packet(SHARE, 1500.0)]))
-    parts = [made.refreshed(shard, part, 3) for part in range(3) for shard in (0, 1)]
+    parts = [made.last.refreshed(shard, part, 3) for part in range(3) for shard in (0, 1)]
     tokens = [token for records in parts for token in records["instrument_token"].tolist()]
     assert len(tokens) == len(set(tokens)) == 2
-    assert len(made.refreshed(0)) == len(made.refreshed(1)) == 0
+    assert len(made.last.refreshed(0)) == len(made.last.refreshed(1)) == 0
 
 
 def test_forgotten_refreshes_are_given_again() -> None:
     made = engine()
     enriched(made, segments([index_packet(2.0)]))
-    made.refreshed(0)
-    made.forget_refreshed()
-    assert made.refreshed(0)["last_price"].tolist() == [2.0]
+    made.last.refreshed(0)
+    made.last.forget_refreshed()
+    assert made.last.refreshed(0)["last_price"].tolist() == [2.0]
 
 
 def test_restored_engine_prices_the_next_option_as_the_one_before_would() -> None:
     before, after = engine(), engine()
     enriched(before, segments([index_packet(SPOT)], chain(FORWARD)))
-    kept = before.newest()
+    kept = before.last.ticked()
     after.restore(kept[::-1])
     raw = segments([packet(CALL, 100.0)], at_ns=NOW_NS + 10**8)
     (record,) = enriched(after, raw)
@@ -289,7 +290,7 @@ def test_restore_keeps_whichever_record_is_newer() -> None:
     new = enriched(engine(), segments([packet(SHARE, 3.0)], at_ns=NOW_NS + 10**9))
     enriched(made, segments([index_packet(2.0), packet(SHARE, 2.0)]))
     made.restore(np.concatenate((old, new)))
-    newest = made.newest()
+    newest = made.last.ticked()
     assert last_of(newest, INDEX)["last_price"] == 2.0
     assert last_of(newest, SHARE)["last_price"] == 3.0
 
@@ -300,10 +301,10 @@ def test_restore_ignores_instruments_that_are_not_listed_any_more() -> None:
     gone["instrument_token"], gone["received_at_ns"] = UNKNOWN, NOW_NS
     made.restore(gone)
     made.restore(gone[:0])
-    assert len(made.newest()) == 0
+    assert len(made.last.ticked()) == 0
 
 
 def test_warm_engine_has_seen_nothing() -> None:
     made = engine()
     made.warm_up()
-    assert len(made.newest()) == 0
+    assert len(made.last.ticked()) == 0

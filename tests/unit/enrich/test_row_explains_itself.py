@@ -243,6 +243,6 @@ def test_ticks_that_cannot_be_come_late_repeat_or_are_unknown_are_counted_apart(
     batches.enrich(1, 5, [Entry("ticks.raw.v1.1", EntryId(1, 0), fields)], late=False)
     after = {name: counter._value.get() - before[name] for name, counter in counters.items()}
     assert after == {"impossible": 1, "backwards": 1, "repeated": 1, "unknown": 1}
-    newest = batches.engine.newest()
+    newest = batches.engine.last.ticked()
     assert newest["instrument_token"].tolist() == [SHARE], "what is not in the dump leaves no trace"
     assert newest["last_price"].tolist() == [1_500.0]

@@ -61,7 +61,7 @@ def test_negative_price_is_flagged_counted_and_kept_out_of_state(at: int) -> Non
     assert record["tick_flags"] == TickFlag.IMPOSSIBLE_VALUE
     assert (counts.impossible_ticks, counts.backwards_ticks) == (1, 0)
     assert np.isnan(record["price"])
-    (kept,) = made.newest()
+    (kept,) = made.last.ticked()
     assert (kept["last_price"], kept["tick_flags"]) == (1500.0, 0)
 
 
@@ -113,7 +113,7 @@ def test_older_tick_goes_out_with_its_own_price_and_leaves_no_trace() -> None:
     assert late["tick_flags"] == TickFlag.TIME_BACKWARDS
     assert (late["price"], late["status"]) == (250.0, Status.OK)
     assert (counts.backwards_ticks, counts.impossible_ticks) == (1, 0)
-    kept = made.newest()
+    kept = made.last.ticked()
     assert kept[kept["instrument_token"] == CALL]["last_price"].tolist() == [150.0]
 
 
@@ -172,5 +172,5 @@ def test_older_repair_does_not_mark_what_is_known_as_repaired() -> None:
     raw = segments([packet(SHARE, 1400.0, stamp_s=NOW_S + 3)])
     records, _ = made.enrich(repair.tobytes(), raw, Lineage(1, 2, 9))
     assert records["tick_flags"].tolist() == [TickFlag.TIME_BACKWARDS | TickFlag.REPAIR]
-    (kept,) = made.newest()
+    (kept,) = made.last.ticked()
     assert (kept["last_price"], kept["tick_flags"]) == (1500.0, 0)
