@@ -5,26 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enrich.engine import Engine, Lineage
-from enrich.parameters import Parameters
+from enrich.engine import Lineage
 from enrich.raw_header import PACKETS_PER_ENTRY_MAX, promised_packets
 from shared.errors import MessageError
 from shared.wire.instruments import Kind
 from shared.wire.segments import iterate, segment
 from shared.wire.ticks import RAW_HEADER_DTYPE, TICK_DTYPE, ForwardSource, Mode, Status, TickFlag
 from tests.support import kite_frames
+from tests.support.engines import engine, enriched, last_of
 from tests.support.kite_market import (
     INDEX,
     NOW_NS,
     NOW_S,
-    RATE,
     SHARE,
     UNKNOWN,
     VOL,
     chain,
     header,
     index_packet,
-    instruments,
     option,
     packet,
     segments,
@@ -34,19 +32,6 @@ SPOT, FORWARD = 24_000.0, 24_010.0
 #: Where a record came from: the only thing that cutting a tape differently may change.
 LINEAGE = ("raw_entry_ms", "raw_entry_sequence", "raw_packet_index")
 CALL = option(Kind.CALL, 24_000.0)
-
-
-def engine() -> Engine:
-    return Engine(instruments(), 7, Parameters(id=3, rate=RATE))
-
-
-def enriched(made: Engine, raw: bytes, *, packets: int = 100, fence: int = 9) -> np.ndarray:
-    records, _ = made.enrich(header(packets), raw, Lineage(1, 2, fence))
-    return records.copy()
-
-
-def last_of(records: np.ndarray, token: int) -> np.void:
-    return records[records["instrument_token"] == token][-1]
 
 
 def test_chain_off_one_forward_gives_that_forward_and_volatility() -> None:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from enrich import metrics
 from enrich.batch import Batches
 from enrich.chain import ChainOptions
-from enrich.engine import Derived, Engine, Lineage
+from enrich.engine import Derived, Engine
 from enrich.parameters import Parameters
 from shared.clock import ManualClock
 from shared.streams.entry import Entry
 from shared.streams.ids import EntryId
 from shared.wire.instruments import Kind
 from shared.wire.ticks import Flag, ForwardSource, PriceSource, Status, TickFlag
+from tests.support.engines import engine, enriched, last_of
 from tests.support.kite_market import (
     DAY_S,
     EXPIRY_S,
@@ -54,37 +55,28 @@ TOKENS = st.sampled_from(
 )
 
 
-def engine(listed: np.ndarray | None = None, **pricing: object) -> Engine:
-    parameters = Parameters(id=3, rate=RATE, **pricing)
-    return Engine(instruments() if listed is None else listed, 7, parameters)
-
-
 def said(made: Engine, after_s: float, *packets: bytes) -> np.ndarray:
     at_ns = NOW_NS + round(after_s * S)
-    return made.enrich(header(100), segments(packets, at_ns=at_ns), Lineage(1, 2, 9))[0].copy()
-
-
-def row_of(records: np.ndarray, token: int) -> np.void:
-    return records[records["instrument_token"] == token][-1]
+    return enriched(made, segments(packets, at_ns=at_ns))
 
 
 def test_row_names_its_forwards_source_value_age_underlying_and_parameters() -> None:
     made = engine()
-    carried = row_of(said(made, 0, index_packet(SPOT), packet(CALL, 150.0)), CALL)
+    carried = last_of(said(made, 0, index_packet(SPOT), packet(CALL, 150.0)), CALL)
     assert carried["forward_source"] == ForwardSource.SPOT_CARRY
     grown = SPOT * math.exp((RATE - 0.012) * 3 / 365)
     assert carried["forward"] == pytest.approx(grown, rel=1e-12)
     future = packet(FUTURE, 24_100.0)
-    woven = row_of(said(made, 1, index_packet(SPOT), future, packet(CALL, 150.0)), CALL)
+    woven = last_of(said(made, 1, index_packet(SPOT), future, packet(CALL, 150.0)), CALL)
     assert woven["forward_source"] == ForwardSource.FUTURE_INTERPOLATED
     share = (EXPIRY_S[0] - NOW_S) / (EXPIRY_S[1] - NOW_S)
     assert woven["forward"] == pytest.approx(SPOT * (24_100.0 / SPOT) ** share, rel=1e-6)
-    own = row_of(said(made, 2, future, packet(FAR_CALL, 400.0)), FAR_CALL)
+    own = last_of(said(made, 2, future, packet(FAR_CALL, 400.0)), FAR_CALL)
     assert (own["forward_source"], own["forward"]) == (ForwardSource.FUTURE, 24_100.0)
-    paired = row_of(said(made, 3, index_packet(SPOT), *chain(24_010.0), *chain(24_010.0)), CALL)
+    paired = last_of(said(made, 3, index_packet(SPOT), *chain(24_010.0), *chain(24_010.0)), CALL)
     assert paired["forward_source"] == ForwardSource.PARITY
     assert paired["forward"] == pytest.approx(24_010.0, abs=0.05)
-    later = row_of(said(made, 4.5, packet(CALL, 150.0)), CALL)
+    later = last_of(said(made, 4.5, packet(CALL, 150.0)), CALL)
     assert later["forward_age_ms"] == pytest.approx(1_500, abs=5)
     for row in (carried, woven, own, paired, later):
         assert row["parameters_id"] == 3
@@ -111,11 +103,11 @@ def test_underlying_has_a_forward_of_its_own() -> None:
     records = said(
         made, 0, index_packet(SPOT), other, packet(CALL, 150.0), packet(CALL + 10_000_000, 6_010.0)
     )
-    mine, its = row_of(records, CALL), row_of(records, CALL + 10_000_000)
+    mine, its = last_of(records, CALL), last_of(records, CALL + 10_000_000)
     assert (mine["underlying_price"], its["underlying_price"]) == (SPOT, 30_000.0)
     assert its["forward"] / mine["forward"] == pytest.approx(30_000.0 / SPOT, rel=1e-12)
     moved = said(made, 1, index_packet(SPOT + 50.0), packet(CALL + 10_000_000, 6_010.0))
-    assert row_of(moved, CALL + 10_000_000)["forward"] == pytest.approx(
+    assert last_of(moved, CALL + 10_000_000)["forward"] == pytest.approx(
         float(its["forward"]), rel=1e-6
     )
 
@@ -128,7 +120,9 @@ def test_price_is_the_one_the_operator_prefers_and_the_row_says_which(
     price_input: str, source: PriceSource, price: float
 ) -> None:
     made = engine(price_input=price_input)
-    row = row_of(said(made, 0, index_packet(SPOT), packet(CALL, 150.0, bid=149.9, ask=150.2)), CALL)
+    row = last_of(
+        said(made, 0, index_packet(SPOT), packet(CALL, 150.0, bid=149.9, ask=150.2)), CALL
+    )
     assert (row["price_source"], row["price"]) == (source, pytest.approx(price))
 
 
@@ -139,7 +133,7 @@ def test_expiry_day_has_no_floor_and_the_moment_itself_is_the_end() -> None:
         records = said(
             made, stamp_s - NOW_S, index_packet(SPOT, stamp_s), packet(CALL, 8.0, stamp_s=stamp_s)
         )
-        row = row_of(records, CALL)
+        row = last_of(records, CALL)
         assert row["status"] == status
         assert row["time_to_expiry"] == pytest.approx(left_s / YEAR_S, rel=1e-12)
         if left_s:
@@ -167,11 +161,11 @@ def test_expired_option_is_never_priced_again_not_even_by_its_twin_or_in_a_chain
 
 def test_option_without_underlying_is_enriched_with_the_next_tick_after_it_comes() -> None:
     made = engine()
-    first = row_of(said(made, 0, packet(CALL, 150.0)), CALL)
+    first = last_of(said(made, 0, packet(CALL, 150.0)), CALL)
     assert first["status"] == Status.NO_UNDERLYING
     assert first["last_price"] == 150.0
     assert all(np.isnan(first[name]) for name in ("implied_vol", *GREEKS))
-    second = row_of(said(made, 1, index_packet(SPOT), packet(CALL, 150.0)), CALL)
+    second = last_of(said(made, 1, index_packet(SPOT), packet(CALL, 150.0)), CALL)
     assert second["status"] == Status.OK
     assert 0.0 < second["implied_vol"] < 1.0
 

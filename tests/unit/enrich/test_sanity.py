@@ -7,23 +7,21 @@ import pytest
 
 from enrich.bars import BarOptions
 from enrich.chain import ChainOptions
-from enrich.engine import Counts, Derived, Engine, Lineage
+from enrich.engine import Derived, Lineage
 from enrich.kernels import sanity, tick
-from enrich.parameters import Parameters
 from shared.wire.instruments import Kind
 from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_REPAIR, ForwardSource, Status, TickFlag
 from tests.support import kite_frames
+from tests.support.engines import counted, engine
 from tests.support.kite_market import (
     FUTURE,
     INDEX,
     NOW_NS,
     NOW_S,
-    RATE,
     SHARE,
     chain,
     header,
     index_packet,
-    instruments,
     option,
     packet,
     segments,
@@ -32,15 +30,6 @@ from tests.support.kite_market import (
 CALL = option(Kind.CALL, 24_000.0)
 S = 1_000_000_000
 NEGATIVE = 2**32 - 5  # minus five paise as Kite's bytes have it
-
-
-def engine(**derived) -> Engine:
-    return Engine(instruments(), 7, Parameters(id=3, rate=RATE), Derived(**derived))
-
-
-def enriched(made: Engine, raw: bytes) -> tuple[np.ndarray, Counts]:
-    records, counts = made.enrich(header(100), raw, Lineage(1, 2, 9))
-    return records.copy(), counts
 
 
 def spoilt(token: int, at: int, value: int, price: float = 1500.0) -> bytes:
@@ -56,8 +45,8 @@ STAMP = 60
 @pytest.mark.parametrize("at", [LAST, AVERAGE, OPEN, LOW, BID, ASK])
 def test_negative_price_is_flagged_counted_and_kept_out_of_state(at: int) -> None:
     made = engine()
-    enriched(made, segments([packet(SHARE, 1500.0)]))
-    (record,), counts = enriched(made, segments([spoilt(SHARE, at, NEGATIVE)]))
+    counted(made, segments([packet(SHARE, 1500.0)]))
+    (record,), counts = counted(made, segments([spoilt(SHARE, at, NEGATIVE)]))
     assert record["tick_flags"] == TickFlag.IMPOSSIBLE_VALUE
     assert (counts.impossible_ticks, counts.backwards_ticks) == (1, 0)
     assert np.isnan(record["price"])
@@ -67,21 +56,21 @@ def test_negative_price_is_flagged_counted_and_kept_out_of_state(at: int) -> Non
 
 def test_option_at_a_negative_price_is_bad_input_and_its_last_quote_stands() -> None:
     made = engine()
-    enriched(made, segments([index_packet(24_000.0)], chain(24_010.0)))
-    (record,), _ = enriched(made, segments([spoilt(CALL, LAST, NEGATIVE)]))
+    counted(made, segments([index_packet(24_000.0)], chain(24_010.0)))
+    (record,), _ = counted(made, segments([spoilt(CALL, LAST, NEGATIVE)]))
     assert record["status"] == Status.BAD_INPUT
     assert record["underlying_token"] == INDEX
-    (after,), _ = enriched(made, segments([packet(CALL, 190.0)]))
+    (after,), _ = counted(made, segments([packet(CALL, 190.0)]))
     assert after["status"] == Status.OK
 
 
 def test_index_at_nought_is_impossible_and_an_option_at_nought_has_not_traded() -> None:
     made = engine()
-    enriched(made, segments([index_packet(24_000.0)]))
-    (record,), counts = enriched(made, segments([index_packet(0.0)]))
+    counted(made, segments([index_packet(24_000.0)]))
+    (record,), counts = counted(made, segments([index_packet(0.0)]))
     assert record["tick_flags"] == TickFlag.IMPOSSIBLE_VALUE
     assert counts.impossible_ticks == 1
-    (untraded,), _ = enriched(made, segments([packet(CALL, 0.0, bid=0.0, ask=0.0)]))
+    (untraded,), _ = counted(made, segments([packet(CALL, 0.0, bid=0.0, ask=0.0)]))
     assert untraded["tick_flags"] == 0
     assert untraded["status"] == Status.NO_PRICE
     assert untraded["underlying_price"] == 24_000.0
@@ -89,27 +78,27 @@ def test_index_at_nought_is_impossible_and_an_option_at_nought_has_not_traded() 
 
 def test_stamp_days_ahead_is_impossible_and_does_not_stop_the_clock() -> None:
     made = engine()
-    enriched(made, segments([packet(SHARE, 1500.0)]))
+    counted(made, segments([packet(SHARE, 1500.0)]))
     ahead = spoilt(SHARE, STAMP, NOW_S + 2 * 86_400)
-    (record,), _ = enriched(made, segments([ahead]))
+    (record,), _ = counted(made, segments([ahead]))
     assert record["tick_flags"] == TickFlag.IMPOSSIBLE_VALUE
-    (after,), _ = enriched(made, segments([packet(SHARE, 1501.0, stamp_s=NOW_S + 1)]))
+    (after,), _ = counted(made, segments([packet(SHARE, 1501.0, stamp_s=NOW_S + 1)]))
     assert after["tick_flags"] == 0
 
 
 def test_impossible_tick_makes_no_bar_and_no_chain_row() -> None:
-    made = engine(bars=BarOptions(intervals_s=(1,)), chains=ChainOptions(period_s=1.0))
-    enriched(made, segments([spoilt(SHARE, LAST, NEGATIVE), spoilt(CALL, BID, NEGATIVE)]))
-    enriched(made, segments([index_packet(24_000.0)], at_ns=NOW_NS + 9 * S))
+    made = engine(derived=Derived(ChainOptions(period_s=1.0), BarOptions(intervals_s=(1,))))
+    counted(made, segments([spoilt(SHARE, LAST, NEGATIVE), spoilt(CALL, BID, NEGATIVE)]))
+    counted(made, segments([index_packet(24_000.0)], at_ns=NOW_NS + 9 * S))
     assert SHARE not in made.bars()["instrument_token"]
     assert all(each.calls.at_ms == [None] * 5 for each in made.chains())
 
 
 def test_older_tick_goes_out_with_its_own_price_and_leaves_no_trace() -> None:
     made = engine()
-    enriched(made, segments([index_packet(24_000.0)], chain(24_010.0)))
-    enriched(made, segments([packet(CALL, 150.0, stamp_s=NOW_S + 5)]))
-    (late,), counts = enriched(made, segments([packet(CALL, 250.0, stamp_s=NOW_S + 3)]))
+    counted(made, segments([index_packet(24_000.0)], chain(24_010.0)))
+    counted(made, segments([packet(CALL, 150.0, stamp_s=NOW_S + 5)]))
+    (late,), counts = counted(made, segments([packet(CALL, 250.0, stamp_s=NOW_S + 3)]))
     assert late["tick_flags"] == TickFlag.TIME_BACKWARDS
     assert (late["price"], late["status"]) == (250.0, Status.OK)
     assert (counts.backwards_ticks, counts.impossible_ticks) == (1, 0)
@@ -119,27 +108,27 @@ def test_older_tick_goes_out_with_its_own_price_and_leaves_no_trace() -> None:
 
 def test_older_underlying_does_not_move_the_forward() -> None:
     made = engine()
-    enriched(made, segments([index_packet(24_000.0, NOW_S + 5)]))
-    enriched(made, segments([index_packet(20_000.0, NOW_S + 4)]))
-    (record,), _ = enriched(made, segments([packet(CALL, 150.0)]))
+    counted(made, segments([index_packet(24_000.0, NOW_S + 5)]))
+    counted(made, segments([index_packet(20_000.0, NOW_S + 4)]))
+    (record,), _ = counted(made, segments([packet(CALL, 150.0)]))
     assert record["underlying_price"] == 24_000.0
 
 
 def test_feed_whose_stamps_stay_behind_is_believed_again_after_a_minute() -> None:
     made = engine()
-    enriched(made, segments([packet(SHARE, 1500.0, stamp_s=NOW_S + 50)]))
+    counted(made, segments([packet(SHARE, 1500.0, stamp_s=NOW_S + 50)]))
     flags = []
     for after_s in (1, 30, 61, 62):
         raw = segments([packet(SHARE, 1501.0, stamp_s=NOW_S)], at_ns=NOW_NS + after_s * S)
-        flags.append(int(enriched(made, raw)[0]["tick_flags"][0]))
+        flags.append(int(counted(made, raw)[0]["tick_flags"][0]))
     assert flags == [TickFlag.TIME_BACKWARDS, TickFlag.TIME_BACKWARDS, 0, TickFlag.REPEATED]
 
 
 def test_tape_of_an_earlier_day_is_followed_at_once() -> None:
     made = engine()
-    enriched(made, segments([packet(SHARE, 1500.0)]))
+    counted(made, segments([packet(SHARE, 1500.0)]))
     earlier = packet(SHARE, 1400.0, stamp_s=NOW_S - 86_400)
-    (record,), _ = enriched(made, segments([earlier], at_ns=NOW_NS - 86_400 * S))
+    (record,), _ = counted(made, segments([earlier], at_ns=NOW_NS - 86_400 * S))
     assert record["tick_flags"] == 0
 
 
@@ -147,7 +136,7 @@ def test_weekly_expiry_takes_its_carry_from_the_monthly_future() -> None:
     made = engine()
     future = packet(FUTURE, 24_096.0)
     call = packet(CALL, 150.0)
-    records, _ = enriched(made, segments([index_packet(24_000.0), future, call]))
+    records, _ = counted(made, segments([index_packet(24_000.0), future, call]))
     assert records[-1]["forward_source"] == ForwardSource.FUTURE_INTERPOLATED
     assert records[-1]["forward"] == pytest.approx(24_000.0 * (1.004 ** (3 / 24)), rel=1e-9)
     assert records[-1]["status"] == Status.OK
@@ -160,13 +149,13 @@ def test_codes_are_those_of_the_wire() -> None:
 
 
 def test_last_price_packet_of_a_share_at_nought_is_impossible() -> None:
-    (record,), _ = enriched(engine(), segments([kite_frames.ltp(SHARE, 0)]))
+    (record,), _ = counted(engine(), segments([kite_frames.ltp(SHARE, 0)]))
     assert record["tick_flags"] == TickFlag.IMPOSSIBLE_VALUE
 
 
 def test_older_repair_does_not_mark_what_is_known_as_repaired() -> None:
     made = engine()
-    enriched(made, segments([packet(SHARE, 1500.0, stamp_s=NOW_S + 5)]))
+    counted(made, segments([packet(SHARE, 1500.0, stamp_s=NOW_S + 5)]))
     repair = np.frombuffer(header(1), RAW_HEADER_DTYPE).copy()
     repair["socket"] = SOCKET_REPAIR
     raw = segments([packet(SHARE, 1400.0, stamp_s=NOW_S + 3)])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-import numpy as np
 import pytest
 
 from enrich.chain import ChainOptions
-from enrich.engine import Derived, Engine, Lineage
+from enrich.engine import Derived, Engine
 from enrich.parameters import Parameters
 from shared.wire.instruments import Kind
 from shared.wire.ticks import Flag, PriceSource, Status
+from tests.support.engines import enriched
 from tests.support.kite_market import (
     EXPIRY_S,
     NOW_NS,
@@ -22,7 +22,6 @@ from tests.support.kite_market import (
     YEAR_S,
     chain,
     fair,
-    header,
     index_packet,
     instruments,
     option,
@@ -42,10 +41,6 @@ def engine(*, twin_for_itm: bool = True) -> Engine:
     made = Engine(instruments(), 7, parameters, Derived(ChainOptions()))
     enriched(made, segments([index_packet(24_000.0)], chain(FORWARD)))
     return made
-
-
-def enriched(made: Engine, raw: bytes) -> np.ndarray:
-    return made.enrich(header(100), raw, Lineage(1, 2, 9))[0].copy()
 
 
 def below_intrinsic() -> bytes:
