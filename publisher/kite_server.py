@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -13,14 +14,17 @@ from aiohttp import hdrs, web
 from numpy.typing import NDArray
 
 from publisher import kite_metrics as metrics
-from publisher.kite_connection import DRAINING, KiteConnection
+from publisher.delivering import Rounds
+from publisher.kite_connection import DRAINING, EXPIRED, FRAME_BYTES_MAX, KiteConnection
+from publisher.kite_protocol import HEARTBEAT_S
 from publisher.kite_session import KiteSession
-from publisher.listening import WRITER_BYTES_MAX, listen, narrow
+from publisher.listening import listen, narrow
 from publisher.settings import PublisherSection
 from publisher.tokens import Claimed
 from shared.clock import Clock
 from shared.kite.codec.shelf import Shelf
 from shared.runtime.logs import Log
+from shared.runtime.supervise import pause
 
 #: Who a pair of api_key and access_token is and until when, None for nobody.
 Authorise = Callable[[str, str], Claimed | None]
@@ -43,7 +47,11 @@ class KiteServer:
         self._clock = clock
         self._settings = settings
         self._log = log
-        self._connections: set[KiteConnection] = set()
+        self._connections: dict[int, KiteConnection] = {}
+        self._numbers = itertools.count()
+        self._rounds = Rounds(self._serve_many, metrics.WAITED.observe, clock)
+        #: Room for one frame: each is written before the next is cut.
+        self._out = np.zeros(FRAME_BYTES_MAX, dtype=np.uint8)
         self._held: Counter[str] = Counter()
         self._is_draining = False
         self.shelf = Shelf(np.zeros(0, dtype=np.uint32))
@@ -51,13 +59,19 @@ class KiteServer:
 
     def note(self, rows: NDArray[np.int32]) -> None:
         """Owe the packets of these rows of the shelf to whoever wants them."""
-        for connection in self._connections:
-            if connection.session.note(rows):
-                connection.wake()
+        self._rounds.wake(
+            [
+                number
+                for number, connection in self._connections.items()
+                if connection.session.note(rows)
+            ]
+        )
 
     def tell(self, account: str, text: bytes) -> int:
         """Queue an order update for every client that may read the account; return how many."""
-        told = [each for each in self._connections if each.principal.may_read_orders(account)]
+        told = [
+            each for each in self._connections.values() if each.principal.may_read_orders(account)
+        ]
         for connection in told:
             connection.session.tell(text)
             connection.wake()
@@ -66,7 +80,7 @@ class KiteServer:
     def move_to(self, shelf: Shelf) -> None:
         """Serve from another shelf, after other instruments were published."""
         self.shelf = shelf
-        for connection in self._connections:
+        for connection in self._connections.values():
             connection.session.move_to(shelf)
             connection.wake()
 
@@ -90,13 +104,36 @@ class KiteServer:
         host, port = self._settings.host, self._settings.kite_port
         self.address = await listen(runner, host, port, whom="Kite's clients")
         self._log.info("kite_door.listening", address=self.address)
-        try:
-            yield self
-        finally:
-            self._is_draining = True
-            for connection in tuple(self._connections):
-                connection.end(DRAINING)
-            await runner.cleanup()
+        ended = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._rounds.run(ended), name="deliver to Kite's clients")
+            group.create_task(self._beat(ended), name="beat for Kite's clients")
+            try:
+                yield self
+            finally:
+                self._is_draining = True
+                for connection in tuple(self._connections.values()):
+                    connection.end(DRAINING)
+                await runner.cleanup()
+                ended.set()
+                self._rounds.stop()
+
+    def _serve_many(self, numbers: Sequence[int]) -> None:
+        """Write to these what they are owed."""
+        serving = [self._connections[each] for each in numbers if each in self._connections]
+        sent = [connection.deliver(self._out) for connection in serving]
+        metrics.PACKETS.inc(sum(each.packets for each in sent))
+        metrics.SENT.inc(sum(each.bytes for each in sent))
+
+    async def _beat(self, ended: asyncio.Event) -> None:
+        """Beat for everybody who heard nothing else; part with those whose token has expired."""
+        while not await pause(ended, HEARTBEAT_S):
+            now_s = self._clock.now_ns() / 1e9
+            for connection in tuple(self._connections.values()):
+                if now_s >= connection.expires_s:
+                    connection.end(EXPIRED)
+                else:
+                    connection.beat()
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         admitted = self._admit(request)
@@ -133,7 +170,8 @@ class KiteServer:
             autoping=False,
             compress=False,
             max_msg_size=settings.request_bytes_max,
-            writer_limit=WRITER_BYTES_MAX,
+            # One byte: a blocked connection waits until what it was sent has gone.
+            writer_limit=1,
         )
         await ws.prepare(request)
         narrow(request, settings.send_buffer_bytes)
@@ -142,17 +180,23 @@ class KiteServer:
             instruments_max=settings.kite_instruments_per_connection_max,
             text_bytes_max=settings.queue_bytes_max,
         )
+        number = next(self._numbers)
         connection = KiteConnection(
-            ws, session, principal, stall_timeout_s=settings.stall_timeout_s
+            request,
+            ws,
+            session,
+            principal,
+            lambda: self._rounds.wake([number]),
+            stall_timeout_s=settings.stall_timeout_s,
         )
-        connection.end_at(claimed.expires_s - self._clock.now_ns() / 1e9)
-        self._connections.add(connection)
+        connection.expires_s = claimed.expires_s
+        self._connections[number] = connection
         metrics.CONNECTIONS.set(len(self._connections))
         self._log.info("kite_client.connected", principal=principal.name)
         try:
             ended = await connection.serve()
         finally:
-            self._connections.discard(connection)
+            del self._connections[number]
             metrics.CONNECTIONS.set(len(self._connections))
         metrics.ENDED.labels(reason=ended.reason).inc()
         self._log.info("kite_client.left", principal=principal.name, reason=ended.reason)

@@ -71,12 +71,13 @@ class KiteSession:
         for mode in Mode:
             self._want([token for token, has in self._modes.items() if has is mode], mode)
 
-    def take_texts(self) -> list[bytes]:
-        """Return the texts that wait, oldest first."""
-        texts = list(self._texts)
-        self._texts.clear()
-        self._text_bytes = 0
-        return texts
+    def take_text(self) -> bytes | None:
+        """Return the oldest text that waits, None for none."""
+        if not self._texts:
+            return None
+        text = self._texts.popleft()
+        self._text_bytes -= len(text)
+        return text
 
     def cut(self, out: NDArray[np.uint8]) -> tuple[memoryview, int]:
         """Write the next frame owed into `out`; return it and its packets, 0: nothing to say."""

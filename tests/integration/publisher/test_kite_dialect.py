@@ -190,3 +190,37 @@ async def test_a_publisher_that_drains_closes_its_clients_in_order(
             pass
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert ws.close_code == 1001
+
+
+async def test_a_client_that_reads_nothing_is_owed_the_newest_and_delays_nobody(
+    start: Start, upstream: Upstream
+) -> None:
+    address = f"api_key=all&access_token={KEY}"
+    async with (
+        start(kite_enabled=True, send_buffer_bytes=4096) as publisher,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{publisher.kite_url}?{address}", max_msg_size=0) as stalled,
+        session.ws_connect(f"{publisher.kite_url}?{address}", max_msg_size=0) as reader,
+    ):
+        for client in (stalled, reader):
+            await client.send_str(json.dumps({"a": "mode", "v": ["full", [INFY]]}))
+        stalled._reader._protocol.pause_reading()
+        texts = [ROW.replace("OPEN", "OPEN" + "x" * 20_000) + " " * n for n in range(20)]
+        for number, text in enumerate(texts):
+            await upstream.update(text)
+            packet = FULL[:4] + (150_000 + number).to_bytes(4, "big") + FULL[8:]
+            await upstream.raw(packet)
+            while (await reader.receive()).data != kf.frame([packet]):
+                pass
+        door = publisher.worker.doors[1]
+        blocked = [each for each in door._connections.values() if each._unblocking is not None]
+        assert len(blocked) == 1
+        assert blocked[0]._transport.get_write_buffer_size() < 2 * 65_536
+        stalled._reader._protocol.resume_reading()
+        heard = [await stalled.receive()]
+        while heard[-1].data != kf.frame([packet]):
+            heard.append(await stalled.receive(timeout=10))
+        frames = [each.data for each in heard if len(each.data) == len(kf.frame([packet]))]
+        said = [each.data for each in heard if isinstance(each.data, str)]
+        assert len(frames) < len(texts)
+        assert len(said) == len(texts)
