@@ -1,0 +1,112 @@
+"""Alerts and dashboards speak of what the workers export and of what the runbook explains."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from executor.gate import Bar
+from publisher.farewells import FAREWELLS
+from shared.wire.ticks import Status
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("ingest", "enrich", "executor", "publisher", "shared")
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+RULES = (PROMETHEUS / "rules.yml").read_text()
+TESTS = "".join(path.read_text() for path in sorted(PROMETHEUS.glob("*_test.yml")))
+#: What Prometheus puts on a series itself, and what prometheus.yml does.
+OF_THE_SCRAPE = {"instance", "job", "account", "le"}
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+
+ALERT = re.compile(r"- alert: (\w+)\n(.*?)(?=\n      - |\n  - |\Z)", re.DOTALL)
+METRIC = re.compile(r"\b(tickflow_\w+)(?:\{([^}]*)\})?")
+
+
+def exported() -> dict[str, set[str]]:
+    """Return the labels of every series that some worker exports, by its name."""
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*metrics.py")):
+            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    found = {}
+    for collector in list(REGISTRY._collector_to_names):
+        for family in collector.collect():
+            labels = set(getattr(collector, "_labelnames", ()))
+            for suffix in SUFFIXES.get(family.type, ("",)):
+                found[family.name + suffix] = labels
+    return found
+
+
+def texts() -> dict[str, str]:
+    dashboards = sorted((ROOT / "deploy" / "grafana").rglob("*.json"))
+    return {path.name: path.read_text() for path in [PROMETHEUS / "rules.yml", *dashboards]}
+
+
+def anchors() -> set[str]:
+    """Return the anchors of the runbook's sections, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def alerts() -> list[tuple[str, str, str]]:
+    """Return name, severity and text of every alert."""
+    found = []
+    for name, body in ALERT.findall(RULES):
+        severity = re.search(r"severity: (\w+)", body)
+        assert severity, f"{name} has no severity"
+        found.append((name, severity[1], body))
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(texts()))
+def test_every_metric_named_is_exported_with_the_labels_named(name: str) -> None:
+    known = exported()
+    named = METRIC.findall(texts()[name].replace('\\"', '"'))
+    assert named, "nothing is asked for"
+    for metric, matchers in named:
+        assert metric in known, f"{name}: no worker exports {metric}"
+        labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
+        assert labels <= known[metric] | OF_THE_SCRAPE, f"{name}: {metric} has no {labels}"
+
+
+def test_values_of_closed_labels_in_the_rules_exist() -> None:
+    closed = {
+        "status": {each.name for each in Status},
+        "bar": {each.value for each in Bar},
+        "reason": {each.name for each in FAREWELLS},
+        "server": {"ticks", "orders"},
+    }
+    for label, values in closed.items():
+        for named in re.findall(rf'\b{label}=~?"([^"]+)"', RULES):
+            assert set(named.split("|")) <= values, f"{label}: {named}"
+
+
+def test_every_alert_has_a_severity_a_sentence_and_a_section_of_the_runbook() -> None:
+    assert len(alerts()) == RULES.count("- alert:")
+    for name, severity, body in alerts():
+        assert severity in {"page", "warn"}, name
+        sentence = re.search(r'summary: "?(.+?)"?\n', body)
+        assert sentence, f"{name} has no summary"
+        assert sentence[1].endswith("."), f"{name}: a sentence ends"
+        section = re.search(r"runbook: docs/runbook\.md#(\S+)", body)
+        assert section, f"{name} names no section of the runbook"
+        assert section[1] in anchors(), f"{name}: the runbook has no section {section[1]}"
+
+
+def test_no_page_comes_while_the_market_is_closed() -> None:
+    # NoTicks goes by what each socket holds: ingest counts no silence outside sessions.
+    for name, severity, body in alerts():
+        if severity == "page" and name != "NoTicks":
+            assert "and on() tickflow:market_open == 1" in body, name
+
+
+def test_every_alert_is_tried_where_it_fires_and_where_it_must_not() -> None:
+    for name, severity, _ in alerts():
+        assert re.search(rf"alertname: {name}, exp_alerts: \[\]", TESTS), f"{name}: no quiet case"
+        fired = re.findall(
+            rf"alertname: {name}\n +exp_alerts:\n(.*?)(?=\n      - |\n\n|\Z)", TESTS, re.DOTALL
+        )
+        assert any(f'severity: "{severity}"' in each for each in fired), f"{name}: no {severity}"
