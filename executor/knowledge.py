@@ -164,6 +164,7 @@ class Knowledge:
             order=order,
             modifications=known.modifications if known is not None else 0,
             switches=switches,
+            looked_us=self._looked_us,
             later=later,
         )
         is_of_all = row.kind == "cancel" and row.target_command_id is not None

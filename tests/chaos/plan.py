@@ -36,6 +36,8 @@ ORDER_FAULTS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
     "stuck in validation": ({"kind": "stuck_in_validation", "seconds": 0.3},),
     "book unreadable": ({"kind": "http_5xx", "method": "GET", "path": "/orders", "count": 3},),
 }
+#: More prices than a run has modifies.
+_PRICES: Final = 40
 #: Faults of which the run itself is the cause.
 WORLD_FAULTS: Final = (
     "token death",
@@ -121,15 +123,16 @@ def _wishes(chance: random.Random, fault: str) -> tuple[dict[str, Any], ...]:
 
 def _commands(chance: random.Random) -> list[dict[str, Any]]:
     commands: list[dict[str, Any]] = []
+    # Each modify wants a price of its own: the broker's record tells them apart by it.
+    prices = chance.sample(range(RESTING - _PRICES, RESTING), _PRICES)
     for _ in range(chance.randint(1, 3)):
         place = _place(chance)
         target = place["command_id"]
         around = [place]
         if chance.random() < 0.35:
-            # Each modify wants a price of its own: the broker's record tells them apart by it.
             around += [
-                _named(chance, kind="modify", target_command_id=target, price=str(price))
-                for price in chance.sample(range(RESTING - 40, RESTING), chance.randint(1, 2))
+                _named(chance, kind="modify", target_command_id=target, price=str(prices.pop()))
+                for _ in range(chance.randint(1, 2))
             ]
         if chance.random() < 0.4:
             cancel = _named(chance, kind="cancel", target_command_id=target)

@@ -155,6 +155,17 @@ async def test_throttled_placement_that_was_taken_all_the_same_is_found_and_not_
     assert len(await room.book(tag_of(room.account, command_id))) == 1
 
 
+async def test_throttled_modify_goes_out_again_once(room):
+    async with room.executor():
+        placed = await room.send(**limit_order())
+        await room.until_state(placed, "OPEN")
+        await room.fault(kind="http_429", method="PUT", path="/orders")
+        modify = await room.send(kind="modify", target_command_id=placed, price="1440")
+        await room.until(modify, "received", "sending", "not_sent", "sending", "accepted")
+    (row,) = await room.book(tag_of(room.account, placed))
+    assert row["price"] == 1440
+
+
 async def test_throttled_modify_that_was_done_all_the_same_is_seen_and_not_sent_again(room):
     async with room.executor():
         placed = await room.send(**limit_order())
