@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -22,6 +23,7 @@ from executor.quotes import Quotes
 from executor.settings import ExecutorSettings
 from executor.skew import Skew
 from shared.accounts.book import AccountBook, Around, sources_of
+from shared.errors import StreamError
 from shared.kite.orders import KiteOrders
 from shared.kite.portfolio import KitePortfolio
 from shared.kite.reads import KiteReads
@@ -109,7 +111,7 @@ async def enter(settings: ExecutorSettings, resources: Resources, gate: Gate) ->
             reader=read(orders, [POSTBACKS.name(account.id)]),
             api_secret=held.api_secret,
         ),
-        hints=TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms),
+        hints=await _hints(settings, ticks),
         writer=StreamWriter(orders, resources.clock),
         control=StreamWriter(ticks, resources.clock),
         trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
@@ -135,6 +137,15 @@ async def _account(
     held = HeldAccount(book, book.account(settings.account.id), resources.clock)
     resources.probe.register("account", held.check)
     return held
+
+
+async def _hints(settings: ExecutorSettings, ticks: Connection) -> TailReader:
+    """Return who hears what is said from now on; the order book is looked at later than now."""
+    hints = TailReader(ticks, {CONTROL.name(): "$"}, block_ms=settings.executor.read_block_ms)
+    # With the Redis of ticks away it begins where it can.
+    with suppress(StreamError):
+        await hints.pin()
+    return hints
 
 
 def _prices(

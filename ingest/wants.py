@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from ingest.modes import Want
@@ -66,6 +67,9 @@ class WantsBook:
             return
         reader = TailReader(self._redis, {CONTROL.name(): "$"}, block_ms=LISTEN_BLOCK_MS)
         while not stopping.is_set():
+            # What is said from here on is heard: it may come after the table was read.
+            with suppress(StreamError):
+                await reader.pin()
             await self._read(self._pool)
             due_s = self._clock.monotonic_s() + self._poll_s
             while not stopping.is_set() and self._clock.monotonic_s() < due_s:

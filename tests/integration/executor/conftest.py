@@ -57,6 +57,17 @@ class CrashNow(Exception):
     """Stands for the end of the process."""
 
 
+def resources_of(stack):
+    """Return what an executor is given; it is closed with the stack."""
+    return Resources(
+        probe=Probe(ProbeSettings(), worker="executor", registry=CollectorRegistry()),
+        clock=SystemClock(),
+        log=get_log(),
+        random=random.Random(1),
+        stack=stack,
+    )
+
+
 class Room:
     """What a test does around an executor."""
 
@@ -131,17 +142,10 @@ class Room:
         settings = msgspec.structs.replace(self.settings, executor=chosen)
         stopping = asyncio.Event()
         async with AsyncExitStack() as stack:
-            probe = Probe(ProbeSettings(), worker="executor", registry=CollectorRegistry())
-            resources = Resources(
-                probe=probe,
-                clock=SystemClock(),
-                log=get_log(),
-                random=random.Random(1),
-                stack=stack,
-            )
+            resources = resources_of(stack)
             worker = await build(settings, resources, crash_point)
-            probe.started()
-            self.probe = probe
+            resources.probe.started()
+            self.probe = resources.probe
             task = asyncio.create_task(worker.run(stopping), name="executor")
             try:
                 yield task

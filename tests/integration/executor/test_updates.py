@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from executor.lifecycle import UNSENT
 from executor.pace import ORDER_REQUESTS
+from executor.wiring import build
 from shared.streams.client import connect
 from shared.streams.limiter import RateLimiter, Window
 from shared.wire.codec import JSON_FIELD, encode
+from shared.wire.control import Control
 from shared.wire.orders import BrokerUpdate
-from shared.wire.topics import UPDATES
-from tests.integration.executor.conftest import LAST_PRICE, limit_order
+from shared.wire.topics import CONTROL, UPDATES
+from tests.integration.executor.conftest import LAST_PRICE, limit_order, resources_of
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
@@ -126,3 +129,21 @@ async def test_fill_that_arrives_while_a_modify_waits_ends_it_unsent(room, order
         received = await asyncio.to_thread(room.sandbox.get, "received", since=since)
         mine = [each for each in received["entries"] if each.get("account") == room.account]
         assert [each for each in mine if each.get("method") == "PUT"] == []
+
+
+async def test_missed_updates_told_between_the_making_of_an_executor_and_its_first_read_are_heard(
+    room, ticks_redis
+):
+    async with AsyncExitStack() as stack:
+        worker = await build(room.settings, resources_of(stack))
+        missed, desk = worker._parts.missed, worker._parts.desk
+        async with Redis.from_url(ticks_redis.url_for("ops").reveal()) as ticks:
+            hint = Control(kind="order_updates_missed", subject=room.account)
+            await ticks.xadd(CONTROL.name(), encode(hint))
+        stopping = asyncio.Event()
+        hearing = asyncio.create_task(missed.run(stopping))
+        try:
+            await asyncio.wait_for(desk.look_soon.wait(), 30)
+        finally:
+            stopping.set()
+            await hearing
