@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[Broker
     if not sightings:
         return []
     known = await change.orders([each.order_id for each in sightings])
+    sightings = _unsettled(sightings, known)
+    if not sightings:
+        return []
     behind = await _placements(change, sightings, known)
     others: _Others | None = None
     news: list[BrokerOrder] = []
@@ -54,6 +58,26 @@ async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[Broker
     return news
 
 
+def _unsettled(
+    sightings: Sequence[BrokerOrder], known: dict[str, OrderRow]
+) -> Sequence[BrokerOrder]:
+    """Return the sightings that may change anything; of a day's book those are few.
+
+    One that repeats what is known of a linked order does not, unless another one of the same order
+    comes with it.
+    """
+    count = Counter(each.order_id for each in sightings)
+
+    def is_unsettled(seen: BrokerOrder) -> bool:
+        row = known.get(seen.order_id)
+        if row is None or row.command_id is None or count[seen.order_id] > 1:
+            return True
+        view = reducer.load(row.seen)
+        return reducer.is_news(view, reducer.merge(view, seen))
+
+    return [each for each in sightings if is_unsettled(each)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Behind:
     """The placements behind orders; several orders may have come of one."""
@@ -70,7 +94,8 @@ async def _placements(
     change: Change, sightings: Sequence[BrokerOrder], known: dict[str, OrderRow]
 ) -> _Behind:
     """Return the placement behind each order."""
-    linked = {row.order_id: row.command_id for row in known.values() if row.command_id}
+    wanted = (known.get(each.order_id) for each in sightings)
+    linked = {row.order_id: row.command_id for row in wanted if row and row.command_id}
     unlinked = [each for each in sightings if each.order_id not in linked]
     rows = await change.commands(sorted(set(linked.values()))) if linked else {}
     tags = sorted({mark for each in unlinked for mark in each.marks})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from executor.gate import Bar, Gate
 from executor.metrics import CLOCK_OFF, SKEW
@@ -27,16 +28,11 @@ class Skew:
 
     def heard(self, date: str, began_ns: int) -> None:
         """Take the Date of an answer whose request left at `began_ns`; one that is none is not."""
-        try:
-            stated = parsedate_to_datetime(date)
-        except (ValueError, TypeError):
+        stated_s = _unix_second(date)
+        if stated_s is None:
             return
-        if stated.tzinfo is None:
-            stated = stated.replace(tzinfo=UTC)
         now_ns = self._clock.now_ns()
-        offset = remote_clock.note(
-            self._offset, int(stated.timestamp()), began_ns=began_ns, ended_ns=now_ns
-        )
+        offset = remote_clock.note(self._offset, stated_s, began_ns=began_ns, ended_ns=now_ns)
         self._offset = offset
         SKEW.set(offset.middle_ns / SECOND_NS)
         CLOCK_OFF.set(offset.certain_ns / SECOND_NS)
@@ -54,3 +50,15 @@ class Skew:
         if self._offset is None:
             return None
         return (self._clock.now_ns() + self._offset.middle_ns) / SECOND_NS
+
+
+# Hundreds of answers carry the same second.
+@lru_cache(maxsize=4)
+def _unix_second(date: str) -> int | None:
+    try:
+        stated = parsedate_to_datetime(date)
+    except (ValueError, TypeError):
+        return None
+    if stated.tzinfo is None:
+        stated = stated.replace(tzinfo=UTC)
+    return int(stated.timestamp())

@@ -147,10 +147,13 @@ class RateLimiter:
 
     def __init__(self, redis: Redis, windows: Mapping[str, Sequence[Window]]) -> None:
         self._redis = redis
-        self._windows = {name: tuple(each) for name, each in windows.items()}
-        for name, each in self._windows.items():
+        self._words: dict[tuple[str, bool], tuple[int, list[bytes]]] = {}
+        for name, each in windows.items():
             if len({window.name for window in each}) != len(each) or not each:
                 raise ValueError(f"endpoint class {name}: windows missing, or twice of one name")
+            for reserve in (False, True):
+                mosts = [window.limit - (0 if reserve else window.reserved) for window in each]
+                self._words[name, reserve] = min(mosts), _words(each, mosts)
         self._line = Line(redis)
         self._turn = asyncio.Lock()
         self._asked: list[_Asked] = []
@@ -176,14 +179,9 @@ class RateLimiter:
         """
         if cost < 1:
             raise ValueError(f"cost {cost} of {endpoint_class} is not at least 1")
-        windows = self._windows[endpoint_class]
-        mosts = [window.limit - (0 if reserve else window.reserved) for window in windows]
-        if min(mosts) < cost:
+        most, words = self._words[endpoint_class, reserve]
+        if most < cost:
             return WaitUntil(math.inf)
-        words: list[str | int] = []
-        for window, most in zip(windows, mosts, strict=True):
-            words += [window.name, window.period_s * 1000, window.offset_s * 1000, most]
-            words.append(window.spread_ms)
         server_ms = "" if server_s is None else round(server_s * 1000)
         asked = _Asked((1, key(account, endpoint_class), cost, server_ms, *words), reserve)
         answer = await self._answer(asked, f"rate limit {endpoint_class} of {account}")
@@ -250,6 +248,15 @@ class RateLimiter:
 def key(account: str, endpoint_class: str) -> str:
     """Return the key of one budget."""
     return f"limiter.{account}.{endpoint_class}"
+
+
+def _words(windows: Sequence[Window], mosts: Sequence[int]) -> list[bytes]:
+    """Return what the script is told of windows."""
+    words: list[str | int] = []
+    for window, most in zip(windows, mosts, strict=True):
+        words += [window.name, window.period_s * 1000, window.offset_s * 1000, most]
+        words.append(window.spread_ms)
+    return [str(word).encode() for word in words]
 
 
 def _by_name(asked: _Asked) -> list[Word]:

@@ -89,8 +89,11 @@ def packed(commands: Iterable[Sequence[Word]]) -> tuple[list[bytes | memoryview]
         count += 1
         small += b"*%d\r\n" % len(words)
         for word in words:
-            plain = _plain(word)
+            plain = word if type(word) is bytes else _plain(word)
             size = plain.nbytes if isinstance(plain, memoryview) else len(plain)
+            if size <= COPY_BYTES_MAX and type(plain) is bytes:
+                small += b"$%d\r\n%b\r\n" % (size, plain)  # nearly every word
+                continue
             small += b"$%d\r\n" % size
             if size <= COPY_BYTES_MAX:
                 small += plain
