@@ -76,6 +76,14 @@ class Pace:
         self._ahead: _Ahead | None = None
         self._slow_until_s = 0.0
 
+    async def warm(self) -> None:
+        """Make the first turn as fast as any other.
+
+        Raises:
+            StreamError: the budgets' Redis is away.
+        """
+        await self._limiter.warm()
+
     def foresee(self, *, only_cancels: bool) -> None:
         """Say that a command is about to need a turn: it is taken while the journal is written."""
         self._foreseen = only_cancels

@@ -35,6 +35,7 @@ from executor.settings import BehaviourSettings, ExecutorSettings, check
 from executor.steady import Patience
 from executor.syncing import Syncing
 from executor.updates import Updates
+from executor.warming import Warming
 from executor.watchdog import Watchdog
 from executor.worker import ExecutorWorker, Parts
 from shared.kite.egress import public_address
@@ -128,6 +129,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
             work=work,
         ),
         updates=updates,
+        warming=Warming(desk, outside.instruments),
         missed=MissedUpdates(outside.hints, desk),
         postbacks=outside.postbacks(updates=outside.writer, desk=desk),
         dispatcher=dispatcher,

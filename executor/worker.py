@@ -25,6 +25,7 @@ from executor.reconcile import Reconciler
 from executor.seating import Seating
 from executor.syncing import Syncing
 from executor.updates import Updates
+from executor.warming import Warming
 from executor.watchdog import Watchdog
 from shared.runtime.supervise import pause, supervise
 
@@ -48,6 +49,7 @@ class Parts:
     seating: Seating
     intake: Intake
     updates: Updates
+    warming: Warming
     missed: MissedUpdates
     postbacks: Postbacks
     dispatcher: Dispatcher
@@ -93,12 +95,15 @@ class ExecutorWorker:
     async def _begin(self, stopping: asyncio.Event) -> bool:
         """Do what must be done before anything is read; False where stopping comes first."""
         parts, patience = self._parts, self._parts.desk.patience
+        # A spare does this long before it has the seat.
+        await parts.warming.run()
         while not parts.seating.taken.is_set():
             if await pause(stopping, _SEAT_S):
                 return False
         steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
             ("doubt", parts.reconciler.doubt_what_was_sending),
             ("load", self._load),
+            ("count", self._count),
             ("take over updates", parts.updates.take_over),
             ("take over commands", parts.intake.take_over),
         )
@@ -143,6 +148,11 @@ class ExecutorWorker:
                 if row.state in UNSENT or is_parent(row):
                     parts.backlog.add(row)
             after = rows[-1].serial
+
+    async def _count(self) -> None:
+        """Read what was sent today before the first placement needs it."""
+        desk = self._parts.desk
+        await desk.knowledge.count_day(desk.clock.now_ns() // 1000)
 
     async def _read_commands(self) -> None:
         if len(self._parts.backlog) >= self._parts.backlog_max:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -28,6 +28,8 @@ from shared.wire.orders import OrderEvent
 
 #: Commands moved by one commit.
 STEPS_MAX: Final = 100
+#: Connections that know the statements before the first placement: a writer's and a reader's.
+WARMED: Final = 2
 
 
 #: A repeated command is answered with its newest step for ever: that one stays.
@@ -100,6 +102,17 @@ class Journal(JournalReads):
         self._fence = seat.fence
         self._has_seat = True
         self._sequence = None
+
+    async def warm(self) -> None:
+        """Let the server plan what every placement asks for; nothing is written, no seat needed.
+
+        Raises:
+            StoreError: the server refused or vanished.
+        """
+        async with AsyncExitStack() as stack:
+            for _ in range(WARMED):
+                connection = await stack.enter_async_context(self._pool.connection())
+                await journal_quick.warm(connection)
 
     async def rise(self) -> None:
         """Write nothing until `sit`: taking a seat, even our own again, ends the fence before."""

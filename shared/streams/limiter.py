@@ -225,6 +225,17 @@ class RateLimiter:
                 answers[at] = answer
         return answers
 
+    async def warm(self) -> None:
+        """Connect, and let Redis know the script.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        with translate("script of the rate limit"):
+            (answer,) = await self._line.exchange([["SCRIPT", "LOAD", _TAKE]])
+            if isinstance(answer, RedisError):
+                raise answer
+
     async def pause(self, account: str, endpoint_class: str, seconds: float) -> None:
         """Grant nothing of the class for `seconds`, at most `PAUSE_S_MAX`: the answer to a 429.
 

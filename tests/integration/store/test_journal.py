@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from shared.errors import IllegalTransition, LeaseLost, StoreError
+from shared.store.journal import Journal
 from shared.store.rows import NewCommand, OrderRow
 from shared.store.seat import occupy
 from shared.wire.orders import OrderEvent, Reason, State
@@ -108,6 +109,13 @@ async def test_save_with_another_state_in_the_row_is_an_illegal_transition(journ
     with pytest.raises(IllegalTransition):
         async with journal.change(at_us=6) as change:
             await change.save(replace(row, state=State.SENDING), was=State.RECEIVED)
+
+
+async def test_journal_that_is_warmed_up_without_a_seat_writes_nothing(pool):
+    await Journal(pool, ACCOUNT).warm()
+    async with pool.connection() as connection:
+        for table in ("order_accounts", "order_commands", "order_events"):
+            assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
 async def test_commands_saved_together_are_all_written_or_none_of_them(journal):

@@ -132,6 +132,11 @@ async def test_limiter_whose_script_redis_has_forgotten_counts_each_turn_once(
     )
 
 
+async def test_limiter_that_is_warmed_up_takes_nothing(limiter, minute_s):
+    await limiter.warm()
+    assert await limiter.take("AB1234", "order", server_s=minute_s) == Granted((7, 14, 2999))
+
+
 async def test_callers_that_wait_together_are_asked_with_who_may_use_the_reserve_first(
     limiter, minute_s
 ):

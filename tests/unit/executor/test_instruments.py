@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,25 @@ async def test_instruments_are_read_again_only_in_a_newer_version(instruments, p
     published.now, published.records = 20261121, listing()
     await instruments.try_refresh()
     assert instruments.find("NFO", "NIFTY26NOVFUT") is None
+
+
+async def test_dump_of_many_instruments_is_listed_while_others_work():
+    many = listing(*((b"NFO", f"SYMBOL{number}".encode(), 75, 0.05) for number in range(5_000)))
+    published = Published(1, many)
+    known = Instruments(version=published.version, read=published.read, log=get_log())
+    turns = 0
+
+    async def work():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(work())
+    await known.refresh()
+    working.cancel()
+    assert turns >= 5
+    assert known.find("NFO", "SYMBOL4999") == Instrument(75, 5)
 
 
 async def test_instruments_known_stay_while_redis_is_away(instruments, published):
