@@ -24,6 +24,7 @@ from enrich.parameters import Parameters
 from ingest.sharding import assign, balanced
 from shared.kite.codec.decode import blank_ticks, decode_packet
 from shared.market.instruments import parse
+from shared.wire import codec
 from shared.wire.ticks import TICK_DTYPE
 from tests.benchmarks.end_to_end import enter
 from tests.benchmarks.enrichment import entry
@@ -124,6 +125,7 @@ def _profile() -> list[dict[str, Any]]:
     plain, records = spent(Derived())
     with_bars, _ = spent(Derived(bars=BarOptions()))
     with_both, _ = spent(Derived(ChainOptions(), BarOptions()))
+    waits = _waits(Engine(published, 1, pricing, Derived(ChainOptions())), packets, now_s)
     decoded = _cpu_ns(_decoding(packets)) / TICKS
     copied = _cpu_ns(records.tobytes) / TICKS
     tick = plain / TICKS
@@ -136,9 +138,34 @@ def _profile() -> list[dict[str, Any]]:
              f"{len(published)} instruments each closing a bar of 1 s, {TICKS} ticks a second", "ms"),
         _row("profile.chains_ms_per_s", (with_both - with_bars) / 1e6,
              f"{2 * market.UNDERLYINGS} chains of {market.STRIKES} strikes, smiles fitted", "ms"),
+        _row("profile.chain_wait_ms", waits.max() / 1e6,
+             f"longest that chains held up a frame of {FRAME} ticks, a shard of {len(published)}; median"
+             f" {np.median(waits) / 1e6:.3f}, mean {waits.mean() / 1e6:.3f}", "ms"),
         _row("limits.ours_ns_per_tick", tick + copied,
              "enrichment of a tick without Redis, bars, chains: beside limits.copy, limits.redis"),
     ]  # fmt: skip
+
+
+def _waits(engine: Engine, packets: np.ndarray, now_s: int) -> np.ndarray:
+    """Return what each frame of some seconds took beyond the quickest, messages encoded, in ns.
+
+    Every packet says something new, so every row of a chain has changed.
+    """
+    engine.warm_up()
+    size = 12 + 2 + FRAME * (PACKET_BYTES + 2)
+    times = []
+    for second in range(8):
+        packets["volume_traded"] = second + 1
+        header, body = entry(packets, FRAME, now_s)
+        later = _later(body, second)
+        for start in range(0, len(later), size):
+            begun_ns = time.thread_time_ns()
+            engine.enrich(header, later[start : start + size], Lineage(1, 0, 1))
+            for chain in engine.chains():
+                codec.encode(chain)
+            times.append(time.thread_time_ns() - begun_ns)
+    settled = np.array(times[len(times) // 4 :])
+    return settled - settled.min()
 
 
 def _cpu_ns(call: Callable[[], object]) -> float:
