@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from deploy.grafana.dashboards import pages as dashboards  # noqa: E402  # see below
 from publisher import reference as protocol_reference  # noqa: E402  # see below
 from shared.runtime.settings import SettingRow, describe, env_example  # noqa: E402  # see above
 from shared.wire import reference  # noqa: E402  # the checkout is not installed
@@ -41,6 +42,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "asyncapi.json": json.dumps(protocol_reference.asyncapi(), indent=1) + "\n",
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / ".env.example": env_example([row for row, _ in settings().values()]),
+        **{ROOT / "deploy/grafana/dashboards" / name: text for name, text in dashboards().items()},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -110,3 +111,26 @@ def test_every_alert_is_tried_where_it_fires_and_where_it_must_not() -> None:
             rf"alertname: {name}\n +exp_alerts:\n(.*?)(?=\n      - |\n\n|\Z)", TESTS, re.DOTALL
         )
         assert any(f'severity: "{severity}"' in each for each in fired), f"{name}: no {severity}"
+
+
+def test_panels_of_a_dashboard_do_not_lie_on_one_another() -> None:
+    for path in sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")):
+        panels = json.loads(path.read_text())["panels"]
+        taken = [
+            (x, y)
+            for place in (panel["gridPos"] for panel in panels)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        ]
+        assert len(taken) == len(set(taken)), path.name
+        assert max(x for x, _ in taken) < 24, path.name
+        ids = [panel["id"] for panel in panels]
+        assert len(ids) == len(set(ids)), path.name
+
+
+def test_jobs_named_are_those_that_are_scraped() -> None:
+    scraped = set(re.findall(r"job_name: (\w+)", (PROMETHEUS / "prometheus.yml").read_text()))
+    assert scraped == {"ingest", "enrich", "executor", "publisher"}
+    for name, text in texts().items():
+        for named in re.findall(r'\bjob=~?"([^"]+)"', text.replace('\\"', '"')):
+            assert set(named.split("|")) <= scraped, f"{name}: {named}"
