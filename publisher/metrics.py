@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from publisher.farewells import FAREWELLS as EVERY_FAREWELL
+
 _AGE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
 
 RECORDS = Counter("tickflow_publisher_records_total", "Records taken from the streams.")
@@ -48,6 +50,9 @@ REFUSED = Counter(
 FAREWELLS = Counter(
     "tickflow_publisher_connections_ended_total", "Connections ended, by farewell.", ["reason"]
 )
+# Born at 0: what is born with its first event has no increase.
+for _each in EVERY_FAREWELL:
+    FAREWELLS.labels(reason=_each.name)
 MALFORMED = Counter(
     "tickflow_publisher_entries_malformed_total", "Stream entries that do not decode.", ["stream"]
 )

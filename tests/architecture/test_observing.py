@@ -128,6 +128,15 @@ def test_panels_of_a_dashboard_do_not_lie_on_one_another() -> None:
         assert len(ids) == len(set(ids)), path.name
 
 
+def test_label_of_a_target_gives_way_to_a_metrics_own() -> None:
+    # Without it Prometheus renames the metric's, and an alert names the wrong account.
+    jobs = re.split(r"(?=- job_name:)", (PROMETHEUS / "prometheus.yml").read_text())[1:]
+    of_metrics = set().union(*exported().values())
+    for job in jobs:
+        of_target = set(re.findall(r"^ {10}(\w+):", job, re.MULTILINE))
+        assert not of_target & of_metrics or "honor_labels: true" in job
+
+
 def test_jobs_named_are_those_that_are_scraped() -> None:
     scraped = set(re.findall(r"job_name: (\w+)", (PROMETHEUS / "prometheus.yml").read_text()))
     assert scraped == {"ingest", "enrich", "executor", "publisher"}
