@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import WSMsgType, web
 
 from publisher import farewells, frames, metrics
+from publisher.allowance import Allowance
 from publisher.desk import Desk
 from publisher.farewells import Farewell
 from publisher.session import Session
@@ -176,6 +177,7 @@ class Connection:
             self._write(message, is_text=taken.is_text)
 
     async def _receive(self) -> None:
+        allowance = Allowance(self._settings.inbound_share, self._clock)
         while True:
             message = await self._ws.receive()
             self._heard_s = self._clock.monotonic_s()
@@ -186,6 +188,10 @@ class Connection:
                 await self._ws.pong(message.data)
             elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 self._answer(message.data)
+            await allowance.keep(self._heard_s)
+            if self._transport.is_closing():  # what is still unread has nobody to be answered
+                self.end(None)
+                return
 
     def _answer(self, message: str | bytes) -> None:
         farewell = self.session.answer(

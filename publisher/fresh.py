@@ -193,8 +193,7 @@ class Fresh:
         Beside the parcels: whose part is more than one message.
         """
         dialect, at = self._dialects[kind[0]], self._newest()
-        opening, separator, closing = dialect.opening, dialect.separator, dialect.closing(at)
-        opcode = frames.TEXT if dialect.are_ticks_text else frames.BINARY
+        closing, has_at = dialect.closing(at), at is not None
         payloads, made = shares.payloads, dict[bytes, bytes]()
         parcels: list[Parcel] = []
         long: list[int] = []
@@ -207,10 +206,8 @@ class Fresh:
                 continue
             frame = made.get(name)
             if frame is None:
-                head = opening(count, at is not None)
-                body = separator.join(payloads[begin:end])
-                length = len(head) + len(body) + len(closing)
-                frame = b"".join((frames.header(opcode, length), head, body, closing))
+                opening = dialect.opening(count, has_at)
+                frame = frame_of(dialect, payloads[begin:end], opening, closing)
                 made[name] = frame
             parcels.append((subscriber, frame, count))
         return parcels, long
@@ -234,3 +231,11 @@ class Fresh:
         """Forget batches that everybody has read."""
         self._waiting = [waiting for waiting in self._waiting if waiting.bits.any()]
         self.rows = sum(map(len, self._waiting))
+
+
+def frame_of(dialect: Dialect, payloads: Sequence[bytes], opening: bytes, closing: bytes) -> bytes:
+    """Return a whole WebSocket frame of ticks, its parts copied once."""
+    body = dialect.separator.join(payloads)
+    opcode = frames.TEXT if dialect.are_ticks_text else frames.BINARY
+    header = frames.header(opcode, len(opening) + len(body) + len(closing))
+    return b"".join((header, opening, body, closing))

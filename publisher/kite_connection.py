@@ -13,6 +13,7 @@ from aiohttp import WSMsgType, web
 from numpy.typing import NDArray
 
 from publisher import frames
+from publisher.allowance import Allowance
 from publisher.auth import Principal
 from publisher.kite_protocol import HEARTBEAT
 from publisher.kite_session import KiteSession
@@ -84,11 +85,11 @@ class KiteConnection:
         if not self._verdict.done():
             self._verdict.set_result(ended)
 
-    async def serve(self) -> Ended:
-        """Serve until one side ends it."""
+    async def serve(self, allowance: Allowance) -> Ended:
+        """Serve until one side ends it; the client's messages have this allowance."""
         async with asyncio.TaskGroup() as self._group:
             name = f"kite receive {self.principal.name}"
-            receiving = self._group.create_task(self._receive(), name=name)
+            receiving = self._group.create_task(self._receive(allowance), name=name)
             self.wake()
             ended = await self._verdict
             receiving.cancel()
@@ -153,9 +154,10 @@ class KiteConnection:
             self._unblocking = None
             self.wake()
 
-    async def _receive(self) -> None:
+    async def _receive(self, allowance: Allowance) -> None:
         while True:
             message = await self._ws.receive()
+            begun_s = allowance.now_s
             if message.type in _CLOSED:
                 self.end(LEFT)
                 return
@@ -164,3 +166,7 @@ class KiteConnection:
             elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 self.session.answer(message.data)
                 self.wake()
+            await allowance.keep(begun_s)
+            if self._transport.is_closing():
+                self.end(LEFT)
+                return

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from numpy.typing import NDArray
 
 from publisher import kite_metrics as metrics
+from publisher.allowance import Allowance
 from publisher.delivering import Rounds
 from publisher.kite_connection import DRAINING, EXPIRED, FRAME_BYTES_MAX, KiteConnection
 from publisher.kite_protocol import HEARTBEAT_S
@@ -194,7 +195,7 @@ class KiteServer:
         metrics.CONNECTIONS.set(len(self._connections))
         self._log.info("kite_client.connected", principal=principal.name)
         try:
-            ended = await connection.serve()
+            ended = await connection.serve(Allowance(settings.inbound_share, self._clock))
         finally:
             del self._connections[number]
             metrics.CONNECTIONS.set(len(self._connections))

@@ -53,6 +53,10 @@ FAREWELLS = Counter(
 # Born at 0: what is born with its first event has no increase.
 for _each in EVERY_FAREWELL:
     FAREWELLS.labels(reason=_each.name)
+INBOUND_PAUSES = Counter(
+    "tickflow_publisher_inbound_pauses_total",
+    "Pauses of reading a connection whose messages had cost more than their share.",
+)
 MALFORMED = Counter(
     "tickflow_publisher_entries_malformed_total", "Stream entries that do not decode.", ["stream"]
 )

@@ -85,6 +85,15 @@ class PublisherSection(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute_max: Annotated[
         int, Meta(ge=1, le=100_000, description="messages a minute from one connection")
     ] = 120
+    inbound_share: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="share of the process's time that one connection's messages may cost, "
+            "after the first 20 ms; past it the next one is read later",
+        ),
+    ] = 0.05
     request_bytes_max: Annotated[
         int, Meta(ge=1024, le=16 * 2**20, description="size of one message from a client")
     ] = 256 * 1024

@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from publisher import frames
 from publisher.dialects import At, Dialect
 from publisher.flow import Chunk, note
-from publisher.fresh import Fresh, Member, Parcel
+from publisher.fresh import Fresh, Member, Parcel, frame_of
 from publisher.latest import Latest, Sequences, Slots
 from publisher.payloads import Payloads
 from publisher.taking import ROWS_PER_MESSAGE_MAX
@@ -86,6 +85,7 @@ class Together:
         totals = np.concatenate([[0], np.cumsum(sizes)])[owed.cuts].tolist()
         names, width = owed.sequences.tobytes(), owed.sequences.itemsize
         sequence, made = self._latest.sequence, dict[bytes, bytes]()
+        closing, has_at = dialect.closing(None), False
         parcels: list[Parcel] = []
         for number, (subscriber, ledger) in enumerate(members):
             begin, end = owed.cuts[number], owed.cuts[number + 1]
@@ -100,7 +100,9 @@ class Together:
             name = names[width * begin : width * end]
             frame = made.get(name)
             if frame is None:
-                frame = made[name] = _frame(dialect, payloads[begin:end], None)
+                opening = dialect.opening(end - begin, has_at)
+                frame = frame_of(dialect, payloads[begin:end], opening, closing)
+                made[name] = frame
             ledger.wants.level = sequence
             if ledger.min_interval_s:
                 ledger.due_s = now_s + ledger.min_interval_s
@@ -162,6 +164,6 @@ def _poured(chunks: Sequence[Chunk]) -> tuple[list[bytes], At | None]:
 
 
 def _frame(dialect: Dialect, payloads: Sequence[bytes], at: At | None) -> bytes:
-    message = dialect.ticks(payloads, at)
-    opcode = frames.TEXT if dialect.are_ticks_text else frames.BINARY
-    return frames.header(opcode, len(message)) + message
+    return frame_of(
+        dialect, payloads, dialect.opening(len(payloads), at is not None), dialect.closing(at)
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import multiprocessing
 import os
 import random
@@ -10,6 +12,7 @@ import resource
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -90,7 +93,11 @@ LOADS: Final = (
     Load("1000x100_at_5hz", 1000, 1000, 100, 100, 0.02, "conflate"),
     Load("100x200_unconflated", 100, 4000, 200, 100, 0.005, "strict"),
 )
-IDLE: Final = Load("idle", 500, 10, 0, 1, 1.0, "conflate")
+IDLE: Final = Load("idle", 2000, 10, 0, 1, 1.0, "conflate")
+#: Connections that are there before memory is read first: what the first ones bring is everybody's.
+IDLE_FIRST: Final = 500
+#: Connections whose memory Python's own allocator is asked for; it works ten times slower then.
+IDLE_TRACED: Final = 200
 
 
 def results() -> list[Row]:
@@ -174,21 +181,30 @@ async def _served(load: Load, around: Surroundings) -> AsyncIterator[tuple[Serve
     """Serve from here; the subscribers have a process of their own, on another core if there is."""
     server = Server(around, logs.get_log())
     cores = sorted(os.sched_getaffinity(0))
-    core = cores[-1] if len(cores) > 1 else None
-    ours, theirs = multiprocessing.Pipe()
-    async with server.serving():
-        client = multiprocessing.get_context("spawn").Process(
-            target=subscribers.run, args=(server.address, KEY, load.requests(), theirs, core)
-        )
-        client.start()
+    async with server.serving(), _arrived(server, load.requests()) as pipe:
+        os.sched_setaffinity(0, set(cores[:1]))
         try:
-            await _heard(ours, "that they are ready")
-            os.sched_setaffinity(0, set(cores[:1]))
-            yield server, ours
+            yield server, pipe
         finally:
             os.sched_setaffinity(0, set(cores))
-            client.terminate()
-            await asyncio.to_thread(client.join)
+
+
+@asynccontextmanager
+async def _arrived(server: Server, requests: list[Row]) -> AsyncIterator[Pipe]:
+    """Have these subscribers connected, from a process of their own."""
+    cores = sorted(os.sched_getaffinity(0))
+    core = cores[-1] if len(cores) > 1 else None
+    ours, theirs = multiprocessing.Pipe()
+    client = multiprocessing.get_context("spawn").Process(
+        target=subscribers.run, args=(server.address, KEY, requests, theirs, core)
+    )
+    client.start()
+    try:
+        await _heard(ours, "that they are ready")
+        yield ours
+    finally:
+        client.terminate()
+        await asyncio.to_thread(client.join)
 
 
 async def _heard(pipe: Pipe, what: str) -> Any:
@@ -278,17 +294,41 @@ def _report(load: Load, got: Measured) -> list[Row]:
 
 
 async def _idle() -> Row:
-    """Hold connections that want nothing; what the process grew by, a connection."""
+    """Hold connections that want nothing; what each further one adds to the process."""
     _progress(f"{IDLE.subscribers} idle connections")
-    around, before = _surroundings(IDLE), _resident_bytes()
-    async with _served(IDLE, around):
-        grown = (_resident_bytes() - before) / IDLE.subscribers
-    context = f"{IDLE.subscribers} idle WebSockets, resident memory of the process, kernel not"
+    server, requests = Server(_surroundings(IDLE), logs.get_log()), IDLE.requests()
+    many = requests[IDLE_FIRST : IDLE.subscribers - IDLE_TRACED]
+    async with server.serving(), _arrived(server, requests[:IDLE_FIRST]):
+        before, kernel_before = _resident_bytes(), _kernel_bytes()
+        async with _arrived(server, many):
+            grown = (_resident_bytes() - before) / len(many)
+            kernel = (_kernel_bytes() - kernel_before) / len(many)
+            tracemalloc.start()
+            async with _arrived(server, requests[-IDLE_TRACED:]):
+                gc.collect()
+                traced = tracemalloc.get_traced_memory()[0] / IDLE_TRACED
+            tracemalloc.stop()
+    context = (
+        f"resident memory of the process, garbage collected and free memory given back, {len(many)} "
+        f"WebSockets more after the first {IDLE_FIRST}; Python's own objects {traced:,.0f} of it, "
+        f"the rest libuv, aiohttp's parser and the allocator's; the kernel's buffers for both ends "
+        f"{kernel:,.0f} beside it"
+    )
     return _row("publisher.idle_connection_bytes", round(grown), "bytes", context)
 
 
 def _resident_bytes() -> int:
+    """Return what is resident once nothing is that could be given back."""
+    for _ in range(3):
+        gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _kernel_bytes() -> int:
+    """Return the bytes of all TCP buffers of this machine."""
+    words = Path("/proc/net/sockstat").read_text().split()
+    return int(words[words.index("mem") + 1]) * resource.getpagesize()
 
 
 def _row(name: str, value: float, unit: str, context: str) -> Row:

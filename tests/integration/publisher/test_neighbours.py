@@ -10,6 +10,7 @@ import aiohttp
 import jwt
 import pytest
 
+from publisher import metrics
 from publisher.tokens import LEEWAY_S
 from shared.secret import Secret
 from shared.wire.instruments import Kind
@@ -24,6 +25,8 @@ ROUNDS = 25
 #: Shorter than the first thing that would time out, a stalled connection's close of 3 s.
 BESIDE_MS_MAX = 2500.0
 SECRET = "s" * 32
+#: What a flooding client asks at once; each costs some tenths of a millisecond.
+ASKED = 2000
 #: What one connection may have waiting: the flow's budget, one message, the writer's mark.
 FLOW_BYTES_MAX = 64 * 1024
 BUFFERED_BYTES_MAX = 64 * 1024 + 16 * 1024 + 4096
@@ -60,10 +63,14 @@ async def flooding(publisher, ready) -> None:
     while True:
         async with publisher.subscriber() as client:
             with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-                while not client.ws.closed:
-                    await client.say("subscribe", ticks={"patterns": ["NFO:*"], "mode": "full"})
-                    ready.set()
-                    await asyncio.sleep(0)
+                try:
+                    while not client.ws.closed:
+                        await client.say("subscribe", ticks={"patterns": ["NFO:*"], "mode": "full"})
+                        ready.set()
+                        await asyncio.sleep(0)
+                finally:
+                    # In order it would wait for its last word to be read.
+                    client.ws._writer.transport.abort()
 
 
 async def malformed(publisher, ready) -> None:
@@ -217,3 +224,30 @@ async def test_who_stalls_under_skip_is_told_how_much_it_missed(start, upstream)
         assert skipped
         assert told + skipped == 60 * len(MANY)
         assert set(newest.values()) == {59.0}
+
+
+async def test_who_asks_without_end_is_read_no_faster_than_its_share(start, upstream) -> None:
+    await upstream.publish(listing([(n, "NFO", f"S{n}", "NIFTY", Kind.CALL) for n in MANY]))
+    asked = {"ticks": {"patterns": ["NFO:*"], "mode": "full"}}
+    async with (
+        start(inbound_share=0.02, requests_per_minute_max=10_000) as publisher,
+        publisher.subscriber() as neighbour,
+        publisher.subscriber() as flooding,
+    ):
+        session = list(publisher.worker._desk._sessions.values())[-1]
+        before = metrics.INBOUND_PAUSES._value.get()
+        asking = asyncio.create_task(_ask_without_end(flooding, asked))
+        # After its burst it may cost a fiftieth: some fifty answers a second.
+        await eventually(lambda: metrics.INBOUND_PAUSES._value.get() > before)
+        for _ in range(20):
+            await neighbour.say("ping")
+            await neighbour.hear_of("heartbeat")
+        assert session._requests < ASKED
+        asking.cancel()
+        # It would wait for its last word to be read.
+        flooding.ws._writer.transport.abort()
+
+
+async def _ask_without_end(client, asked) -> None:
+    for _ in range(ASKED):
+        await client.say("subscribe", **asked)
