@@ -43,7 +43,9 @@ def exported() -> dict[str, set[str]]:
 
 def texts() -> dict[str, str]:
     dashboards = sorted((ROOT / "deploy" / "grafana").rglob("*.json"))
-    return {path.name: path.read_text() for path in [PROMETHEUS / "rules.yml", *dashboards]}
+    scalers = sorted((ROOT / "deploy" / "keda").glob("*.yaml"))
+    files = [PROMETHEUS / "rules.yml", *dashboards, *scalers]
+    return {path.name: path.read_text() for path in files}
 
 
 def anchors() -> set[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import jwt
 import pytest
+from prometheus_client import REGISTRY
 
 from publisher.api import OPENAPI_PATH
 from publisher.auth import digest
@@ -487,6 +488,9 @@ async def test_market_is_told_from_what_is_published(api) -> None:
         assert [hop["hop"] for hop in vitals["hops"]] == [
             "exchange_to_ingest", "ingest_to_enriched", "ingest_to_publisher",
         ]  # fmt: skip
+        for hop in vitals["hops"]:
+            told = {"hop": hop["hop"]}
+            assert REGISTRY.get_sample_value("tickflow_publisher_hop_seconds", told) is not None
 
 
 async def test_each_key_has_an_allowance_of_its_own_and_cancels_one_beside(api, upstream) -> None:
