@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from shared.kite.codec.overflow import Losses, Overflow
-from shared.kite.codec.route import DAMAGED, DOES_NOT_FIT, Router, Sinks
+from shared.kite.codec.route import DOES_NOT_FIT, ROUTED, Routed, Router, Sinks, Way, told
 from shared.kite.codec.scan import FRAME_REASONS
 from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_SEVERAL
 
@@ -23,6 +24,11 @@ from shared.wire.ticks import RAW_HEADER_DTYPE, SOCKET_SEVERAL
 ENTRY_BYTES_MAX = 1024 * 1024
 #: Bytes of segments written at once: after an outage much waits, and Redis has to answer in time.
 TAKE_BYTES_MAX = 8 * 1024 * 1024
+
+
+#: Bits of a routed number that are clear when nothing about it is unusual; where packets begin.
+_PACKETS_FROM_BIT = 16
+_TROUBLE = ~(0xFFFFFF << _PACKETS_FROM_BIT)
 
 
 class Offered(NamedTuple):
@@ -37,11 +43,18 @@ class Offered(NamedTuple):
     damage: str = ""
 
 
+@cache
+def _whole(packets: int) -> Offered:
+    """Return what is said of frames that went in whole; there are only so many sizes."""
+    return Offered(packets=packets)
+
+
 @dataclass(slots=True)
 class Load:
     """One buffer per shard with the socket its frames came from, -1 while it is empty."""
 
     sinks: Sinks
+    way: Way
     socket: int = -1
 
     @property
@@ -86,12 +99,13 @@ class Intake:
         # Shared, not copied: what waits in the one before is numbered when it is written.
         self.sequences: list[int] = before.sequences if before else [0] * router.shards
         self._free: deque[Load] = deque(
-            Load(Sinks(router.shards, ENTRY_BYTES_MAX)) for _ in range(loads_max)
+            Load(sinks, Way(router, sinks))
+            for sinks in [Sinks(router.shards, ENTRY_BYTES_MAX) for _ in range(loads_max)]
         )
         self._open = self._free.popleft()
         self._full: deque[Load] = deque()
         self._overflow = Overflow(router)
-        router.warm(self._open.sinks)
+        self._open.way.route(b"\0", 0)  # loads the compiled code: the first frame must not wait
         self._overflow.warm(self._open.sinks)
 
     @property
@@ -109,16 +123,25 @@ class Intake:
         """Take one frame in; while there is no room, the newest of every instrument."""
         if self._overflow.is_used:  # what is kept goes first: newer packets may not overtake it
             return self._keep(frame, received_at_ns)
-        routed = self._router.route(frame, received_at_ns, self._open.sinks)
+        load = self._open
+        routed = load.way.route(frame, received_at_ns)
+        if routed and not routed & _TROUBLE:  # all of it known and routed, as nearly always
+            load.note(socket)
+            return _whole(routed >> _PACKETS_FROM_BIT)
+        return self._offer_again(frame, received_at_ns, socket, told(routed))
+
+    def _offer_again(
+        self, frame: bytes, received_at_ns: int, socket: int, routed: Routed
+    ) -> Offered:
         if routed.code == DOES_NOT_FIT:
             if not self._free:
                 return self._keep(frame, received_at_ns)
             self._rotate()
-            routed = self._router.route(frame, received_at_ns, self._open.sinks)
-        if routed.code == DAMAGED:
-            return Offered(damage=FRAME_REASONS[routed.reason])
+            routed = told(self._open.way.route(frame, received_at_ns))
         if routed.code == DOES_NOT_FIT:  # larger than any buffer
             return self._keep(frame, received_at_ns)
+        if routed.code != ROUTED:
+            return Offered(damage=FRAME_REASONS[routed.reason])
         if routed.packets > routed.unknown:
             self._open.note(socket)
         return Offered(packets=routed.packets, unknown=routed.unknown)

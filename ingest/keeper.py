@@ -166,11 +166,12 @@ class Keeper:
     def on_frame(self, frame: bytes, received_at_ns: int) -> None:
         """Pass a frame on; the first good one with packets after a loss ends the gap."""
         before_ns, self._last_frame_ns = self._last_frame_ns or received_at_ns, received_at_ns
+        ticked = len(frame) > HEARTBEAT_BYTES_MAX
         if not self._take(self._number, frame, received_at_ns):
             self._coverage.lose(before_ns, self.held, "damaged_frame")
-        elif len(frame) > HEARTBEAT_BYTES_MAX and self._coverage.lost:
+        elif ticked and self._coverage.lost:
             self._coverage.regain(received_at_ns)
-        if len(frame) > HEARTBEAT_BYTES_MAX:
+        if ticked:
             self._frames_untold += 1
             self._ticked_ns = received_at_ns
 

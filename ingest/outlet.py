@@ -42,6 +42,8 @@ class TickOutlet:
         self._writer = writer
         self._clock = clock
         self._wake = asyncio.Event()
+        #: Say that there is something to write, or that it is time to stop.
+        self.wake = self._wake.set
         self._trouble = Trouble(clock)
         self._intakes: deque[Intake] = deque()
         self._writing_bytes = 0
@@ -60,10 +62,6 @@ class TickOutlet:
     def waiting_bytes(self) -> int:
         """Return the bytes that are not written yet, those being written among them."""
         return self._writing_bytes + sum(intake.waiting_bytes for intake in self._intakes)
-
-    def wake(self) -> None:
-        """Say that there is something to write, or that it is time to stop."""
-        self._wake.set()
 
     def on_losses(self, tell: Callable[[Losses], None]) -> None:
         """Hand to `tell` what gave way to newer packets, whenever there is room again."""

@@ -109,16 +109,16 @@ class KiteSocket(picows.WSListener):
         if self.ended.done():
             return  # frames behind the one that failed, already in the vendor's buffer
         kind = frame.msg_type
-        if kind is picows.WSMsgType.PONG:
+        if kind is _PONG:
             self._last_pong_s = self._clock.monotonic_s()
             return
-        if kind is picows.WSMsgType.CLOSE:
+        if kind is _CLOSE:
             self._answer_close(transport, frame)
             return
         self.last_frame_s = self._clock.monotonic_s()
         payload = frame.get_payload_as_bytes()
         if frame.fin and self._parts is None:
-            self._pass_on(payload, is_text=kind is picows.WSMsgType.TEXT)
+            self._pass_on(payload, is_text=kind is _TEXT)
         else:
             self._join(frame, payload)
 
@@ -211,7 +211,10 @@ class Callback(Protocol):
         ...
 
 
+# Looked up once: each asking of the vendor's enumeration is two more.
 _TEXT: Final = picows.WSMsgType.TEXT
+_PONG: Final = picows.WSMsgType.PONG
+_CLOSE: Final = picows.WSMsgType.CLOSE
 
 
 class _Reporting:

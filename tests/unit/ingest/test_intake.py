@@ -143,3 +143,9 @@ def test_one_write_is_bounded_however_much_waits() -> None:
         hand_over.give_back(loads)
     assert len(sizes) > 1
     assert max(sizes) <= TAKE_BYTES_MAX
+
+
+def test_frame_without_packets_leaves_nothing_to_write() -> None:
+    hand_over = intake()
+    assert hand_over.offer(b"\0\0", 1, socket=0).packets == 0
+    assert not hand_over.waiting

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.kite.codec.route import DAMAGED, DOES_NOT_FIT, ROUTED, Router, Sinks
+from shared.kite.codec.route import DAMAGED, DOES_NOT_FIT, ROUTED, Router, Sinks, Way, told
 from shared.wire.segments import iterate, segment
 from tests.support.kite_frames import frame, ltp
 
@@ -121,3 +121,26 @@ def test_router_of_any_frames_loses_reorders_and_invents_no_packet(
             wanted[shard].append(segment(at_ns, frame(kept)))
     for shard, segments in wanted.items():
         assert bytes(sinks.segments(shard)) == b"".join(segments)
+
+
+FRAMES = st.one_of(
+    st.lists(st.sampled_from([11, 12, 13, 14, 99]), max_size=6).map(
+        lambda tokens: frame([ltp(token, 7) for token in tokens])
+    ),
+    st.binary(max_size=12),
+    st.sampled_from([b"", b"\0", b"\0\0", b"\0\1", frame([ltp(11, 1)])[:-1], frame([]) + b"x"]),
+)
+
+
+@settings(deadline=None)  # the first one compiles
+@given(st.lists(FRAMES, max_size=8))
+def test_way_does_what_its_router_does_whatever_comes(script) -> None:
+    routes, others = router(), router()
+    sinks, filled = Sinks(3, 150), Sinks(3, 150)
+    way = Way(others, filled)
+    for at_ns, payload in enumerate(script, start=AT_NS):
+        assert told(way.route(payload, at_ns))[:4] == routes.route(payload, at_ns, sinks)[:4]
+        assert np.array_equal(filled.out, sinks.out)
+        assert np.array_equal(filled.fill, sinks.fill)
+        assert np.array_equal(filled.packets, sinks.packets)
+        assert np.array_equal(others.last_seen_ns, routes.last_seen_ns)
