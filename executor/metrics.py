@@ -41,6 +41,9 @@ QUEUED: Final = Gauge("tickflow_executor_backlog_commands", "Claimed commands no
 UNSETTLED: Final = Gauge(
     "tickflow_executor_unknown_commands", "Commands whose outcome is not known."
 )
+HANDED_OVER: Final = Counter(
+    "tickflow_executor_commands_manual_total", "Commands that became MANUAL: a person ends them."
+)
 LIVING: Final = Gauge("tickflow_executor_open_commands", "Commands not at rest.")
 LIMBO: Final = Gauge(
     "tickflow_executor_cancels_unfinished_commands",

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from executor.lifecycle import Step, advance, is_open
-from executor.metrics import HELD
+from executor.metrics import HANDED_OVER, HELD
 from executor.reducer import BrokerOrder
 from executor.telling import Told, tell
 from shared.store.change import Change
@@ -83,6 +83,8 @@ async def move(
         changed_us=change.at_us,
     )
     await change.save(after, was=row.state)
+    if step is Step.GIVE_UP:
+        HANDED_OVER.inc()
     told = _TOLD[step]
     if step is Step.SEEN_ENTERING and state is not row.state:
         told = Told.ACCEPTED

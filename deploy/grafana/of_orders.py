@@ -196,6 +196,7 @@ ORDERS: Final = Dashboard(
                     "Market orders unfilled, told, a minute",
                     "short",
                     ("increase(tickflow_executor_market_orders_unfilled_total[1m])", "unfilled"),
+                    ("increase(tickflow_executor_commands_manual_total[1m])", "became MANUAL"),
                     ("sum by (code) (increase(tickflow_executor_alerts_total[1m]))", "{{code}}"),
                 ),
             ),
