@@ -4,6 +4,9 @@ A transaction of separate statements costs a round trip for each of them. The st
 in their first step whatever the longer way would read: where something is not as expected they
 write nothing, so that the longer way can find out what it is. Those that take several commands
 write them together: one commit for all that gathered during the one before.
+
+Plans are made once, it may be when the journal is empty (force_generic_plan in the pool). So rows
+are named by `= ANY` beside whatever they are joined with: then no plan goes over all of them.
 """
 
 from __future__ import annotations
@@ -82,7 +85,8 @@ WITH held AS (
         changed_us = given.sending_us, fence = $2
     FROM held, unnest($4::text[], $7::text[], $8::integer[], $9::bigint[])
         AS given (command_id, tag, attempts, sending_us)
-    WHERE command.account = held.account AND command.command_id = given.command_id
+    WHERE command.account = $1 AND command.command_id = ANY($4::text[])
+        AND command.command_id = given.command_id
     RETURNING command.command_id
 ), told AS (
     INSERT INTO order_events (account, sequence, command_id, payload, is_step, fence)
@@ -130,7 +134,8 @@ WITH held AS (
         reason = NULL, is_open = given.is_open, changed_us = given.changed_us, fence = $2
     FROM held, unnest($4::text[], $5::text[], $6::boolean[], $7::bigint[])
         AS given (command_id, order_id, is_open, changed_us)
-    WHERE command.account = held.account AND command.command_id = given.command_id
+    WHERE command.account = $1 AND command.command_id = ANY($4::text[])
+        AND command.command_id = given.command_id
     RETURNING command.command_id
 ), told AS (
     INSERT INTO order_events (account, sequence, command_id, payload, is_step, fence)

@@ -26,8 +26,8 @@ FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::inte
     $11::bigint[], $12::boolean[], $13::integer[], $14::text[])
     AS given (command_id, was, state, order_id, tag, attempts, reason, sending_us, is_open,
     slices_refused, exposure)
-WHERE command.account = $1 AND command.command_id = given.command_id AND command.fence <= $2
-    AND command.state = given.was
+WHERE command.account = $1 AND command.command_id = ANY($4::text[])
+    AND command.command_id = given.command_id AND command.fence <= $2 AND command.state = given.was
 """
 _SAVE_ORDERS: Final = """
 INSERT INTO broker_orders AS known (account, fence, order_id, command_id, origin, status,
