@@ -130,9 +130,12 @@ class Runaway:
     def find_alike(self, strategy_id: str, content: str, now_us: int) -> Reason | None:
         """Return why a placement that says the same as one a moment ago is not sent."""
         sent_us = self._alike_us.get((strategy_id, content))
-        if sent_us is None or now_us - sent_us >= self._limits.alike_s * 1e6:
+        if not self._limits.alike_s or sent_us is None:
             return None
-        ago_s = (now_us - sent_us) / 1e6
+        # What is on its way beside this one may have been noted at a later moment than this one's.
+        ago_s = max(0, now_us - sent_us) / 1e6
+        if ago_s >= self._limits.alike_s:
+            return None
         return Reason(
             code="duplicate_in_flight",
             sentence=f"the same order was sent {ago_s:.3f} s ago under another command_id",

@@ -84,3 +84,16 @@ def test_runaway_holds_a_strategy_that_cancels_nearly_all_it_places():
     assert (reason.code, reason.measured, reason.limit) == ("runaway_cancels", "9", "9 in 10 s")
     assert runaway.judge("calm", "BUY NSE:INFY", 10) is None
     assert runaway.judge("mad", "SELL NSE:SBIN", 11 * SECOND_US) is None
+
+
+@pytest.mark.parametrize(
+    ("alike_s", "measured"), [(2, "0.000"), (0, None)], ids=["on", "off as shipped"]
+)
+def test_runaway_same_order_noted_at_a_later_moment_counts_only_where_that_is_wanted(
+    alike_s, measured
+):
+    runaway = Runaway(RunawayLimits(orders_max=0, window_s=10, rejections_max=0, alike_s=alike_s))
+    # Two that are on their way together are noted in any order.
+    runaway.note_sent("s", "BUY NSE:INFY", "same", 4_000)
+    reason = runaway.find_alike("s", "same", 0)
+    assert (reason and reason.measured) == measured
