@@ -32,6 +32,22 @@ def new(command_id, **facts):
     )
 
 
+class Watched:
+    """The pool, counting who asks: a wait that has asked again has found something in its way."""
+
+    def __init__(self, pool):
+        self._pool = pool
+        self._asked = 0
+
+    def connection(self):
+        self._asked += 1
+        return self._pool.connection()
+
+    async def asked_again(self):
+        enough = self._asked + 2
+        await eventually(lambda: self._asked >= enough)
+
+
 async def moved(journal, was, state, *commands):
     """Claim commands where they are new, and bring them into a state."""
     async with journal.change(at_us=5) as change:
@@ -56,12 +72,13 @@ async def test_switch_waits_for_what_was_committed_before_it_and_for_its_answer(
     late = asyncio.create_task(send_late())
     await begun.wait()
     await set_trading(pool, HALT)
-    waiting = asyncio.create_task(wait_for_outrun(pool, HALT, clock=SystemClock(), within_s=30))
-    await asyncio.sleep(0.1)
+    watched = Watched(pool)
+    waiting = asyncio.create_task(wait_for_outrun(watched, HALT, clock=SystemClock(), within_s=30))
+    await watched.asked_again()
     assert not waiting.done(), "a transaction of before is open"
     go_on.set()
     await late
-    await asyncio.sleep(0.1)
+    await watched.asked_again()
     assert not waiting.done(), "its request may leave yet"
     await moved(journal, State.SENDING, State.ACCEPTED, new("cmd-0001"))
     outrun = await waiting

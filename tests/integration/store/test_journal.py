@@ -15,6 +15,20 @@ from tests.integration.store.conftest import ACCOUNT
 
 pytestmark = pytest.mark.integration
 
+#: An open order of nobody here.
+EXTERNAL = OrderRow(
+    order_id="1",
+    command_id=None,
+    origin="EXTERNAL",
+    status="OPEN",
+    is_terminal=False,
+    filled=0,
+    version="v",
+    modifications=0,
+    seen='{"a": 1}',
+    observed_us=5,
+)
+
 
 def new(command_id="cmd-0001", **facts):
     return NewCommand(
@@ -144,18 +158,7 @@ async def test_command_saved_twice_in_one_change_ends_as_it_was_saved_last(journ
 
 
 async def test_order_saved_in_a_change_is_read_in_it_and_keeps_the_later_of_two(journal):
-    order = OrderRow(
-        order_id="26112800001",
-        command_id=None,
-        origin="EXTERNAL",
-        status="OPEN",
-        is_terminal=False,
-        filled=0,
-        version="1",
-        modifications=0,
-        seen='{"order_id": "26112800001"}',
-        observed_us=5,
-    )
+    order = replace(EXTERNAL, order_id="26112800001")
     async with journal.change(at_us=5) as change:
         await change.save_order(order)
         assert list(await change.orders([order.order_id])) == [order.order_id]
@@ -206,18 +209,7 @@ async def test_tombstone_names_the_cancel_that_left_it(journal):
 
 
 async def test_orders_are_kept_by_their_id_as_last_seen(journal):
-    seen = OrderRow(
-        order_id="1",
-        command_id=None,
-        origin="EXTERNAL",
-        status="OPEN",
-        is_terminal=False,
-        filled=0,
-        version="v",
-        modifications=0,
-        seen='{"a": 1}',
-        observed_us=5,
-    )
+    seen = EXTERNAL
     async with journal.change(at_us=5) as change:
         await change.save_order(seen)
         await change.save_order(replace(seen, status="COMPLETE", is_terminal=True))
