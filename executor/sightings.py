@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -20,6 +21,9 @@ from executor.throttled import is_throttled
 from shared.store.change import Change
 from shared.store.rows import CommandRow, OrderRow
 from shared.wire.orders import Modify, Place, Reason, State
+
+#: A placement in these will hear nothing more from the broker than its orders.
+_WITHOUT_ANSWER: Final = frozenset({State.UNKNOWN, State.MANUAL, State.PARTIALLY_ACCEPTED})
 
 
 async def sight(change: Change, sightings: Sequence[BrokerOrder]) -> list[BrokerOrder]:
@@ -174,9 +178,22 @@ async def _follow_cut(
     row = placement
     if row.order_id is None:
         row = replace(row, order_id=parent_of(order) or order.order_id)
-        row = await move(change, row, Step.SEEN_ENTERING, order=order)
+        row = await move(change, row, Step.SEEN_ENTERING)
+    return await bring_together(change, row, command, is_lost=placement.state in _WITHOUT_ANSWER)
+
+
+async def bring_together(
+    change: Change, row: CommandRow, command: Place, *, is_lost: bool
+) -> CommandRow:
+    """Bring a placement that was cut up where all its orders together are; see `together`.
+
+    Raises:
+        StoreError: PostgreSQL is away.
+    """
     views = [reducer.load(each.seen) for each in await change.orders_of(row.command_id)]
-    whole = together(command, views, first=row.order_id, refused=row.slices_refused)
+    whole = together(
+        command, views, first=row.order_id, refused=row.slices_refused, is_lost=is_lost
+    )
     reason = row.reason if whole.step is Step.SEEN_PART else None
     if whole.step is Step.SEEN_REJECTED:
         sentence = whole.order.status_message or "rejected"

@@ -49,16 +49,22 @@ def named(order_id: str, parent_order_id: str) -> BrokerOrder:
 
 
 def together(
-    place: Place, views: Sequence[BrokerOrder], *, first: str | None, refused: int | None
+    place: Place,
+    views: Sequence[BrokerOrder],
+    *,
+    first: str | None,
+    refused: int | None,
+    is_lost: bool = False,
 ) -> Whole:
     """Return what all orders of a placement that are known come to.
 
     `first` is the order_id of the first of them, `refused` how many slices the broker refused,
-    None while nobody knows.
+    None while nobody knows. `is_lost` says that no answer will tell of further ones.
     """
     filled = sum(view.filled_quantity for view in views)
     taken = sum(view.quantity for view in views if view.status != "REJECTED")
-    step = _step(place, views, is_known=_is_known(views, first, refused))
+    is_due = not refused and (_is_unseen(views) or (refused is None and not is_lost))
+    step = _step(place, views, is_known=_is_known(views, first, refused), is_due=is_due)
     cancelled = sum(view.cancelled_quantity for view in views)
     is_ended = step in (Step.SEEN_COMPLETE, Step.SEEN_CANCELLED, Step.SEEN_REJECTED)
     newest = max(views, key=lambda view: view.observed_us)
@@ -82,7 +88,12 @@ def _is_known(views: Sequence[BrokerOrder], first: str | None, refused: int | No
     return bool(refused) and any(view.order_id == first for view in views)
 
 
-def _step(place: Place, views: Sequence[BrokerOrder], *, is_known: bool) -> Step:
+def _is_unseen(views: Sequence[BrokerOrder]) -> bool:
+    """Tell whether the broker took orders that nobody has seen yet, nor how large they are."""
+    return any(view.status == NAMED and not view.quantity for view in views)
+
+
+def _step(place: Place, views: Sequence[BrokerOrder], *, is_known: bool, is_due: bool) -> Step:
     if sum(view.filled_quantity for view in views) >= place.quantity:
         return Step.SEEN_COMPLETE
     living = [view for view in views if not view.is_terminal]
@@ -90,9 +101,9 @@ def _step(place: Place, views: Sequence[BrokerOrder], *, is_known: bool) -> Step
     if not living and (failed or is_known):
         is_rejected = all(view.status == "REJECTED" for view in views)
         return Step.SEEN_REJECTED if is_rejected else Step.SEEN_CANCELLED
-    if place.autoslice and sum(view.quantity for view in views if view not in failed) < (
-        place.quantity
-    ):
+    is_short = sum(view.quantity for view in views if view not in failed) < place.quantity
+    # What is merely not seen yet is no part that was refused: a basket would be undone for it.
+    if place.autoslice and is_short and (failed or not is_due):
         return Step.SEEN_PART
     is_entering = living and all(view.step is Step.SEEN_ENTERING for view in views)
     return Step.SEEN_ENTERING if is_entering else Step.SEEN_OPEN

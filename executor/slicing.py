@@ -14,7 +14,7 @@ from executor.lifecycle import Step
 from executor.metrics import ALERTS
 from executor.moves import move
 from executor.reducer import BrokerOrder
-from executor.sightings import sight
+from executor.sightings import bring_together, sight
 from executor.slices import named
 from executor.telling import Told, parse_command, tell
 from shared.kite.sliced import SliceError
@@ -45,13 +45,21 @@ async def record_slices(
     reason = _reason(taken.errors, is_known=is_known) if taken.errors else None
     after = await move(change, linked, step, reason=reason)
     if after is linked:
-        await change.save(linked, was=linked.state)  # an order was seen before the answer was read
+        await _answer_late(change, linked, reason)
     await sight(change, seen)
     if reason is None:
         return after
     after = (await change.commands([row.command_id]))[row.command_id]
     await _follow_policy(change, after, taken, reason)
     return after
+
+
+async def _answer_late(change: Change, row: CommandRow, reason: Reason | None) -> None:
+    """Write an answer that came after its orders were seen: now nothing more is to come."""
+    await change.save(row, was=row.state)
+    place = parse_command(row)
+    if reason is not None and isinstance(place, Place) and row.is_open:
+        await bring_together(change, replace(row, reason=reason), place, is_lost=True)
 
 
 async def _link(change: Change, row: CommandRow, taken: Taken) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import time
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
+import aiohttp
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
@@ -29,8 +32,9 @@ from shared.store.migrate import migrate
 from shared.store.pool import open_pool
 from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
-from shared.wire.orders import OrderEvent, Place
-from shared.wire.topics import COMMANDS, EVENTS
+from shared.wire.codec import JSON_FIELD, encode
+from shared.wire.orders import BrokerUpdate, OrderEvent, Place
+from shared.wire.topics import COMMANDS, EVENTS, UPDATES
 from tests.support.eventually import eventually
 from tests.support.sandbox import sandbox_process
 
@@ -244,3 +248,36 @@ def limit_order(**facts):
         "price": str(LAST_PRICE - 50),
         **facts,
     }
+
+
+@asynccontextmanager
+async def updates_brought(room):
+    """Carry the account's updates from the broker's socket to their stream, as ingest does."""
+    heard = []
+
+    async def carry(socket):
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                continue
+            said = json.loads(message.data)
+            if said["type"] != "order":
+                continue
+            heard.append(said["data"])
+            update = BrokerUpdate(
+                source="socket",
+                received_at_us=time.time_ns() // 1000,
+                row=msgspec.Raw(json.dumps(said["data"]).encode()),
+            )
+            fields = {JSON_FIELD: encode(update)[JSON_FIELD]}
+            await room.redis.xadd(UPDATES.name(room.account), fields)
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(room.sandbox.socket_url()) as socket,
+    ):
+        task = asyncio.create_task(carry(socket))
+        try:
+            yield heard
+        finally:
+            task.cancel()
+            await asyncio.wait([task])

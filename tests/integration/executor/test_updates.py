@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
-import aiohttp
-import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -17,11 +14,15 @@ from executor.pace import ORDER_REQUESTS
 from executor.wiring import build
 from shared.streams.client import connect
 from shared.streams.limiter import RateLimiter, Window
-from shared.wire.codec import JSON_FIELD, encode
+from shared.wire.codec import encode
 from shared.wire.control import Control
-from shared.wire.orders import BrokerUpdate
-from shared.wire.topics import CONTROL, UPDATES
-from tests.integration.executor.conftest import LAST_PRICE, limit_order, resources_of
+from shared.wire.topics import CONTROL
+from tests.integration.executor.conftest import (
+    LAST_PRICE,
+    limit_order,
+    resources_of,
+    updates_brought,
+)
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
@@ -33,39 +34,6 @@ UNPOLLED = {"poll_s_min": 60.0, "poll_s_max": 60.0, "positions_s": 60.0}
 @pytest.fixture
 def sandbox(quiet_sandbox):
     return quiet_sandbox
-
-
-@asynccontextmanager
-async def updates_brought(room):
-    """Carry the account's updates from the broker's socket to their stream, as ingest does."""
-    heard = []
-
-    async def carry(socket):
-        async for message in socket:
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                continue
-            said = json.loads(message.data)
-            if said["type"] != "order":
-                continue
-            heard.append(said["data"])
-            update = BrokerUpdate(
-                source="socket",
-                received_at_us=time.time_ns() // 1000,
-                row=msgspec.Raw(json.dumps(said["data"]).encode()),
-            )
-            fields = {JSON_FIELD: encode(update)[JSON_FIELD]}
-            await room.redis.xadd(UPDATES.name(room.account), fields)
-
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(room.sandbox.socket_url()) as socket,
-    ):
-        task = asyncio.create_task(carry(socket))
-        try:
-            yield heard
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
 
 @pytest.mark.parametrize(

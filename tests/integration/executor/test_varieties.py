@@ -12,7 +12,7 @@ import pytest
 
 from executor.tag import tag_of
 from shared.wire.orders import State
-from tests.integration.executor.conftest import LAST_PRICE, limit_order
+from tests.integration.executor.conftest import LAST_PRICE, limit_order, updates_brought
 
 pytestmark = pytest.mark.integration
 
@@ -69,6 +69,39 @@ async def test_sliced_placement_is_open_when_all_its_slices_are(room, future, un
             await room.until_state(cancel, "CANCELLED")
         events = await room.until_state(command_id, "CANCELLED")
         assert events[-1].cancelled_quantity == 3 * SLICE
+
+
+async def test_basket_is_not_undone_for_slices_that_were_taken_and_are_merely_not_seen_yet(
+    room, future, unlimited
+):
+    placed = {name: value for name, value in sliced(future).items() if name != "kind"}
+    async with room.executor(**unlimited):
+        await room.ready()
+        await room.fault(kind="drop_updates", count=2)
+        command_id = await room.send(kind="basket", policy="all_or_cancel_rest", legs=[placed])
+        events = await room.until_state(f"{command_id}.1", "OPEN")
+        while events[-1].accepted_quantity < 3 * SLICE:
+            await asyncio.sleep(0.05)
+            events = await room.events(f"{command_id}.1")
+        assert State.PARTIALLY_ACCEPTED not in [each.state for each in events]
+        assert {each.order_id for each in events if each.order_id} == {events[-1].order_id}
+        assert not await room.events(f"{command_id}.cancel1")
+    assert {row["status"] for row in await slices_of(room, f"{command_id}.1")} == {"OPEN"}
+
+
+async def test_refused_slice_told_after_the_others_were_seen_makes_it_partially_accepted(
+    room, future, unlimited
+):
+    async with updates_brought(room), room.executor(**unlimited):
+        await room.ready()
+        await room.fault(kind="autoslice_child_error")
+        await room.fault(kind="slow", method="POST", path="/orders", seconds=1.0)
+        command_id = await room.send(**sliced(future, on_partial="cancel_rest"))
+        await room.until_state(command_id, "OPEN")
+        events = await room.until_state(command_id, "PARTIALLY_ACCEPTED")
+        assert (events[-1].reason.code, events[-1].reason.measured) == ("slices_refused", "1")
+        await room.until_state(command_id, "CANCELLED")
+    assert {row["status"] for row in await slices_of(room, command_id)} == {"CANCELLED"}
 
 
 async def test_sliced_placement_with_a_refused_slice_is_partially_accepted(room, future, unlimited):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executor.lifecycle import Step
-from executor.slices import is_cut, named, parent_of, together
+from executor.slices import NAMED, is_cut, named, parent_of, together
 from tests.unit.executor.builders import a_place, an_order
 
 SLICED = a_place(quantity=30, autoslice=True)
@@ -22,6 +22,7 @@ OPEN = {"status": "OPEN"}
 ENTERING = {"status": "OPEN PENDING"}
 DONE = {"status": "COMPLETE", "filled_quantity": 10, "pending_quantity": 0}
 GONE = {"status": "CANCELLED", "cancelled_quantity": 10, "pending_quantity": 0}
+UNSEEN = {"status": NAMED, "quantity": 0, "pending_quantity": 0}
 NO = {"status": "REJECTED", "pending_quantity": 0, "status_message": "no funds"}
 
 
@@ -33,10 +34,14 @@ NO = {"status": "REJECTED", "pending_quantity": 0, "status_message": "no funds"}
         ((DONE, OPEN, ENTERING), 0, Step.SEEN_OPEN),
         ((DONE, DONE, DONE), 0, Step.SEEN_COMPLETE),
         ((DONE, DONE), 1, Step.SEEN_CANCELLED),
-        ((DONE, DONE), None, Step.SEEN_PART),
+        ((DONE, DONE), None, Step.SEEN_OPEN),
         ((DONE, DONE), 0, Step.SEEN_PART),
         ((OPEN, OPEN), 1, Step.SEEN_PART),
-        ((OPEN,), None, Step.SEEN_PART),
+        ((OPEN,), None, Step.SEEN_OPEN),
+        ((OPEN, NO), None, Step.SEEN_PART),
+        ((OPEN, UNSEEN, UNSEEN), 0, Step.SEEN_OPEN),
+        ((DONE, UNSEEN, UNSEEN), 0, Step.SEEN_OPEN),
+        ((DONE, UNSEEN, UNSEEN), 1, Step.SEEN_PART),
         ((DONE, GONE, DONE), 0, Step.SEEN_CANCELLED),
         ((DONE, NO, DONE), 0, Step.SEEN_CANCELLED),
         ((DONE, NO, OPEN), 0, Step.SEEN_PART),
@@ -45,6 +50,12 @@ NO = {"status": "REJECTED", "pending_quantity": 0, "status_message": "no funds"}
 )
 def test_sliced_placement_is_where_all_its_orders_are(seen, refused, step):
     assert together(SLICED, slices(*seen), first="1", refused=refused).step is step
+
+
+@pytest.mark.parametrize("seen", [(OPEN,), (DONE,), (DONE, OPEN)])
+def test_sliced_placement_whose_answer_is_lost_is_what_its_orders_are_for(seen):
+    found = together(SLICED, slices(*seen), first="1", refused=None, is_lost=True)
+    assert found.step is Step.SEEN_PART
 
 
 def test_sliced_placement_counts_as_accepted_what_lies_in_orders_that_were_taken():
