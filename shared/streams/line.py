@@ -20,6 +20,8 @@ from shared.streams.client import Word, answer_timeout_s
 
 #: Longer words go to the socket as they are instead of being copied together.
 COPY_BYTES_MAX: Final = 4096
+_BEGIN: Final = ("MULTI",)
+_COMMIT: Final = ("EXEC",)
 
 
 class Line:
@@ -30,6 +32,18 @@ class Line:
         self._timeout_s = answer_timeout_s(redis)
         self._connection: AbstractConnection | None = None
         self._turn = asyncio.Lock()
+
+    async def exchange_at_once(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
+        """Exchange as one transaction: who waits for several of its keys sees them all change.
+
+        Beyond what `exchange` says: whatever Redis cannot even queue refuses all of them.
+        """
+        if len(commands) <= 1:
+            return await self.exchange(commands)
+        *queued, done = (await self.exchange([_BEGIN, *commands, _COMMIT]))[1:]
+        if isinstance(done, list):
+            return done
+        return [each if isinstance(each, ResponseError) else done for each in queued]
 
     async def exchange(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Send `commands`, return an answer for each; a refusal is a `ResponseError` in its place.

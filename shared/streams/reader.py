@@ -195,10 +195,11 @@ class GroupReader:
                 raise
 
     def _read_words(self) -> list[Word]:
-        words: list[Word] = ["XREADGROUP", "GROUP", self._group, self._consumer]
-        words += ["COUNT", self._count_max, "BLOCK", self._block_ms, "STREAMS", *self._streams]
-        words += [">"] * len(self._streams)
-        return words
+        return self._words("COUNT", self._count_max, "BLOCK", self._block_ms)
+
+    def _words(self, *bounds: Word) -> list[Word]:
+        words: list[Word] = ["XREADGROUP", "GROUP", self._group, self._consumer, *bounds]
+        return [*words, "STREAMS", *self._streams, *[">"] * len(self._streams)]
 
     @staticmethod
     def _check_group(answer: Any) -> None:
@@ -344,16 +345,17 @@ class TailReader:
         return entries
 
     async def _read_once(self) -> list[Entry]:
+        return replies.of_read(await call(self._redis, self._what(), *self._read_words()))
+
+    def _what(self) -> str:
+        return f"XREAD of {', '.join(list(self.positions)[:3])}"
+
+    def _read_words(self) -> list[Word]:
+        return ["XREAD", "COUNT", self._count_max, "BLOCK", self._block_ms, *self._places()]
+
+    def _places(self) -> list[Word]:
         known = self.positions
-        words = ["XREAD", "COUNT", str(self._count_max), "BLOCK", str(self._block_ms), "STREAMS"]
-        reply = await call(
-            self._redis,
-            f"XREAD of {', '.join(list(known)[:3])}",
-            *words,
-            *known,
-            *map(str, known.values()),
-        )
-        return replies.of_read(reply)
+        return ["STREAMS", *known, *map(str, known.values())]
 
     async def _settle(self) -> None:
         """Turn `$` into an id once: repeated, it would skip what arrives between two reads."""

@@ -19,6 +19,7 @@ from shared.streams.reader import GroupReader
 class SettlingReader(GroupReader):
     """Reads over a connection of its own; what is done is acknowledged by the read that follows.
 
+    Of each stream one entry more than `count_max` may come at once.
     Whoever ends before that read leaves entries pending that are done: delivery is at least once
     as ever. `settle` before a stream is given up spares the next owner the work.
     """
@@ -63,14 +64,19 @@ class SettlingReader(GroupReader):
         commands: list[list[Word]] = [
             ["XACK", stream, self._group, *map(str, done)] for stream, done in self._done.items()
         ]
+        settled = len(commands)
+        commands.append(self._read_words())
+        if len(self._streams) > 1:
+            # Before 7.2 Redis wakes a reader with the entries of one stream alone.
+            commands.append(self._words("COUNT", 1))
         with translate(f"XREADGROUP of {', '.join(self._streams[:3])}"):
-            answers = await self._line.exchange([*commands, self._read_words()])
-            self._check_group(answers[-1])
+            answers = await self._line.exchange(commands)
             for answer in answers:
+                self._check_group(answer)
                 if isinstance(answer, Exception):
                     raise answer
         self._forget_done()
-        return replies.of_plain_read(answers[-1])
+        return [entry for answer in answers[settled:] for entry in replies.of_plain_read(answer)]
 
     def _forget_done(self) -> None:
         for stream, done in self._done.items():

@@ -12,7 +12,7 @@ from shared.streams.entry import Entry
 from shared.streams.ids import EntryId
 from shared.streams.kafka_reader import KafkaTailReader
 from shared.streams.kafka_settings import KafkaSettings, TicksSettings, check
-from shared.streams.reader import TailReader
+from shared.streams.steady_tail import SteadyTailReader
 
 
 class Tail(Protocol):
@@ -51,7 +51,7 @@ def tails(
     """
     ticks, kafka = chosen
     if not check(ticks, kafka):
-        return lambda count_max: TailReader(redis, {}, count_max=count_max, block_ms=block_ms)
+        return lambda count_max: SteadyTailReader(redis, {}, count_max=count_max, block_ms=block_ms)
 
     def of_kafka(count_max: int) -> Tail:
         reader = KafkaTailReader(

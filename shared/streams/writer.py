@@ -21,6 +21,8 @@ Buffer = bytes | bytearray | memoryview
 
 #: Entries of one pipeline: what must fit into memory on both sides at once.
 APPENDS_MAX = 1024
+#: Entries that appear at one moment; with more, whoever reads along takes them piece by piece.
+TOGETHER_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,10 @@ class StreamWriter:
                 # XADD trims by one bound only; such streams are small and slow.
                 commands.append(["XTRIM", stream, "MINID", "~", floor_ms])
         with translate(f"XADD of {len(appends)} entries, first to {streams[0]}"):
-            all_answers = await self._line.exchange(commands)
+            # Else a reader of several streams is woken by the first entry and reads it alone.
+            is_together = len(appends) <= TOGETHER_MAX
+            exchange = self._line.exchange_at_once if is_together else self._line.exchange
+            all_answers = await exchange(commands)
         answers = [all_answers[position] for position in positions]
         self._count(appends, streams, answers)
         return answers

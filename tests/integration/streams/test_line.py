@@ -21,6 +21,23 @@ async def test_line_gives_an_answer_for_each_command_refusals_in_their_place(red
     assert answers[2] == b"v"
 
 
+async def test_line_changes_keys_at_once_and_gives_the_same_answers(redis) -> None:
+    commands = [["SET", "k", "v"], ["XLEN", "k"], ["GET", "k"]]
+    answers = await Line(redis).exchange_at_once(commands)
+    assert answers[0] in (b"OK", True)
+    assert isinstance(answers[1], ResponseError)
+    assert answers[2] == b"v"
+    assert await Line(redis).exchange_at_once([["GET", "k"]]) == [b"v"]
+
+
+async def test_command_that_cannot_be_queued_refuses_all_that_were_to_be_done_at_once(
+    redis,
+) -> None:
+    answers = await Line(redis).exchange_at_once([["SET", "k", "v"], ["NO-SUCH-COMMAND"]])
+    assert [type(answer).__name__ for answer in answers] == ["ExecAbortError", "ResponseError"]
+    assert await redis.exists("k") == 0
+
+
 async def test_line_keeps_one_connection_and_takes_turns(redis) -> None:
     line = Line(redis)
     ids = await asyncio.gather(*[line.exchange([["CLIENT", "ID"]]) for _ in range(5)])

@@ -5,17 +5,20 @@ import contextlib
 
 import pytest
 
-from shared.clock import SystemClock
+from shared.clock import ManualClock, SystemClock
 from shared.errors import MessageError, StreamError
 from shared.streams import groups
 from shared.streams.dead_letters import TICK_LETTERS_MAX
 from shared.streams.ids import EntryId, parse
 from shared.streams.reader import STREAMS_MAX, GroupReader, TailReader
+from shared.streams.steady_tail import SteadyTailReader
+from shared.streams.writer import Append, StreamWriter
+from shared.wire.topics import RAW_TICKS
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
-STREAM = "ticks.raw.v1.0"
+STREAM, OTHER = "ticks.raw.v1.0", "ticks.raw.v1.1"
 
 
 def reader_of(redis, *streams, consumer="one", start="0", block_ms=50, count_max=100):
@@ -319,9 +322,15 @@ async def test_entries_of_other_streams_stay_in_work_when_one_stream_loses_its_g
     assert await reader.claim_abandoned(0) == []
 
 
-async def test_tail_reader_reads_on_from_its_positions(redis):
+@pytest.fixture(params=[TailReader, SteadyTailReader], ids=["plain", "steady"])
+def tail_of(request):
+    """Both read the same, whatever their connections."""
+    return request.param
+
+
+async def test_tail_reader_reads_on_from_its_positions(tail_of, redis):
     await add(redis, 3)
-    tail = TailReader(redis, {STREAM: "0"}, count_max=2, block_ms=50)
+    tail = tail_of(redis, {STREAM: "0"}, count_max=2, block_ms=50)
     assert [await read_all(tail), await read_all(tail), await read_all(tail)] == [
         [b"0", b"1"],
         [b"2"],
@@ -329,29 +338,31 @@ async def test_tail_reader_reads_on_from_its_positions(redis):
     ]
     last = tail.positions[STREAM]
     await redis.xadd(STREAM, {b"n": b"new"})
-    assert await read_all(TailReader(redis, {STREAM: last}, block_ms=50)) == [b"new"]
+    assert await read_all(tail_of(redis, {STREAM: last}, block_ms=50)) == [b"new"]
 
 
-async def test_tail_reader_from_now_misses_nothing_between_two_reads(redis):
+async def test_tail_reader_from_now_misses_nothing_between_two_reads(tail_of, redis):
     await add(redis, 3)
-    tail = TailReader(redis, {STREAM: "$"}, block_ms=20)
+    tail = tail_of(redis, {STREAM: "$"}, block_ms=20)
     assert await tail.read() == []
     await redis.xadd(STREAM, {b"n": b"between"})
     assert await read_all(tail) == [b"between"]
 
 
 @pytest.mark.parametrize("before", [0, 3], ids=["an empty stream", "one with entries"])
-async def test_tail_reader_that_was_pinned_has_what_came_before_its_first_read(redis, before):
+async def test_tail_reader_that_was_pinned_has_what_came_before_its_first_read(
+    tail_of, redis, before
+):
     await add(redis, before)
-    tail = TailReader(redis, {STREAM: "$"}, block_ms=50)
+    tail = tail_of(redis, {STREAM: "$"}, block_ms=50)
     await tail.pin()
     await redis.xadd(STREAM, {b"n": b"early"})
     await tail.pin()
     assert await read_all(tail) == [b"early"]
 
 
-async def test_tail_reader_follows_streams_added_and_drops_those_removed(redis):
-    tail = TailReader(redis, {}, block_ms=20)
+async def test_tail_reader_follows_streams_added_and_drops_those_removed(tail_of, redis):
+    tail = tail_of(redis, {}, block_ms=20)
     assert await tail.read() == []
     tail.add(STREAM, EntryId(0, 0))
     await add(redis, 1)
@@ -361,10 +372,10 @@ async def test_tail_reader_follows_streams_added_and_drops_those_removed(redis):
 
 
 async def test_tail_reader_after_a_restart_of_redis_reads_a_stream_whose_ids_fell_back(
-    redis, plain_redis
+    tail_of, redis, plain_redis
 ):
     await redis.xadd(STREAM, {b"n": b"0"}, id="9000-0")
-    tail = TailReader(redis, {STREAM: "0"}, block_ms=20)
+    tail = tail_of(redis, {STREAM: "0"}, block_ms=20)
     await tail.read()
     plain_redis.stop()
     with pytest.raises(StreamError):
@@ -372,3 +383,32 @@ async def test_tail_reader_after_a_restart_of_redis_reads_a_stream_whose_ids_fel
     plain_redis.start()
     await redis.xadd(STREAM, {b"n": b"reborn"}, id="5-0")
     assert await read_all(tail) == [b"reborn"]
+
+
+async def test_steady_reader_takes_entries_that_were_written_together_in_one_read(redis):
+    writer = StreamWriter(redis, ManualClock())
+    appends = [Append(RAW_TICKS, shard, {b"n": b"%d" % shard}) for shard in (0, 1)]
+    await writer.append(appends)
+    tail = SteadyTailReader(redis, dict.fromkeys([STREAM, OTHER], "0"), block_ms=2000)
+    assert await read_all(tail) == [b"0", b"1"]
+    for _ in range(3):
+        waiting = asyncio.create_task(read_all(tail), name="waiting")
+        await eventually(lambda: waits(redis))
+        await writer.append(appends)
+        assert await waiting == [b"0", b"1"]
+
+
+async def test_steady_reader_that_falls_behind_gives_each_entry_once_in_order(redis):
+    tail = SteadyTailReader(redis, dict.fromkeys([STREAM, OTHER], "0"), count_max=2, block_ms=20)
+    assert await tail.read() == []
+    for stream in (STREAM, OTHER):
+        await add(redis, 5, stream)
+    told = {STREAM: [], OTHER: []}
+    while entries := await tail.read():
+        for entry in entries:
+            told[entry.stream].append(entry.fields[b"n"])
+    assert told == {stream: [b"0", b"1", b"2", b"3", b"4"] for stream in (STREAM, OTHER)}
+
+
+async def waits(redis):
+    return (await redis.info("clients"))["blocked_clients"] == 1

@@ -5,9 +5,12 @@ import contextlib
 
 import pytest
 
+from shared.clock import ManualClock
 from shared.errors import StreamError
 from shared.streams import groups
 from shared.streams.settling_reader import SettlingReader
+from shared.streams.writer import Append, StreamWriter
+from shared.wire.topics import RAW_TICKS
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
@@ -131,3 +134,20 @@ async def test_stream_deleted_under_a_blocked_read_is_read_again_when_it_returns
     await redis.delete(STREAM)
     await add(redis, 1)
     assert [entry.fields[b"n"] for entry in await waiting] == [b"0"]
+
+
+async def test_entries_that_were_written_together_come_in_one_read(redis):
+    writer = StreamWriter(redis, ManualClock())
+    reader = reader_of(redis, STREAM, OTHER, block_ms=2_000)
+    await reader.ensure()
+    for _ in range(3):
+        waiting = asyncio.create_task(reader.read(), name="waiting")
+        await eventually(lambda: blocked(redis))
+        await writer.append([Append(RAW_TICKS, shard, {b"n": b"0"}) for shard in (0, 1)])
+        entries = await waiting
+        assert sorted(entry.stream for entry in entries) == [STREAM, OTHER]
+        reader.done(entries)
+
+
+async def blocked(redis):
+    return (await redis.info("clients"))["blocked_clients"] == 1
