@@ -37,18 +37,17 @@ def decode_batch(fields: Mapping[bytes, bytes], layout: Layout = TICK) -> Batch:
         raise MessageError(
             f"batch header is {len(header_bytes)} bytes, not {BATCH_HEADER_DTYPE.itemsize}"
         )
-    header = np.frombuffer(header_bytes, BATCH_HEADER_DTYPE)[0]
-    version, record_bytes = int(header["layout_version"]), int(header["record_bytes"])
+    _, records, fence, shard, version, record_bytes = np.frombuffer(
+        header_bytes, BATCH_HEADER_DTYPE
+    ).item()
     if version != layout.version or record_bytes != layout.dtype.itemsize:
         raise MessageError(
             f"batch is of {layout.name} layout {version} with {record_bytes} bytes a record, "
             f"not {layout.version} with {layout.dtype.itemsize}"
         )
-    if len(body) != int(header["records"]) * record_bytes:
-        raise MessageError(
-            f"batch of {int(header['records'])} records has {len(body)} bytes of them"
-        )
-    return Batch(int(header["shard"]), int(header["fence"]), np.frombuffer(body, layout.dtype))
+    if len(body) != records * record_bytes:
+        raise MessageError(f"batch of {records} records has {len(body)} bytes of them")
+    return Batch(shard, fence, np.frombuffer(body, layout.dtype))
 
 
 class Fences:

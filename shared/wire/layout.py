@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,15 @@ class Layout:
     version: int
     fields: tuple[Field, ...]
     meaning: str
+    #: Of numpy, aligned, little-endian; made once, every batch asks for it.
+    dtype: np.dtype[np.void] = field(init=False, repr=False, compare=False)
 
-    @property
-    def dtype(self) -> np.dtype[np.void]:
-        """Return the numpy dtype: aligned, little-endian."""
+    def __post_init__(self) -> None:
         columns = [
-            (field.name, field.kind)
-            if field.count == 1
-            else (field.name, field.kind, (field.count,))
-            for field in self.fields
+            (each.name, each.kind) if each.count == 1 else (each.name, each.kind, (each.count,))
+            for each in self.fields
         ]
-        return np.dtype(columns, align=True)
+        object.__setattr__(self, "dtype", np.dtype(columns, align=True))
 
     def describe(self) -> dict[str, Any]:
         """Return the layout as plain values that JSON can carry, offsets in bytes."""
