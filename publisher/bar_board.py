@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from publisher.bar_history import INTERVALS_MAX, BarHistory
 from publisher.flow import Source
-from publisher.latest import Tokens
+from publisher.latest import Tokens, cells_of, pick
 from publisher.messages import Bar, Bars
 from shared.wire.bars import BAR_DTYPE
 
@@ -26,7 +26,7 @@ class BarBoard:
 
     def __init__(self) -> None:
         self.history = BarHistory()
-        self._newest: dict[int, Records] = {}
+        self._newest: dict[int, _Newest] = {}
         #: By interval and instrument, who wants its bars.
         self._wanted: defaultdict[int, defaultdict[int, set[int]]] = defaultdict(
             lambda: defaultdict(set)
@@ -51,9 +51,7 @@ class BarBoard:
     def newest(self, interval_s: int, tokens: Tokens) -> Records:
         """Return the newest bar of each of these instruments that has one, by token."""
         held = self._newest.get(interval_s)
-        if held is None:
-            return np.empty(0, BAR_DTYPE)
-        return held[np.isin(held["instrument_token"], tokens)]
+        return np.empty(0, BAR_DTYPE) if held is None else held.of(tokens)
 
     def take(
         self, source: Source, bars: Records
@@ -66,7 +64,7 @@ class BarBoard:
             self._hold(interval_s, ours)
             told = self._told(interval_s, ours["instrument_token"])
             if told:
-                yield interval_s, {who: ours[list(rows)] for rows, who in told.items()}
+                yield interval_s, {who: pick(ours, np.array(rows)) for rows, who in told.items()}
 
     def _told(self, interval_s: int, tokens: Tokens) -> dict[tuple[int, ...], tuple[int, ...]]:
         """Return who is told, by rows: subscribers that are told the same share them."""
@@ -87,11 +85,35 @@ class BarBoard:
         if held is None:
             if len(self._newest) >= INTERVALS_MAX:
                 return
-            held = np.empty(0, BAR_DTYPE)
-        # Of each instrument the last one stays.
-        everything = np.concatenate([held, bars])[::-1]
-        _, first = np.unique(everything["instrument_token"], return_index=True)
-        self._newest[interval_s] = everything[first]
+            held = self._newest[interval_s] = _Newest()
+        held.take(bars)
+
+
+class _Newest:
+    """The newest bar of every instrument of one interval, by token."""
+
+    def __init__(self) -> None:
+        self._tokens: Tokens = np.empty(0, np.uint32)
+        self._bars: Records = np.empty(0, BAR_DTYPE)
+
+    def of(self, tokens: Tokens) -> Records:
+        return pick(self._bars, np.isin(self._tokens, tokens))
+
+    def take(self, bars: Records) -> None:
+        tokens = np.ascontiguousarray(bars["instrument_token"])
+        places = np.searchsorted(self._tokens, tokens)
+        places[places == len(self._tokens)] = 0
+        if not len(self._tokens) or not (self._tokens[places] == tokens).all():
+            self._make_room(np.unique(tokens))
+            places = np.searchsorted(self._tokens, tokens)
+        # Of repeated places numpy keeps the last one assigned.
+        cells_of(self._bars)[places] = cells_of(bars)
+
+    def _make_room(self, tokens: Tokens) -> None:
+        everyone = np.union1d(self._tokens, tokens)
+        bars = np.zeros(len(everyone), BAR_DTYPE)
+        cells_of(bars)[np.searchsorted(everyone, self._tokens)] = cells_of(self._bars)
+        self._tokens, self._bars = everyone, bars
 
 
 def messages(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from publisher.flow import Source
+from publisher.latest import pick
 from shared.errors import MessageError
 from shared.streams import ids
 from shared.streams.ids import EntryId
@@ -69,9 +70,10 @@ class BarHistory:
         entry_id = ids.parse(source.entry_id)
         self._origins.setdefault(source.shard, entry_id)
         self._newest[source.shard] = entry_id
+        intervals_s = np.ascontiguousarray(bars["interval_s"])
         pasts = [
-            PastBars(source, interval_s, bars[bars["interval_s"] == interval_s])
-            for interval_s in np.unique(bars["interval_s"]).tolist()
+            PastBars(source, interval_s, pick(bars, intervals_s == interval_s))
+            for interval_s in np.unique(intervals_s).tolist()
         ]
         for past in pasts:
             if past.interval_s in self._intervals or len(self._intervals) < INTERVALS_MAX:

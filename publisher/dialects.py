@@ -11,10 +11,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from publisher.encoding import Encode, JsonEncoder, MsgpackEncoder
-from publisher.latest import Sequences
+from publisher import frames
+from publisher.encoded import Encoded, of_rows
+from publisher.encoding import DecimalJsonEncoder, Encode, JsonEncoder, MsgpackEncoder
+from publisher.kernels.joining import NO_COUNT, NO_SEPARATOR, Envelope
+from publisher.latest import Sequences, Slots
 from publisher.messages import ChainNotice, Update
-from publisher.modes import MODE_FIELDS, MODES, FormatName
+from publisher.modes import DECIMAL_MODES, MODE_FIELDS, MODES, FormatName
+from publisher.names import Names
 from shared.wire.ticks import TICK_DTYPE
 
 #: How far a subscriber's ticks have come: by shard the entry's id, `/n` after it where only the
@@ -33,6 +37,7 @@ RAW_ROW_DTYPE: np.dtype[np.void] = np.dtype(
 #: Kind, version, two zero bytes, rows, snapshot id; then the rows, then `at` as JSON, if any.
 RAW_HEADER = struct.Struct("<BBHIQ")
 RAW_VERSION = 1
+_RAW_COUNT_AT = 4
 RAW_TICKS, RAW_SNAPSHOT, RAW_SNAPSHOT_LAST = 1, 2, 3
 
 _JSON = msgspec.json.Encoder()
@@ -60,11 +65,25 @@ class Dialect:
     reply: Callable[[Any], bytes]
     #: The one mode there is, None where every mode has its own fields.
     only_mode: int | None = None
+    #: Where an opening says how many payloads follow, as 32 bits, and which way round.
+    count_at: int = NO_COUNT
+    is_count_big_endian: bool = False
 
     def ticks(self, payloads: Sequence[bytes], at: At | None) -> bytes:
         """Return a message of ticks."""
         opening = self.opening(len(payloads), at is not None)
         return b"".join((opening, self.separator.join(payloads), self.closing(at)))
+
+    def envelope(self, at: At | None) -> Envelope:
+        """Return what makes payloads a message of ticks, and that a whole WebSocket frame."""
+        return Envelope(
+            opcode=frames.TEXT if self.are_ticks_text else frames.BINARY,
+            opening=np.frombuffer(self.opening(0, at is not None), np.uint8).copy(),
+            closing=np.frombuffer(self.closing(at), np.uint8).copy(),
+            separator=self.separator[0] if self.separator else NO_SEPARATOR,
+            count_at=self.count_at,
+            is_big_endian=self.is_count_big_endian,
+        )
 
 
 def _json_opening(_count: int, _has_at: bool) -> bytes:  # as every opening
@@ -101,6 +120,10 @@ def _msgpack_opening(count: int, has_at: bool) -> bytes:  # as every opening
     return members + _OP_TICKS + _array_header(count)
 
 
+#: Before it: how many members, then the operation, then that an array of 32 bits' length follows.
+_MSGPACK_COUNT_AT = 1 + len(_OP_TICKS) + 1
+
+
 def _msgpack_closing(at: At | None) -> bytes:
     return b"" if at is None else b"\xa2at" + _MSGPACK.encode(at)
 
@@ -112,13 +135,12 @@ def _msgpack_snapshot(snapshot_id: int, payloads: Sequence[bytes], is_last: bool
 
 
 def _raw_rows(
-    records: NDArray[np.void], sequences: Sequences, _symbols: Sequence[str]
-) -> list[bytes]:
+    records: NDArray[np.void], sequences: Sequences, _slots: Slots, _names: Names
+) -> Encoded:
     rows = np.zeros(len(records), RAW_ROW_DTYPE)
     rows["sequence"] = sequences
     rows["record"] = records
-    body, size = rows.tobytes(), RAW_ROW_DTYPE.itemsize
-    return [body[start : start + size] for start in range(0, len(body), size)]
+    return of_rows(rows)
 
 
 def _raw_opening(count: int, _has_at: bool) -> bytes:  # as every opening
@@ -152,7 +174,10 @@ JSON = Dialect(
     name="json",
     is_text=True,
     are_ticks_text=True,
-    encoders=tuple(JsonEncoder(MODE_FIELDS[mode]) for mode in MODES),
+    encoders=tuple(
+        (DecimalJsonEncoder if mode in DECIMAL_MODES else JsonEncoder)(MODE_FIELDS[mode])
+        for mode in MODES
+    ),
     opening=_json_opening,
     separator=b",",
     closing=_json_closing,
@@ -169,6 +194,8 @@ MSGPACK = Dialect(
     closing=_msgpack_closing,
     snapshot=_msgpack_snapshot,
     reply=_msgpack_reply,
+    count_at=_MSGPACK_COUNT_AT,
+    is_count_big_endian=True,
 )
 RAW = Dialect(
     name="raw",
@@ -181,6 +208,7 @@ RAW = Dialect(
     snapshot=_raw_snapshot,
     reply=_JSON.encode,
     only_mode=MODES.index("full"),
+    count_at=_RAW_COUNT_AT,
 )
 #: In the order of their numbers in the hub.
 DIALECTS: tuple[Dialect, ...] = (JSON, MSGPACK, RAW)

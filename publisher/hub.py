@@ -116,8 +116,7 @@ class Hub:
 
     def rename(self, universe: Universe) -> None:
         """Take the symbols of a new publication."""
-        for payloads in self._payloads:
-            payloads.name(universe)
+        self._taker.names.take(universe)
 
     def open(self, dialect: int = 0) -> int | None:
         """Return a new subscriber, or None where there are as many as may be."""
@@ -149,16 +148,17 @@ class Hub:
         self._interest.make_room(self._latest.capacity)
         if source is not None:
             self._taker.at[source.shard] = source.entry_id
-            slots = self._latest.slots_of(records["instrument_token"])
+            slots = applied.slots
+            if applied.rows is not None:  # what was left out has its place there as well
+                slots = self._latest.slots_of(records["instrument_token"])
             self.history.append(Past(source, slots, records))
-        bits = self._interest.rows(applied.slots)
-        concerned: interest.Words = np.bitwise_or.reduce(bits, axis=0)
-        if (concerned & self.policies.flowing).any():
-            batch = self._batch(applied, records, source)
-            self._fresh.append(batch, bits & self.policies.flowing)
+        flowing = self.policies.flowing
+        concerned, pairs, owed = self._interest.concern(applied.slots, flowing)
+        if len(owed):
+            self._fresh.append(self._batch(applied, records, source), owed)
         new = concerned & ~self._woken
         self._woken |= concerned
-        return Moved(interest.members(new), applied, int(np.bitwise_count(bits).sum()))
+        return Moved(interest.members(new), applied, pairs)
 
     @property
     def at(self) -> dict[str, str]:

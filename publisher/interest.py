@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from publisher.kernels.concern import concern
 from publisher.latest import Slots
 
 Words = NDArray[np.uint64]
@@ -47,34 +48,22 @@ class Interest:
         """Note that the subscriber no longer wants these instruments."""
         self._bits[slots, subscriber // _BITS] &= _OTHERS[subscriber % _BITS]
 
-    def rows(self, slots: Slots) -> Words:
-        """Return the rows of these slots, one below the other."""
-        return self._bits[slots]
+    def concern(self, slots: Slots, flowing: Words) -> tuple[Words, int, Words]:
+        """Return who wants any of these slots, how often in all, who of the flowing wants which.
+
+        The last are rows of bits, one for each slot; none where nobody flowing wants any.
+        """
+        concerned: tuple[Words, int, Words] = concern(self._bits, slots, flowing)
+        return concerned
 
     def of(self, slots: Slots) -> Words:
         """Return the bits of everybody who wants at least one of these instruments."""
         everybody: Words = np.bitwise_or.reduce(self._bits[slots], axis=0)
         return everybody
 
-    def pairs(self, slots: Slots) -> int:
-        """Return how many deliveries these changes would be if none were conflated."""
-        return int(np.bitwise_count(self._bits[slots]).sum())
-
     def unwanted(self, slots: Slots) -> Slots:
         """Return those of these slots that nobody wants."""
         return slots[~self._bits[slots].any(axis=1)]
-
-
-def pairs(rows: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return every set bit as (subscriber, row), by subscriber, each one's rows in their order."""
-    used = np.flatnonzero(rows.any(axis=0))
-    narrow = np.ascontiguousarray(rows[:, used]).astype("<u8").view(np.uint8)
-    bits = np.unpackbits(narrow, axis=1, bitorder="little")
-    # Of a flat array numpy finds the ones three times faster than of a matrix.
-    columns, places = np.divmod(
-        np.flatnonzero(np.ascontiguousarray(bits.T).view(np.bool_)), len(rows)
-    )
-    return used[columns // _BITS] * _BITS + columns % _BITS, places
 
 
 def rows_with_any(rows: Words) -> NDArray[np.bool_]:

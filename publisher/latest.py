@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from publisher.kernels import newest
+from publisher.kernels.newest import LATE_NS_MAX, NO_SLOT, RECORD_WORDS
 from shared.wire.ticks import TICK_DTYPE
+
+__all__ = (
+    "LATE_NS_MAX",
+    "NO_SLOT",
+    "Applied",
+    "Latest",
+    "Sequences",
+    "Slots",
+    "Tokens",
+    "join_records",
+    "pick",
+)
 
 Slots = NDArray[np.int64]
 Tokens = NDArray[np.uint32]
 Sequences = NDArray[np.uint64]
 
-NO_SLOT = -1
 _CAPACITY_FIRST = 1024
-#: A step back in time by less is a batch delivered twice; by more, another timeline: a replay.
-LATE_NS_MAX = 120 * 1_000_000_000
-#: Records are moved as plain bytes: numpy copies a structured row 80 times slower.
-_CELL = np.dtype((np.void, TICK_DTYPE.itemsize))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ class Latest:
         self._sorted_tokens: Tokens = np.empty(0, np.uint32)
         self._sorted_slots: Slots = np.empty(0, np.int64)
         self._capacity = 0
-        self._cells: NDArray[np.void] = np.empty(0, _CELL)
+        self._cells: NDArray[np.uint64] = np.empty((0, RECORD_WORDS), np.uint64)
         self._received_at_ns: NDArray[np.uint64] = np.empty(0, np.uint64)
         self.sequences: Sequences = np.empty(0, np.uint64)
         self.tokens: Tokens = np.empty(0, np.uint32)
@@ -79,23 +90,21 @@ class Latest:
 
     def apply(self, records: NDArray[np.void]) -> Applied:
         """Take a batch of TICK_DTYPE in its order; the last record of an instrument wins."""
-        slots = self.admit(records["instrument_token"])
-        received_at_ns = records["received_at_ns"]
-        has_room = slots != NO_SLOT
-        late = has_room & self._late(slots, received_at_ns)
-        taken = has_room & ~late
-        rows = None
-        if not taken.all():
-            rows = np.flatnonzero(taken)
-            slots, records = slots[rows], pick(records, rows)
-            received_at_ns = received_at_ns[rows]
-        first = self.sequence + 1
-        self.sequence += len(slots)
-        # Of repeated slots numpy keeps the last one assigned: the newest of the batch.
-        self._cells[slots] = np.ascontiguousarray(records).view(_CELL)
-        self._received_at_ns[slots] = received_at_ns
-        self.sequences[slots] = np.arange(first, self.sequence + 1, dtype=np.uint64)
-        return Applied(slots, rows, late=int(late.sum()), over=int((~has_room).sum()))
+        words, slots = _words(records), np.empty(len(records), np.int64)
+        table = self._sorted_tokens, self._sorted_slots
+        if newest.look_up(words, *table, slots):
+            unknown = records["instrument_token"][slots == NO_SLOT]
+            self._add(np.unique(unknown))
+            newest.look_up(words, self._sorted_tokens, self._sorted_slots, slots)
+        is_taken, before = np.empty(len(records), np.bool_), np.uint64(self.sequence)
+        columns = self._cells, self._received_at_ns, self.sequences
+        late = newest.take(words, slots, *columns, before, is_taken)
+        taken = int(np.count_nonzero(is_taken))
+        self.sequence += taken
+        if taken == len(records):
+            return Applied(slots)
+        rows = np.flatnonzero(is_taken)
+        return Applied(slots[rows], rows, late=late, over=len(records) - taken - late)
 
     def skip(self, count: int) -> Sequences:
         """Return sequences that no record will have: for records told again."""
@@ -105,11 +114,7 @@ class Latest:
 
     def records(self, slots: Slots) -> NDArray[np.void]:
         """Return a copy of these slots' newest records."""
-        return self._cells[slots].view(TICK_DTYPE)
-
-    def _late(self, slots: Slots, received_at_ns: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        held = self._received_at_ns[slots]
-        return (received_at_ns < held) & (held - received_at_ns < LATE_NS_MAX)
+        return self._cells[slots].reshape(-1).view(TICK_DTYPE)
 
     def _add(self, tokens: Tokens) -> None:
         first = len(self)
@@ -131,12 +136,35 @@ class Latest:
         self._capacity = capacity
 
 
-def pick(records: NDArray[np.void], rows: Slots) -> NDArray[np.void]:
-    """Return a copy of these rows of TICK_DTYPE."""
-    return np.ascontiguousarray(records).view(_CELL)[rows].view(TICK_DTYPE)
+def pick(records: NDArray[np.void], rows: Slots | NDArray[np.bool_]) -> NDArray[np.void]:
+    """Return a copy of these rows of records of any layout."""
+    return cells_of(records)[rows].view(records.dtype)
+
+
+def join_records(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Return records of one layout end to end."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([cells_of(part) for part in parts]).view(parts[0].dtype)
+
+
+def cells_of(records: NDArray[np.void]) -> NDArray[np.void]:
+    """Return records as plain bytes: numpy copies a structured row 80 times slower."""
+    return np.ascontiguousarray(records).view(_cell(records.dtype.itemsize))
+
+
+@cache
+def _cell(size_bytes: int) -> np.dtype[np.void]:
+    return np.dtype((np.void, size_bytes))
+
+
+def _words(records: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Return records as words, writable ones: compiled code is made for one kind of array."""
+    words = np.ascontiguousarray(records).view(np.uint64).reshape(-1, RECORD_WORDS)
+    return words if words.flags.writeable else words.copy()
 
 
 def _longer(column: NDArray[Any], length: int) -> NDArray[Any]:
-    longer = np.zeros(length, column.dtype)
+    longer = np.zeros((length, *column.shape[1:]), column.dtype)
     longer[: len(column)] = column
     return longer

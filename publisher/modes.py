@@ -9,6 +9,9 @@ from shared.wire.ticks import TICK
 ModeName = Literal["ltp", "quote", "full", "greeks"]
 MODES: tuple[ModeName, ...] = ("ltp", "quote", "full", "greeks")
 
+#: Those whose numbers are the exchange's, of few digits, and none of depth.
+DECIMAL_MODES: frozenset[ModeName] = frozenset({"ltp", "quote"})
+
 FormatName = Literal["json", "msgpack", "raw"]
 
 _LTP = ("instrument_token", "last_price", "exchange_timestamp_s", "mode", "tick_flags")

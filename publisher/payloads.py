@@ -7,91 +7,67 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from publisher.encoded import Encoded
 from publisher.encoding import Encode
+from publisher.kernels.cells import store
 from publisher.latest import Latest, Sequences, Slots
-from publisher.universe import Universe
+from publisher.names import Names
+
+#: Cells are so many bytes wide, or a multiple: they have to be widened seldom.
+_CELL_BYTES = 64
 
 
 class Payloads:
     """Encodes a record when the first subscriber needs it; later ones get the same bytes.
 
-    Memory is one payload per instrument somebody wants, per mode of the dialect.
+    Memory is one cell for each instrument that has a slot, per mode somebody wants it in.
     """
 
-    def __init__(self, latest: Latest, encoders: Sequence[Encode]) -> None:
+    def __init__(self, latest: Latest, encoders: Sequence[Encode], names: Names) -> None:
         self._latest = latest
         self._columns = [_Column(encode) for encode in encoders]
-        self._symbols: list[str] = []
-        self._universe: Universe | None = None
+        self._names = names
         self.encoded = 0
 
-    def name(self, universe: Universe) -> None:
-        """Use the symbols of this universe from now on; an unchanged record is not re-encoded."""
-        self._universe = universe
-        self._symbols = []
-
     def of(self, mode: int, slots: Slots) -> list[bytes]:
-        """Return the payload of each slot's newest record; the slots are distinct."""
-        column = self._columns[mode]
-        column.make_room(self._latest.capacity)
-        is_stale = column.sequences[slots] != self._latest.sequences[slots]
-        if is_stale.any():
-            self._encode(mode, slots[is_stale])
-        payloads: list[bytes] = column.payloads[slots].tolist()
-        return payloads
+        """Return the payload of each slot's newest record."""
+        return self.newest(mode, slots).payloads()
 
-    def for_many(self, mode: int, slots: Slots) -> tuple[list[bytes], NDArray[np.int64]]:
-        """Return the payload of each of these slots, which many want, and their sizes."""
+    def newest(self, mode: int, slots: Slots) -> Encoded:
+        """Return the payload of each slot's newest record, where it is kept: use it at once."""
         column = self._columns[mode]
         column.make_room(self._latest.capacity)
         stale = slots[column.sequences[slots] != self._latest.sequences[slots]]
         if len(stale):
-            self._encode(mode, np.unique(stale))
-        payloads: list[bytes] = column.payloads[slots].tolist()
-        return payloads, column.sizes[slots]
+            distinct = np.unique(stale)
+            newest = self._latest.records(distinct), self._latest.sequences[distinct]
+            self.each(mode, distinct, *newest)
+        return column.of(slots)
 
     def each(
         self, mode: int, slots: Slots, records: NDArray[np.void], sequences: Sequences
-    ) -> list[bytes]:
+    ) -> Encoded:
         """Return a payload of each of these records, which come in their order.
 
         The last one of a slot is its newest, so whoever wants only that gets the same bytes.
         """
         column = self._columns[mode]
         column.make_room(self._latest.capacity)
-        payloads = self.old(mode, slots, records, sequences)
-        # Of repeated slots numpy keeps the last one assigned.
-        column.keep(slots, payloads, sequences)
-        return payloads
+        encoded = self.old(mode, slots, records, sequences)
+        column.keep(slots, encoded, sequences)
+        return encoded
 
     def old(
         self, mode: int, slots: Slots, records: NDArray[np.void], sequences: Sequences
-    ) -> list[bytes]:
+    ) -> Encoded:
         """Return a payload of each of these records, none of which need be the newest."""
-        self._learn_symbols()
-        symbols = [self._symbols[slot] for slot in slots.tolist()]
-        payloads = self._columns[mode].encode(records, sequences, symbols)
-        self.encoded += len(payloads)
-        return payloads
+        self.encoded += len(slots)
+        return self._columns[mode].encode(records, sequences, slots, self._names)
 
     def forget(self, slots: Slots) -> None:
         """Drop what nobody wants any more."""
         for column in self._columns:
             column.forget(slots[slots < len(column.sequences)])
-
-    def _encode(self, mode: int, slots: Slots) -> None:
-        column = self._columns[mode]
-        sequences = self._latest.sequences[slots]
-        payloads = self.old(mode, slots, self._latest.records(slots), sequences)
-        column.keep(slots, payloads, sequences)
-
-    def _learn_symbols(self) -> None:
-        known, seen = len(self._symbols), len(self._latest)
-        if known == seen:
-            return
-        tokens = self._latest.tokens[known:seen]
-        unnamed = [""] * (seen - known)
-        self._symbols += self._universe.symbols_of(tokens) if self._universe else unnamed
 
 
 class _Column:
@@ -99,24 +75,35 @@ class _Column:
 
     def __init__(self, encode: Encode) -> None:
         self.encode = encode
-        #: Objects, so that a message's payloads are picked out in one go.
-        self.payloads: NDArray[np.object_] = np.empty(0, np.object_)
         self.sequences: Sequences = np.empty(0, np.uint64)
-        self.sizes: NDArray[np.int64] = np.empty(0, np.int64)
+        self._sizes: NDArray[np.int64] = np.empty(0, np.int64)
+        self._cells: NDArray[np.uint8] = np.empty((0, _CELL_BYTES), np.uint8)
 
     def make_room(self, slots: int) -> None:
-        missing = slots - len(self.sequences)
-        if missing > 0:
-            self.payloads = np.concatenate([self.payloads, np.full(missing, b"", np.object_)])
-            self.sequences = np.concatenate([self.sequences, np.zeros(missing, np.uint64)])
-            self.sizes = np.concatenate([self.sizes, np.zeros(missing, np.int64)])
+        known = len(self.sequences)
+        if slots > known:
+            self.sequences = np.append(self.sequences, np.zeros(slots - known, np.uint64))
+            self._sizes = np.append(self._sizes, np.zeros(slots - known, np.int64))
+            self._extend(slots, self._cells.shape[1])
 
-    def keep(self, slots: Slots, payloads: list[bytes], sequences: Sequences) -> None:
-        self.payloads[slots] = payloads
-        self.sizes[slots] = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    def of(self, slots: Slots) -> Encoded:
+        width = self._cells.shape[1]
+        return Encoded(self._cells.reshape(-1), slots * width, self._sizes[slots])
+
+    def keep(self, slots: Slots, encoded: Encoded, sequences: Sequences) -> None:
+        longest = int(encoded.sizes.max(initial=0))
+        if longest > self._cells.shape[1]:
+            self._extend(len(self._cells), -(-longest // _CELL_BYTES) * _CELL_BYTES)
+        store(self._cells, slots, *encoded)
+        # Of repeated slots numpy keeps the last one assigned, as `store` does.
+        self._sizes[slots] = encoded.sizes
         self.sequences[slots] = sequences
 
     def forget(self, slots: Slots) -> None:
         self.sequences[slots] = 0
-        self.sizes[slots] = 0
-        self.payloads[slots] = b""
+        self._sizes[slots] = 0
+
+    def _extend(self, slots: int, width: int) -> None:
+        wider = np.zeros((slots, width), np.uint8)
+        wider[: len(self._cells), : self._cells.shape[1]] = self._cells
+        self._cells = wider

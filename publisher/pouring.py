@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from publisher import interest
 from publisher.flow import PLACE_DTYPE, Chunk, Source
 from publisher.history import Past
 from publisher.interest import Words
+from publisher.kernels.shares import shared_out
 from publisher.latest import LATE_NS_MAX, NO_SLOT, Latest, Sequences, Slots, pick
 from publisher.payloads import Payloads
 from publisher.subscriber import Ledger, ModeIndexes, Skipping, Wants
@@ -103,7 +103,7 @@ class Pourer:
             by_row: NDArray[Any] = np.empty(len(batch.slots), np.object_)
             by_row[rows] = encode(
                 each, batch.slots[rows], pick(batch.records, rows), batch.sequences[rows]
-            )
+            ).payloads()
             by_place[which] = by_row[places[which]]
         payloads: list[bytes] = by_place.tolist()
         return payloads
@@ -157,13 +157,11 @@ def is_late(held: dict[int, int], slot: int, stamp: int) -> bool:
 
 def _portions(bits: Words, ledgers: Mapping[int, Ledger]) -> list[_Portions]:
     """Return what each subscriber wants, by kind; for those that skip it is only counted."""
-    subscribers, places = interest.pairs(bits)
-    if not len(subscribers):
-        return []
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(subscribers)) + 1])
-    counts = np.diff(np.append(starts, len(places)))
+    everybody, no_sizes = ~np.zeros_like(bits[0]), np.zeros(len(bits), np.int64)
+    subscribers, cuts, _, places = shared_out(bits, everybody, no_sizes)
+    counts = np.diff(cuts)
     kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
-    whose = [ledgers[subscriber] for subscriber in subscribers[starts].tolist()]
+    whose = [ledgers[subscriber] for subscriber in subscribers.tolist()]
     for index, ledger in enumerate(whose):
         if ledger.skipping is None:
             kinds[_kind(ledger)].append(index)

@@ -12,6 +12,7 @@ from publisher.dialects import At, Dialect
 from publisher.flow import Flow
 from publisher.latest import Latest, Slots
 from publisher.messages import Skipped
+from publisher.names import Names
 from publisher.payloads import Payloads
 from publisher.subscriber import Ledger, Skipping
 
@@ -50,7 +51,8 @@ class Taker:
         self._dialects = dialects
         self._channels = channels
         self._bytes_max = message_bytes_max
-        self.payloads = [Payloads(latest, dialect.encoders) for dialect in dialects]
+        self.names = Names(latest)
+        self.payloads = [Payloads(latest, each.encoders, self.names) for each in dialects]
         #: How far the streams have come, by shard.
         self.at: dict[str, str] = {}
 

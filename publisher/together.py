@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from publisher.dialects import At, Dialect
 from publisher.flow import Chunk, note
+from publisher.framing import Framer
 from publisher.fresh import Fresh, Member, Parcel, frame_of
 from publisher.latest import Latest, Sequences, Slots
 from publisher.payloads import Payloads
@@ -28,7 +29,7 @@ class _Owed(NamedTuple):
 
     slots: Slots
     sequences: Sequences
-    cuts: list[int]
+    cuts: NDArray[np.int64]
 
 
 class Together:
@@ -50,6 +51,7 @@ class Together:
         self._dialects = dialects
         self._payloads = payloads
         self._bytes_max = message_bytes_max
+        self._framer = Framer()
 
     def take(self, members: Iterable[Member], now_s: float) -> tuple[list[Parcel], list[int]]:
         """Return what is owed to these, and whom to ask singly: nothing of theirs was taken."""
@@ -80,33 +82,26 @@ class Together:
         self, kind: tuple[int, int], members: Sequence[Member], now_s: float, singly: list[int]
     ) -> list[Parcel]:
         """Give the newest of what moved to subscribers of one dialect and one mode."""
-        dialect, owed = self._dialects[kind[0]], self._owed(members)
-        payloads, sizes = self._payloads[kind[0]].for_many(kind[1], owed.slots)
-        totals = np.concatenate([[0], np.cumsum(sizes)])[owed.cuts].tolist()
-        names, width = owed.sequences.tobytes(), owed.sequences.itemsize
-        sequence, made = self._latest.sequence, dict[bytes, bytes]()
-        closing, has_at = dialect.closing(None), False
+        owed = self._owed(members)
+        encoded = self._payloads[kind[0]].newest(kind[1], owed.slots)
+        counts = np.diff(owed.cuts)
+        totals = np.diff(np.concatenate([[0], np.cumsum(encoded.sizes)])[owed.cuts])
+        is_long = (counts > ROWS_PER_MESSAGE_MAX) | (totals > self._bytes_max)
+        envelope = self._dialects[kind[0]].envelope(None)
+        places, is_left_out = np.arange(len(owed.slots)), is_long | (counts == 0)
+        made = iter(self._framer.frames(encoded, places, owed.cuts, is_left_out, envelope))
+        sequence = self._latest.sequence
         parcels: list[Parcel] = []
-        for number, (subscriber, ledger) in enumerate(members):
-            begin, end = owed.cuts[number], owed.cuts[number + 1]
-            if begin == end:
-                parcels.append((subscriber, b"", 0))
-                continue
-            is_long = totals[number + 1] - totals[number] > self._bytes_max
-            if is_long or end - begin > ROWS_PER_MESSAGE_MAX:
+        told = zip(members, counts.tolist(), is_long.tolist(), strict=True)
+        for (subscriber, ledger), count, has_more in told:
+            if has_more:
                 singly.append(subscriber)
                 continue
-            # A sequence names one record: who has the same ones gets the same bytes.
-            name = names[width * begin : width * end]
-            frame = made.get(name)
-            if frame is None:
-                opening = dialect.opening(end - begin, has_at)
-                frame = frame_of(dialect, payloads[begin:end], opening, closing)
-                made[name] = frame
-            ledger.wants.level = sequence
-            if ledger.min_interval_s:
-                ledger.due_s = now_s + ledger.min_interval_s
-            parcels.append((subscriber, frame, end - begin))
+            if count:
+                ledger.wants.level = sequence
+                if ledger.min_interval_s:
+                    ledger.due_s = now_s + ledger.min_interval_s
+            parcels.append((subscriber, next(made) if count else b"", count))
         return parcels
 
     def _owed(self, members: Sequence[Member]) -> _Owed:
@@ -123,7 +118,7 @@ class Together:
         return _Owed(
             slots=slots[owed][order],
             sequences=sequences[order],
-            cuts=[0, *cuts.tolist()],
+            cuts=np.concatenate([[0], cuts]),
         )
 
     def _every(self, members: Sequence[Member], now_s: float, singly: list[int]) -> list[Parcel]:

@@ -26,6 +26,7 @@ from publisher.settings import PublisherSection, PublisherSettings
 from publisher.token_feed import TokenKeyFeed
 from publisher.tokens import TokenKeys
 from publisher.walk_feed import WalkFeed
+from publisher.warming import warm_up
 from shared.errors import SettingsError, StreamError
 from shared.runtime.logs import Log
 from shared.runtime.probe import Check
@@ -164,6 +165,8 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
     """
     section, log = settings.publisher, resources.log
     keyring = read_keyring(key.reveal() for key in section.keys)
+    resources.probe.is_doing("loading compiled loops, or compiling them, once, for half a minute")
+    await asyncio.to_thread(warm_up)
     desk = _desk(section, keyring, epoch=f"{resources.random.getrandbits(64):016x}")
     desk.tokens = read_token_keys(section)
     if not (section.keys or desk.tokens or section.jwt_jwks_url):

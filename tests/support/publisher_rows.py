@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from publisher.latest import Latest
+from publisher.names import Names
+from publisher.universe import Universe
 from shared.wire.bars import BAR_DTYPE, BarFlag
 from shared.wire.instruments import INSTRUMENT_DTYPE, Kind
 from shared.wire.layout import Layout
@@ -93,3 +96,14 @@ def batch(
     header["layout_version"] = layout.version
     header["record_bytes"] = layout.dtype.itemsize
     return {b"h": header.tobytes(), b"r": records.tobytes()}
+
+
+def named(symbol: str, *, slots: int = 1) -> Names:
+    """Return names of so many slots, all of one symbol."""
+    latest = Latest(slots)
+    tokens = np.arange(1, slots + 1, dtype=np.uint32)
+    latest.admit(tokens)
+    names = Names(latest)
+    listed = [(int(token), "NSE", symbol, "", Kind.EQUITY) for token in tokens]
+    names.take(Universe(listing(listed)))
+    return names

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from numba import njit
 
 from shared.kite.codec.big_endian import Bytes
+from shared.kite.codec.moving import copy_bytes
 from shared.kite.codec.packets import COUNT_BYTES, FULL_BYTES, LENGTH_BYTES
-from shared.kite.codec.route import Router, Sinks, copy_bytes, write_header, write_little_endian
+from shared.kite.codec.route import Router, Sinks, write_header, write_little_endian
 from shared.kite.codec.scan import WHOLE, scan_frame
 from shared.kite.codec.tokens import ABSENT, lookup
 from shared.wire.segments import SEGMENT_HEADER_BYTES

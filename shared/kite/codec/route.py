@@ -10,6 +10,7 @@ from numba import carray, njit  # type: ignore[attr-defined]  # it does not say 
 
 from shared.kite.codec.addresses import pointer
 from shared.kite.codec.big_endian import Bytes
+from shared.kite.codec.moving import copy_bytes
 from shared.kite.codec.packets import COUNT_BYTES, FRAME_PACKETS_MAX, LENGTH_BYTES
 from shared.kite.codec.scan import WHOLE, Scratch, scan_frame
 from shared.kite.codec.tokens import ABSENT, TokenTable, lookup
@@ -35,15 +36,6 @@ def write_header(buffer: Bytes, at: int, received_at_ns: int, length: int) -> in
     write_little_endian(buffer, at, received_at_ns, 8)
     write_little_endian(buffer, at + 8, length, 4)
     return at + SEGMENT_HEADER_BYTES
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def copy_bytes(target: Bytes, at: int, source: Bytes, begin: int, size: int) -> None:
-    """Copy `size` bytes from source[begin:] to target[at:]; the caller has checked the room."""
-    # Unsigned indices again: with them this becomes wide loads, as a slice assignment does not.
-    to, start = np.uintp(at), np.uintp(begin)
-    for index in range(np.uintp(size)):
-        target[to + index] = source[start + index]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -15,6 +15,7 @@ from numba import njit
 
 from shared.kite.codec.big_endian import Bytes
 from shared.kite.codec.entry import BROKEN, FULL_COLUMNS, Columns
+from shared.kite.codec.moving import copy_bytes
 from shared.kite.codec.packets import (
     COUNT_BYTES,
     FULL_BYTES,
@@ -25,7 +26,6 @@ from shared.kite.codec.packets import (
     QUOTE_BYTES,
 )
 from shared.kite.codec.repack import Packets
-from shared.kite.codec.route import copy_bytes
 from shared.kite.codec.tokens import ABSENT, TokenTable, lookup
 from shared.wire.ticks import Mode
 

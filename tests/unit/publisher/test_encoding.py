@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.dialects import JSON
-from publisher.encoding import shorten
-from publisher.modes import MODE_FIELDS, MODES
+from publisher.encoding import DecimalJsonEncoder, JsonEncoder, shorten
+from publisher.modes import DECIMAL_MODES, MODE_FIELDS, MODES
 from shared.wire.ticks import TICK, TICK_DTYPE
-from tests.support.publisher_rows import full_row, rows
+from tests.support.publisher_rows import full_row, named, rows
 
 
 def encoded(records: np.ndarray, mode: str) -> list[dict]:
     encoder = JSON.encoders[MODES.index(mode)]
     sequences = np.arange(1, len(records) + 1, dtype=np.uint64)
-    return [json.loads(each) for each in encoder(records, sequences, ["SYM"] * len(records))]
+    made = encoder(records, sequences, np.zeros(len(records), np.int64), named("SYM"))
+    return [json.loads(each) for each in made.payloads()]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -64,7 +65,9 @@ def test_an_infinite_number_is_null() -> None:
 def test_a_single_is_as_short_as_it_was_precise() -> None:
     record = rows((1, 1.0))
     record["delta"] = 0.5123
-    payload = JSON.encoders[MODES.index("greeks")](record, np.ones(1, np.uint64), ["S"])[0]
+    encoder = JSON.encoders[MODES.index("greeks")]
+    made = encoder(record, np.ones(1, np.uint64), np.zeros(1, np.int64), named("S"))
+    (payload,) = made.payloads()
     assert b'"delta":0.5123,' in payload
 
 
@@ -78,3 +81,26 @@ def test_shortening_stays_within_a_singles_precision(numbers: list[float]) -> No
         exact[~finite & ~np.isnan(exact)], short[~finite & ~np.isnan(exact)]
     )
     assert np.all(np.abs(short[finite] - exact[finite]) <= 6e-7 * np.abs(exact[finite]))
+
+
+numbers = st.one_of(
+    st.integers(-(10**9), 10**9).map(lambda paise: paise / 100),
+    st.integers(0, 10**15).map(lambda units: units / 10**7),
+    st.floats(),
+    st.sampled_from([0.0, -0.0, 1e-5, 9.99e-6, 999.9999, 1e3, 1e6, 99999999.99, 1e15, 1e16]),
+)
+
+
+@pytest.mark.parametrize("mode", sorted(DECIMAL_MODES))
+@given(values=st.lists(st.lists(numbers, min_size=8, max_size=8), min_size=1, max_size=6))
+def test_compiled_rows_are_the_bytes_of_the_general_encoder(mode: str, values: list) -> None:
+    names = MODE_FIELDS[mode]
+    records = np.frombuffer(np.random.default_rng(1).bytes(len(values) * 392), TICK_DTYPE).copy()
+    floats = [name for name in names if TICK_DTYPE[name].kind == "f"]
+    with np.errstate(over="ignore"):
+        for name, column in zip(floats, np.array(values).T, strict=False):
+            records[name] = column
+    sequences = np.arange(len(values), dtype=np.uint64) * 10**17
+    slots = np.arange(len(values)) % 3
+    told = records, sequences, slots, named('M&M "x"', slots=3)
+    assert DecimalJsonEncoder(names)(*told).payloads() == JsonEncoder(names)(*told).payloads()

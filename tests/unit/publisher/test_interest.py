@@ -30,7 +30,9 @@ def test_bits_agree_with_a_set_of_pairs(pairs: set, data: st.DataObject) -> None
     assert interest.members(table.of(slots(*asked))) == sorted(
         {s for s, slot in left if slot in asked}
     )
-    assert table.pairs(slots(*asked)) == sum(slot == each for _, slot in left for each in asked)
+    concerned, pairs, _ = table.concern(slots(*asked), table.nobody())
+    assert concerned.tolist() == table.of(slots(*asked)).tolist()
+    assert pairs == sum(slot == each for _, slot in left for each in asked)
     assert set(table.unwanted(slots(*range(50))).tolist()) == set(range(50)) - {s for _, s in left}
 
 

@@ -84,15 +84,17 @@ def test_a_parcel_holds_byte_for_byte_what_its_subscriber_would_have_been_given(
             assert together.take(subscriber, 0.0) == expected[subscriber]
 
 
-def test_whoever_wants_the_same_gets_the_same_bytes_made_once() -> None:
+def test_whoever_wants_the_same_gets_the_same_bytes_encoded_once() -> None:
     hub = Hub(LIMITS, DIALECTS)
     for policy in ("conflate", "strict"):
         ours = subscribe(hub, [{1, 2, 3}] * 3 + [{1, 2}], 0, policy)
+        before = hub.encoded
         hub.apply(rows((1, 1.0), (3, 3.0)), Source("0", "1-0"))
         parcels, _ = hub.take_together(ours, 0.0)
         one, two, three, other = (frame for _, frame, _ in parcels)
-        assert one is two is three
-        assert other != one
+        assert one == two == three != other
+        # Those of before, under the other policy, have left nothing to encode.
+        assert hub.encoded == before + 2
 
 
 def test_a_parcel_ends_a_turn_as_taking_does() -> None:
