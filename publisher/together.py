@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from publisher.dialects import At, Dialect
 from publisher.flow import Chunk, note
 from publisher.framing import Framer
 from publisher.fresh import Fresh, Member, Parcel, frame_of
-from publisher.latest import Latest, Sequences, Slots
+from publisher.kernels.owing import owed
+from publisher.latest import Latest, Slots
 from publisher.payloads import Payloads
 from publisher.taking import ROWS_PER_MESSAGE_MAX
-
-#: Sequences stay below: a subscriber's number and a sequence make one number to sort by.
-_NUMBER_SHIFT = np.uint64(48)
-
-
-class _Owed(NamedTuple):
-    """What subscribers are owed, one after the other: `cuts` are where each one's begins and ends.
-
-    `slots` with their newest `sequences`, each subscriber's longest owed first.
-    """
-
-    slots: Slots
-    sequences: Sequences
-    cuts: NDArray[np.int64]
 
 
 class Together:
@@ -82,14 +67,14 @@ class Together:
         self, kind: tuple[int, int], members: Sequence[Member], now_s: float, singly: list[int]
     ) -> list[Parcel]:
         """Give the newest of what moved to subscribers of one dialect and one mode."""
-        owed = self._owed(members)
-        encoded = self._payloads[kind[0]].newest(kind[1], owed.slots)
-        counts = np.diff(owed.cuts)
-        totals = np.diff(np.concatenate([[0], np.cumsum(encoded.sizes)])[owed.cuts])
+        slots, cuts = self._owed(members)
+        encoded = self._payloads[kind[0]].newest(kind[1], slots)
+        counts = np.diff(cuts)
+        totals = np.diff(np.concatenate([[0], np.cumsum(encoded.sizes)])[cuts])
         is_long = (counts > ROWS_PER_MESSAGE_MAX) | (totals > self._bytes_max)
         envelope = self._dialects[kind[0]].envelope(None)
-        places, is_left_out = np.arange(len(owed.slots)), is_long | (counts == 0)
-        made = iter(self._framer.frames(encoded, places, owed.cuts, is_left_out, envelope))
+        places, is_left_out = np.arange(len(slots)), is_long | (counts == 0)
+        made = iter(self._framer.frames(encoded, places, cuts, is_left_out, envelope))
         sequence = self._latest.sequence
         parcels: list[Parcel] = []
         told = zip(members, counts.tolist(), is_long.tolist(), strict=True)
@@ -104,22 +89,16 @@ class Together:
             parcels.append((subscriber, next(made) if count else b"", count))
         return parcels
 
-    def _owed(self, members: Sequence[Member]) -> _Owed:
+    def _owed(self, members: Sequence[Member]) -> tuple[Slots, Slots]:
+        """Return the slots owed to each, the longest owed first, and the cuts between them."""
         wants = [ledger.wants for _, ledger in members]
-        lengths = [len(each.slots) for each in wants]
-        ends, slots = np.cumsum(lengths), np.concatenate([each.slots for each in wants])
-        newest = self._latest.sequences[slots]
+        slots = [each.slots for each in wants]
         levels = np.array([each.level for each in wants], np.uint64)
-        owed = np.flatnonzero(newest > np.repeat(levels, lengths))
-        numbers: NDArray[np.uint64] = np.searchsorted(ends, owed, side="right").astype(np.uint64)
-        sequences = newest[owed]
-        order = np.argsort((numbers << _NUMBER_SHIFT) | sequences)
-        cuts = np.searchsorted(owed, ends)
-        return _Owed(
-            slots=slots[owed][order],
-            sequences=sequences[order],
-            cuts=np.concatenate([[0], cuts]),
+        ends = np.cumsum([len(each) for each in slots])
+        moved: tuple[Slots, Slots] = owed(
+            np.concatenate(slots), ends, levels, self._latest.sequences, ROWS_PER_MESSAGE_MAX
         )
+        return moved
 
     def _every(self, members: Sequence[Member], now_s: float, singly: list[int]) -> list[Parcel]:
         """Give every tick to those that want each of them."""

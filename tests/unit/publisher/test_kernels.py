@@ -9,8 +9,9 @@ from publisher import frames
 from publisher.dialects import DIALECTS, Dialect
 from publisher.encoded import Encoded, of_parts
 from publisher.framing import Framer
-from publisher.kernels import concern, joining, newest, shares
+from publisher.kernels import cells, concern, joining, newest, owing, shares
 from publisher.kernels.bits import ones, place_of_lowest
+from publisher.kernels.json_rows import write_rows
 from publisher.latest import LATE_NS_MAX, NO_SLOT, Latest
 from publisher.warming import warm_up
 from tests.support.publisher_rows import rows
@@ -122,9 +123,31 @@ def test_newest_records_are_those_of_a_dictionary_that_leaves_out_what_is_late(b
     assert dict(zip(tokens.tolist(), stored["received_at_ns"].tolist(), strict=True)) == held
 
 
+wishes = st.lists(
+    st.tuples(st.lists(st.integers(0, 9), unique=True), st.integers(0, 12)), min_size=1, max_size=5
+)
+
+
+@given(wishes=wishes, sequences=st.permutations(range(1, 11)))
+def test_owed_is_what_moved_above_a_subscribers_level_longest_owed_first(wishes, sequences) -> None:
+    newest_of = np.array(sequences, np.uint64)
+    wanted = [np.array(slots, np.int64) for slots, _ in wishes]
+    levels = np.array([level for _, level in wishes], np.uint64)
+    found, cuts = owing.owed(
+        np.concatenate(wanted), np.cumsum(list(map(len, wanted))), levels, newest_of, 4
+    )
+    for number, (slots, level) in enumerate(wishes):
+        mine = found[cuts[number] : cuts[number + 1]].tolist()
+        expected = [slot for slot in slots if sequences[slot] > level]
+        if len(expected) <= 4:
+            expected.sort(key=sequences.__getitem__)
+        assert mine == expected
+
+
 def test_every_loop_is_compiled_once_whatever_is_told_to_whom() -> None:
     warm_up()
-    for loop in (shares.shared_out, concern.concern, joining.join, newest.look_up, newest.take):
+    taken = newest.look_up, newest.take, concern.concern
+    for loop in (*taken, shares.shared_out, owing.owed, cells.store, joining.join, write_rows):
         assert len(getattr(loop, "signatures", [()])) == 1
 
 
