@@ -126,7 +126,7 @@ class DecimalJsonEncoder:
             np.empty(count, np.int64),
         )
         left_out = json_rows.write_rows(
-            records.view(np.uint8).reshape(count, -1),
+            records.view(np.uint8).reshape(-1, records.dtype.itemsize),
             sequences,
             records[_STAMP] // _NS_PER_US,
             slots,

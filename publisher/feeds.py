@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 import numpy as np
@@ -72,6 +73,8 @@ class TickFeed:
             if len(batch.records):
                 newest_ns = int(batch.records["received_at_ns"].max())
                 metrics.RECORD_AGE.observe(max(0, self._clock.now_ns() - newest_ns) / 1e9)
+        # Who was woken is served first; asking for more costs as much as some messages.
+        await asyncio.sleep(0)
 
     async def _follow(self, shard: int) -> None:
         stream = topics.ENRICHED_TICKS.name(shard)

@@ -40,10 +40,13 @@ class Line:
         """
         if len(commands) <= 1:
             return await self.exchange(commands)
-        *queued, done = (await self.exchange([_BEGIN, *commands, _COMMIT]))[1:]
+        begun, *queued, done = await self.exchange([_BEGIN, *commands, _COMMIT])
+        if isinstance(begun, ResponseError):  # not allowed: each was done by itself
+            return queued
         if isinstance(done, list):
             return done
-        return [each if isinstance(each, ResponseError) else done for each in queued]
+        reason = next((each for each in queued if isinstance(each, ResponseError)), done)
+        return [each if isinstance(each, ResponseError) else reason for each in queued]
 
     async def exchange(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Send `commands`, return an answer for each; a refusal is a `ResponseError` in its place.

@@ -54,6 +54,11 @@ def test_no_integer_is_above_what_a_json_reader_holds() -> None:
     assert all(v <= 2**53 for v in integers if isinstance(v, int))
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_of_no_records_there_is_nothing(mode: str) -> None:
+    assert encoded(rows(), mode) == []
+
+
 def test_an_infinite_number_is_null() -> None:
     record = rows((1, np.inf))
     record["delta"] = -np.inf

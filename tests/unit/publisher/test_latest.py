@@ -20,6 +20,12 @@ def test_the_last_record_of_an_instrument_in_a_batch_wins() -> None:
     assert latest.sequence == 3
 
 
+def test_of_an_empty_batch_nothing_comes() -> None:
+    latest = Latest(2)
+    assert not len(latest.apply(rows()).slots)
+    assert latest.sequence == 0
+
+
 def test_a_batch_delivered_again_does_not_turn_back_time() -> None:
     latest = Latest(10)
     old, new = rows((1, 10.0), received_at_ns=1000), rows((1, 11.0), received_at_ns=2000)
