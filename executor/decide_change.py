@@ -21,6 +21,7 @@ from executor.targets import (
     refuse_naming,
 )
 from executor.throttled import is_unread
+from executor.waits import UNRECKONED, why_held
 from shared.store.rows import CommandRow
 from shared.wire.orders import Cancel, Modify, Reason, State
 
@@ -77,7 +78,7 @@ def _unless_held(modify: Modify, order: BrokerOrder, facts: Facts, target: Send)
     """
     is_unknown = facts.switches.in_doubt or lacks_loss(facts.limits.risk, facts.spent)
     is_held = is_unread(facts) or (is_unknown and _is_adding(modify, order, facts))
-    return Wait() if is_held else target
+    return Wait(reason=why_held(facts) or UNRECKONED) if is_held else target
 
 
 def _is_adding(modify: Modify, order: BrokerOrder, facts: Facts) -> bool:

@@ -20,6 +20,7 @@ from executor.risk import (
 )
 from executor.scope import refuse_scope
 from executor.throttled import is_unread
+from executor.waits import UNRECKONED, why_held
 from shared.wire.orders import Place, Reason
 
 
@@ -43,7 +44,7 @@ def decide_place(place: Place, facts: Facts) -> Decision:
         return Refuse(facts.runaway, holds_strategy=True)
     # An order that nobody can account for may stand in the book: no second one of its like.
     is_held = facts.switches.in_doubt or is_unread(facts) or _is_unreckoned(place, facts)
-    return Wait() if is_held else Send(variety=place.variety)
+    return Wait(reason=why_held(facts) or UNRECKONED) if is_held else Send(variety=place.variety)
 
 
 def _is_unreckoned(place: Place, facts: Facts) -> bool:

@@ -52,9 +52,13 @@ class EndBoth(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Ask again when something has happened; `bury` where the placement has not even been read."""
+    """Ask again when something has happened; `bury` where the placement has not even been read.
+
+    The producer is told the `reason`, once, where there is more to say than that it is early.
+    """
 
     bury: bool = False
+    reason: Reason | None = None
 
 
 #: What keeps a command here.

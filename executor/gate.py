@@ -54,6 +54,12 @@ class Gate:
         closed = self._reasons.keys()
         return not (closed - _PASSED_BY_CANCELS if kind == "cancel" else closed)
 
+    def why_held(self, kind: str) -> str:
+        """Return every reason for which a command of this kind may not be sent, or nothing."""
+        if self.passes(kind):
+            return ""
+        return "; ".join(f"{bar}: {reason}" for bar, reason in self._reasons.items())
+
     async def check(self, bar: Bar) -> Check:
         """Return the readiness of one bar."""
         reason = self._reasons.get(bar)

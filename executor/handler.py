@@ -32,6 +32,7 @@ from executor.record import Recorder
 from executor.reducing import raises_risk, side_of
 from executor.request import Begun, begun, ready
 from executor.telling import Told, tell
+from executor.waits import expired, why_held
 from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
@@ -99,7 +100,7 @@ class Handler:
             decision = decide(facts)
             if isinstance(decision, Send):
                 return None
-            verdict = await _end(change, facts, decision)
+            verdict = await self._end(change, facts, decision)
         self._hold(row, verdict)
         return verdict
 
@@ -122,7 +123,7 @@ class Handler:
                     return Verdict.DONE
                 decision = decide(facts)
                 if not isinstance(decision, Send):
-                    return await _end(change, facts, decision)
+                    return await self._end(change, facts, decision)
                 noted = facts
                 self._desk.knowledge.note_sent(facts)
                 sending = await self._commit_sending(change, facts, decision)
@@ -190,6 +191,20 @@ class Handler:
                 row = replace(row, exposure=side_of(facts.order))
         return await move(change, row, Step.SEND, order=facts.order)
 
+    async def _end(self, change: Change, facts: Facts, decision: Stay) -> Verdict:
+        """Write what a decision other than Send means; what it waits for is told once."""
+        row = facts.row
+        if isinstance(decision, Expire):
+            held_by = self._desk.patience.gate.why_held(row.kind)
+            if not held_by and (reason := why_held(facts)) is not None:
+                held_by = reason.sentence
+            await move(change, row, Step.EXPIRE, reason=expired(facts, held_by))
+            return Verdict.DONE
+        is_news = isinstance(decision, Wait) and row.command_id not in self._held
+        if is_news and decision.reason is not None:
+            change.emit(tell(Told.WAITING, row, reason=decision.reason))
+        return await _end(change, facts, decision)
+
     async def _send(self, sent: Begun) -> Outcome:
         TO_WIRE.observe(max(0, self._now_us() - sent.row.received_us) / 1e6)
         began_s = self._desk.clock.monotonic_s()
@@ -205,8 +220,6 @@ class Handler:
 async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
     """Write what a decision other than Send means."""
     match decision:
-        case Expire():
-            await move(change, facts.row, Step.EXPIRE, reason=_EXPIRED)
         case Refuse(reason):
             after = await move(change, facts.row, Step.REFUSE, reason=reason)
             REFUSED.labels(code=reason.code).inc()
@@ -240,7 +253,6 @@ def _superseded(by_command_id: str) -> Reason:
     return Reason(code="superseded", sentence=sentence, measured=by_command_id)
 
 
-_EXPIRED = Reason(code="expired", sentence="valid_until_us passed before the command was sent")
 _UNREAD = Reason(
     code="target_unread",
     sentence="the placement has not been read yet; when it is, it will not be sent",

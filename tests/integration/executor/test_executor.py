@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
 
 import msgspec
@@ -278,6 +279,8 @@ async def test_what_adds_to_a_side_waits_while_a_modify_of_it_is_in_doubt(room):
         doubted = await room.send(kind="modify", target_command_id=placed, quantity=3)
         await room.until(doubted, "received", "sending", "unknown")
         added = await room.send(**limit_order())
+        soon_us = time.time_ns() // 1000 + 300_000
+        hurried = await room.send(**limit_order(valid_until_us=soon_us))
         larger = await room.send(kind="modify", target_command_id=placed, quantity=2)
         cheaper = await room.send(kind="modify", target_command_id=placed, price="1440")
         await room.until_state(added, "OPEN")
@@ -292,6 +295,16 @@ async def test_what_adds_to_a_side_waits_while_a_modify_of_it_is_in_doubt(room):
         assert await number(cheaper, "sending") < given_up
         assert given_up < await number(added, "sending")
         assert given_up < await number(larger, "sending")
+        for each in (added, larger):
+            waiting = (await room.events(each))[1]
+            assert (waiting.event, waiting.reason.code) == ("waiting", "like_in_doubt")
+            assert waiting.reason.measured == doubted
+        events = await room.until(hurried, "received", "waiting", "expired")
+        assert (events[-1].reason.field, events[-1].reason.measured) == (
+            "valid_until_us",
+            str(soon_us),
+        )
+        assert doubted in events[-1].reason.sentence
 
 
 async def test_modify_that_never_arrived_is_left_to_a_person_and_not_sent_again(room):
@@ -462,7 +475,7 @@ async def test_placement_waits_while_one_of_its_side_and_instrument_is_in_doubt(
             **limit_order(transaction_type="SELL", price=str(LAST_PRICE + 50))
         )
         await room.until_state(other_side, "ACCEPTED", "OPEN", "REJECTED")
-        assert [each.event for each in await room.events(same_side)] == ["received"]
+        assert [each.event for each in await room.events(same_side)] == ["received", "waiting"]
         assert (await room.events(doubted))[-1].state is State.UNKNOWN
         await room.until_state(doubted, "MANUAL")
         await room.until_state(same_side, "OPEN")

@@ -41,7 +41,10 @@ def test_placement_that_breaks_no_rule_is_sent():
 
 
 def test_placement_waits_while_another_of_its_side_and_instrument_is_in_doubt():
-    assert decide(facts_of(a_place(), switches=Switches(in_doubt="command-9"))) == Wait()
+    decision = decide(facts_of(a_place(), switches=Switches(in_doubt="command-9")))
+    assert isinstance(decision, Wait)
+    assert decision.reason is not None
+    assert (decision.reason.code, decision.reason.measured) == ("like_in_doubt", "command-9")
 
 
 @pytest.mark.parametrize(
