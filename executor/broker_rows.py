@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from shared.wire.decimals import paise
 from shared.wire.orders import Reason
 
 Row = Mapping[str, Any]
@@ -65,14 +64,6 @@ def seconds_of(stamp: Any) -> float:
         return datetime.fromisoformat(str(stamp)).replace(tzinfo=_INDIA).timestamp()
     except ValueError:
         return 0.0
-
-
-def price_problem(price: Decimal) -> str:
-    """Return what is wrong with a price, "" for nothing."""
-    try:
-        return "" if paise(price) > 0 else "above 0"
-    except ValueError as error:
-        return str(error)
 
 
 def reason_of(code: str, field: str, measured: str, limit: str) -> Reason:

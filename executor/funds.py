@@ -11,9 +11,9 @@ from executor.broker_rows import (
     decimal_of,
     id_of,
     only_one,
-    price_problem,
     reason_of,
 )
+from shared.wire.decimals import price_rule
 from shared.wire.funds import MfCancel, MfPlace, SipCancel, SipModify, SipPlace
 from shared.wire.orders import Reason
 
@@ -46,7 +46,7 @@ def refuse_fund(write: FundWrite) -> Reason | None:
         limit = f"one of {', '.join(_SIP_CHANGES)}"
         return reason_of("nothing_to_modify", "amount", "absent", limit)
     amount = write.amount if isinstance(write, SipPlace | SipModify) else None
-    problem = price_problem(amount) if amount is not None else ""
+    problem = price_rule(amount) if amount is not None else ""
     return reason_of("amount_invalid", "amount", str(amount), problem) if problem else None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executor.broker_rows import Row, decimal_of, gone, id_of, only_one, price_problem, reason_of
+from executor.broker_rows import Row, decimal_of, gone, id_of, only_one, reason_of
+from shared.wire.decimals import price_rule
 from shared.wire.gtt import GttDelete, GttModify, GttPlace
 from shared.wire.orders import Reason
 
@@ -14,11 +15,16 @@ def refuse_gtt(gtt: GttPlace | GttModify) -> Reason | None:
     count = 1 if gtt.trigger_type == "single" else 2
     for field, values in (("trigger_values", gtt.trigger_values), ("orders", gtt.orders)):
         if len(values) != count:
-            return reason_of("trigger_count", field, str(len(values)), f"{count} of them")
+            return reason_of(
+                "trigger_count",
+                field,
+                f"a list of {len(values)}",
+                f"a list of {count} with {gtt.trigger_type}",
+            )
     prices = [(f"trigger_values[{n}]", each) for n, each in enumerate(gtt.trigger_values)]
     prices += [(f"orders[{n}].price", each.price) for n, each in enumerate(gtt.orders)]
     for field, price in (*prices, ("last_price", gtt.last_price)):
-        if problem := price_problem(price):
+        if problem := price_rule(price):
             return reason_of("price_invalid", field, str(price), problem)
     first, last = gtt.trigger_values[0], gtt.trigger_values[-1]
     if count == 1:

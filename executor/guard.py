@@ -10,7 +10,7 @@ import msgspec
 
 from executor.reducer import BrokerOrder
 from executor.varieties import refuse_slices, refuse_variety
-from shared.wire.decimals import PAISE_PER_RUPEE, paise
+from shared.wire.decimals import PAISE_PER_RUPEE, paise, price_rule
 from shared.wire.orders import Modify, Place, Reason
 
 _PROTECTED: Final = ("MARKET", "SL-M")
@@ -85,11 +85,17 @@ def refuse_modify(
 ) -> Reason | None:
     """Return the first rule the change of this order breaks, or None."""
     if modify.expect_version is not None and modify.expect_version != order.version:
-        return _reason("version_changed", "expect_version", order.version, modify.expect_version)
+        limit = f"{order.version}, which the order is at now"
+        return _reason("version_changed", "expect_version", modify.expect_version, limit)
     # One more than the rest may use is kept for getting out of the order.
     most = modifications_max + 1 if modify.is_exit else modifications_max
     if modifications >= most:
-        return _reason("modifications_spent", "order_id", str(modifications), f"below {most}")
+        return Reason(
+            code="modifications_spent",
+            sentence=f"the order was changed {modifications} times, must be below {most}",
+            measured=str(modifications),
+            limit=f"below {most}",
+        )
     if modify.quantity is not None and modify.quantity <= order.filled_quantity:
         limit = f"above the {order.filled_quantity} filled"
         return _reason("quantity_filled", "quantity", str(modify.quantity), limit)
@@ -99,7 +105,9 @@ def refuse_modify(
 def _refuse_nothing(modify: Modify) -> Reason | None:
     if any(getattr(modify, name) is not None for name in CHANGES):
         return None
-    return _reason("nothing_to_modify", "quantity", "absent", f"one of {', '.join(CHANGES)}")
+    limit = f"at least one of {', '.join(CHANGES)}"
+    sentence = f"nothing to change is given, must be {limit}"
+    return Reason(code="nothing_to_modify", sentence=sentence, measured="nothing", limit=limit)
 
 
 #: Fields of a modify that change its order.
@@ -148,17 +156,10 @@ def _refuse_prices(
         if not is_needed and value is not None and value != 0:
             return _reason(f"{field}_unexpected", field, str(value), f"none with {order_type}")
         if is_needed and value is None:
-            return _reason(f"{field}_missing", field, "absent", f"needed with {order_type}")
-        if is_needed and value is not None and (problem := _price_problem(value)):
+            return _reason(f"{field}_missing", field, "absent", f"given with {order_type}")
+        if is_needed and value is not None and (problem := price_rule(value)):
             return _reason(f"{field}_invalid", field, str(value), problem)
     return None
-
-
-def _price_problem(price: Decimal) -> str:
-    try:
-        return "" if paise(price) > 0 else "above 0"
-    except ValueError as error:
-        return str(error)
 
 
 def _refuse_protection(order_type: str, protection: float | None) -> Reason | None:
@@ -178,7 +179,7 @@ def _refuse_validity(place: Place) -> Reason | None:
         return _reason("validity_unsupported", "validity", "IOC", "DAY or TTL on MCX")
     if (place.validity == "TTL") != (place.validity_ttl_minutes is not None):
         measured = str(place.validity_ttl_minutes or "absent")
-        limit = "given with validity TTL, otherwise absent"
+        limit = "given with validity TTL, absent with others"
         return _reason("validity_ttl_mismatch", "validity_ttl_minutes", measured, limit)
     return None
 

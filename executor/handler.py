@@ -32,7 +32,7 @@ from executor.record import Recorder
 from executor.reducing import raises_risk, side_of
 from executor.request import Begun, begun, ready
 from executor.telling import Told, tell
-from executor.waits import expired, why_held
+from executor.waits import expired, why_held, with_value
 from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
@@ -221,7 +221,7 @@ async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
     """Write what a decision other than Send means."""
     match decision:
         case Refuse(reason):
-            after = await move(change, facts.row, Step.REFUSE, reason=reason)
+            after = await move(change, facts.row, Step.REFUSE, reason=with_value(reason, facts))
             REFUSED.labels(code=reason.code).inc()
             if decision.holds_strategy:
                 await hold_strategy(change, after, reason)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from executor import switching
 from executor.asked import new_command
@@ -24,8 +25,8 @@ from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
 from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD, decode
 from shared.wire.decimals import DIGITS_MAX, is_sane
-from shared.wire.order_fields import CommandId
 from shared.wire.orders import Command, OrderEvent, State
+from shared.wire.unreadable import explain
 
 #: An entry held for this long without an acknowledgement fell between a read and an error.
 ABANDONED_MS: Final = 5_000
@@ -36,8 +37,12 @@ _ENCODINGS: Final[tuple[tuple[bytes, Encoding], ...]] = (
 )
 
 
+#: Characters of an id that is told back although no command may have it.
+_ID_CHARACTERS_MAX: Final = 64
+
+
 class _Named(msgspec.Struct):
-    command_id: CommandId
+    command_id: str
 
 
 class Intake:
@@ -157,13 +162,16 @@ class Intake:
         self._unacknowledged.clear()
 
     async def _give_up(self, entry: Entry, sentence: str) -> None:
+        reason = explain(sentence, entry.fields, Command)
         command_id = _named_in(entry)
-        if command_id is not None:
-            async with self._journal.change(at_us=self._clock.now_ns() // 1000) as change:
-                is_known = bool(await change.commands([command_id]))
-                event = tell_malformed(command_id, is_known=is_known, sentence=sentence)
-                change.emit(event, is_step=False)
-        await self._reader.dead_letter(entry, sentence, entry.deliveries)
+        if not command_id:
+            # Its writer knows it by nothing but the number that the XADD returned.
+            reason = replace(reason, sentence=f"entry {entry.id}: {reason.sentence}")
+        async with self._journal.change(at_us=self._clock.now_ns() // 1000) as change:
+            is_known = bool(command_id) and bool(await change.commands([command_id]))
+            event = tell_malformed(command_id, is_known=is_known, reason=reason)
+            change.emit(event, is_step=False)
+        await self._reader.dead_letter(entry, reason.sentence, entry.deliveries)
         DEAD.labels(stream="commands").inc()
 
 
@@ -172,7 +180,8 @@ def _command_of(entry: Entry) -> NewCommand:
     for name in ("price", "trigger_price"):
         price = getattr(command, name, None)
         if price is not None and not is_sane(price):
-            raise MessageError(f"{name} must be a number of at most {DIGITS_MAX} digits a side")
+            rule = f"Expected a number of at most {DIGITS_MAX} digits a side"
+            raise MessageError(f"{rule} - at `$.{name}`")
     field, encoding = next(each for each in _ENCODINGS if each[0] in entry.fields)
     return new_command(command, encoding=encoding, payload=entry.fields[field])
 
@@ -181,10 +190,11 @@ def _tell_received(row: CommandRow) -> OrderEvent:
     return tell(Told.RECEIVED, row)
 
 
-def _named_in(entry: Entry) -> str | None:
-    """Return the command_id of an entry that is no command, where it can be read."""
+def _named_in(entry: Entry) -> str:
+    """Return the command_id of an entry that is no command, "" where none can be told back."""
     try:
         named: _Named = decode(entry.fields, _Named)
     except MessageError:
-        return None
-    return named.command_id
+        return ""
+    is_tellable = named.command_id.isprintable() and len(named.command_id) <= _ID_CHARACTERS_MAX
+    return named.command_id if is_tellable else ""

@@ -81,7 +81,7 @@ def tell(
     return _with_command(event, parse_command(row))
 
 
-def tell_malformed(command_id: str, *, is_known: bool, sentence: str) -> OrderEvent:
+def tell_malformed(command_id: str, *, is_known: bool, reason: Reason) -> OrderEvent:
     """Return the event of an entry that is no command; a known command_id keeps its own state."""
     return OrderEvent(
         sequence=0,
@@ -91,7 +91,7 @@ def tell_malformed(command_id: str, *, is_known: bool, sentence: str) -> OrderEv
         event=Told.CONFLICT if is_known else Told.REFUSED,
         state=State.CONFLICT if is_known else State.REFUSED,
         at_us=0,
-        reason=Reason(code="malformed", sentence=sentence),
+        reason=reason,
     )
 
 

@@ -19,15 +19,17 @@ _SLICED: Final = ("regular", "amo")
 def refuse_variety(place: Place) -> Reason | None:
     """Return the first rule of its variety, or of its exchange, that the placement breaks."""
     if place.exchange not in _SHARE_EXCHANGES:
-        limit = f"one of {', '.join(_SHARE_EXCHANGES)}"
         if place.product in _OF_SHARES:
             return _reason(
-                "product_unsupported", "product", place.product, f"NRML or MIS, or {limit}"
+                "product_unsupported", "product", place.product, f"NRML or MIS on {place.exchange}"
             )
         if place.disclosed_quantity:
             measured = str(place.disclosed_quantity)
             return _reason(
-                "disclosed_unsupported", "disclosed_quantity", measured, f"0, or {limit}"
+                "disclosed_unsupported",
+                "disclosed_quantity",
+                measured,
+                f"0 on {place.exchange}",
             )
     return _refuse_iceberg(place) or _refuse_auction(place) or _refuse_cover(place)
 
@@ -36,7 +38,7 @@ def _refuse_iceberg(place: Place) -> Reason | None:
     legs, quantity = place.iceberg_legs, place.iceberg_quantity
     for field, value in (("iceberg_legs", legs), ("iceberg_quantity", quantity)):
         if (value is not None) != (place.variety == "iceberg"):
-            limit = "given with variety iceberg, otherwise absent"
+            limit = "given with variety iceberg, absent with others"
             return _reason("iceberg_mismatch", field, _shown(value), limit)
     if (
         legs is None
@@ -50,7 +52,7 @@ def _refuse_iceberg(place: Place) -> Reason | None:
 
 def _refuse_auction(place: Place) -> Reason | None:
     if (place.auction_number is not None) != (place.variety == "auction"):
-        limit = "given with variety auction, otherwise absent"
+        limit = "given with variety auction, absent with others"
         return _reason("auction_mismatch", "auction_number", _shown(place.auction_number), limit)
     if place.variety == "auction" and place.exchange not in _SHARE_EXCHANGES:
         limit = f"one of {', '.join(_SHARE_EXCHANGES)} with variety auction"

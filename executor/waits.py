@@ -1,13 +1,14 @@
-"""What a command that may not leave yet is told: what it waits for, why its time passed."""
+"""What a producer is told of a command that does not leave: what it waits for, why it ended."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from executor.facts import Facts
 from executor.throttled import is_unread
 from shared.wire.orders import Reason
-
 
 #: A limit of the day's loss is set, and the positions that it is judged by have not been read.
 UNRECKONED: Final = Reason(
@@ -30,6 +31,14 @@ def why_held(facts: Facts) -> Reason | None:
             sentence="the broker answered 429; the order book is read before it is sent again",
         )
     return None
+
+
+def with_value(reason: Reason, facts: Facts) -> Reason:
+    """Return the reason with the value of the field that it names, where it does not tell it."""
+    if not reason.field or reason.measured:
+        return reason
+    value = getattr(facts.command, reason.field, None)
+    return reason if value is None else replace(reason, measured=str(value))
 
 
 def expired(facts: Facts, held_by: str) -> Reason:

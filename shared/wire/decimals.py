@@ -31,6 +31,21 @@ def paise(price: Decimal | str) -> int:
     return int(exact)
 
 
+def price_rule(price: Decimal) -> str:
+    """Return the rule that the price of an order breaks, "" for none."""
+    try:
+        if paise(price) > 0:
+            return ""
+    except ValueError:
+        if not price.is_finite():
+            return "a number"
+        if price > PRICE_PAISE_MAX // PAISE_PER_RUPEE:
+            return f"at most {PRICE_PAISE_MAX // PAISE_PER_RUPEE}"
+        if price > 0:
+            return "a whole number of paise"
+    return "above 0"
+
+
 def rupees_text(amount_paise: int) -> str:
     """Return paise as decimal text in rupees, without a float on the way."""
     whole, cents = divmod(abs(amount_paise), PAISE_PER_RUPEE)

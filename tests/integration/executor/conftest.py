@@ -89,7 +89,7 @@ class Room:
         return command["command_id"]
 
     async def send_raw(self, body, field=b"json"):
-        await self.redis.xadd(COMMANDS.name(self.account), {field: body})
+        return (await self.redis.xadd(COMMANDS.name(self.account), {field: body})).decode()
 
     async def events(self, command_id=None):
         entries = await self.redis.xrange(EVENTS.name(self.account))

@@ -336,14 +336,25 @@ async def test_undecodable_entries_are_kept_and_told_while_the_others_go_on(room
         await room.send_raw(b'{"command_id": "readable-1", "kind": "place", "quantity": -5}')
         for price in ("sNaN", "1e999999999"):
             await room.send(**limit_order(command_id="readable-2", price=price))
+        await room.send_raw(b'{"command_id": "short", "kind": "cancel", "order_id": "1"}')
+        named = await room.send_raw(b'{"kind": "cancel", "order_id": "1"}')
         good = await room.send(**limit_order())
         await room.until_state(good, "OPEN")
-        for command_id in ("readable-1", "readable-2"):
+        for command_id, field in (
+            ("readable-1", "quantity"),
+            ("readable-2", "price"),
+            ("short", "command_id"),
+        ):
             event = (await room.events(command_id))[-1]
             assert (event.state, event.reason.code) == (State.REFUSED, "malformed")
+            assert (event.reason.field, bool(event.reason.limit)) == (field, True)
+        nameless = [each.reason for each in await room.events("")]
+        assert [each.field for each in nameless] == ["", "command_id"]
+        assert "JSON is malformed" in nameless[0].sentence
+        assert nameless[1].sentence.startswith(f"entry {named}: command_id is absent")
         letters = await room.redis.xrange(dead(COMMANDS.name(room.account)))
         assert letters[0][1][b"field.json"] == b"{not json"
-        assert len(letters) == 4
+        assert len(letters) == 6
         assert await room.entries_left() == 0
 
 

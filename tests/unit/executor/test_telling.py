@@ -47,10 +47,13 @@ def test_event_told_again_keeps_everything_but_its_name():
     assert msgspec.structs.replace(tell_again(first), event="accepted") == first
 
 
+WHY = Reason(code="malformed", sentence="why")
+
+
 @pytest.mark.parametrize(("is_known", "state"), [(False, State.REFUSED), (True, State.CONFLICT)])
 def test_malformed_entry_refuses_a_new_id_and_conflicts_with_a_known_one(is_known, state):
-    event = tell_malformed("command-1", is_known=is_known, sentence="why")
-    assert (event.state, event.reason.sentence) == (state, "why")
+    event = tell_malformed("command-1", is_known=is_known, reason=WHY)
+    assert (event.state, event.reason) == (state, WHY)
 
 
 def test_every_event_survives_its_encoding():
