@@ -32,7 +32,7 @@ from executor.record import Recorder
 from executor.reducing import raises_risk, side_of
 from executor.request import Begun, begun, ready
 from executor.telling import Told, tell
-from executor.waits import expired, why_held, with_value
+from executor.waits import expired, with_value
 from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
@@ -194,16 +194,10 @@ class Handler:
     async def _end(self, change: Change, facts: Facts, decision: Stay) -> Verdict:
         """Write what a decision other than Send means; what it waits for is told once."""
         row = facts.row
-        if isinstance(decision, Expire):
-            held_by = self._desk.patience.gate.why_held(row.kind)
-            if not held_by and (reason := why_held(facts)) is not None:
-                held_by = reason.sentence
-            await move(change, row, Step.EXPIRE, reason=expired(facts, held_by))
-            return Verdict.DONE
-        is_news = isinstance(decision, Wait) and row.command_id not in self._held
-        if is_news and decision.reason is not None:
+        if isinstance(decision, Wait) and decision.reason and row.command_id not in self._held:
             change.emit(tell(Told.WAITING, row, reason=decision.reason))
-        return await _end(change, facts, decision)
+        held_by = self._desk.patience.gate.why_held(row.kind)
+        return await _end(change, facts, decision, held_by)
 
     async def _send(self, sent: Begun) -> Outcome:
         TO_WIRE.observe(max(0, self._now_us() - sent.row.received_us) / 1e6)
@@ -217,9 +211,11 @@ class Handler:
         return self._desk.clock.now_ns() // 1000
 
 
-async def _end(change: Change, facts: Facts, decision: Stay) -> Verdict:
-    """Write what a decision other than Send means."""
+async def _end(change: Change, facts: Facts, decision: Stay, held_by: str) -> Verdict:
+    """Write what a decision other than Send means; `held_by` is what keeps every command back."""
     match decision:
+        case Expire():
+            await move(change, facts.row, Step.EXPIRE, reason=expired(facts, held_by))
         case Refuse(reason):
             after = await move(change, facts.row, Step.REFUSE, reason=with_value(reason, facts))
             REFUSED.labels(code=reason.code).inc()

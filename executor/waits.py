@@ -44,6 +44,8 @@ def with_value(reason: Reason, facts: Facts) -> Reason:
 def expired(facts: Facts, held_by: str) -> Reason:
     """Return why a command's time passed: what held it back, where something did."""
     until = str(facts.row.valid_until_us)
+    if not held_by and (reason := why_held(facts)) is not None:
+        held_by = reason.sentence
     waited = f"; it waited: {held_by}" if held_by else ""
     return Reason(
         code="expired",

@@ -131,8 +131,11 @@ def _members(kind: inspect.Type, value: Any) -> list[inspect.Type]:
         return [kind]
     members = [inner for each in kind.types for inner in _members(each, value)]
     tag = _found(value, ("kind",))
-    tagged = [each for each in members if isinstance(each, inspect.StructType) and each.tag == tag]
-    return tagged or members
+    return [each for each in members if _is_tagged(each, tag)] or members
+
+
+def _is_tagged(kind: inspect.Type, tag: Any) -> bool:
+    return isinstance(kind, inspect.StructType) and kind.tag == tag
 
 
 def _choices(types: Sequence[inspect.Type]) -> list[str]:
