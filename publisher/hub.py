@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +108,22 @@ class Hub:
     def encoded(self) -> int:
         """Return how many payloads have been encoded so far."""
         return sum(payloads.encoded for payloads in self._payloads)
+
+    @property
+    def waiting_bytes(self) -> list[int]:
+        """Return for each subscriber how many bytes of its own wait: messages, unread ticks.
+
+        What is conflated costs none, nor what waits once for all that keep up: see `waiting_rows`.
+        """
+        return [
+            each.queue.bytes + (0 if each.flow is None else each.flow.bytes)
+            for each in self._ledgers.values()
+        ]
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Return how many ticks subscribers of each policy were told that they do not get."""
+        return self._taker.skipped
 
     @property
     def waiting_rows(self) -> int:

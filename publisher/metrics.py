@@ -53,6 +53,20 @@ FAREWELLS = Counter(
 # Born at 0: what is born with its first event has no increase.
 for _each in EVERY_FAREWELL:
     FAREWELLS.labels(reason=_each.name)
+#: Up to 4 KiB is a message on its way, 4 MiB is where by default a subscriber is let go.
+QUEUED_BOUNDS = (0, 4096, 65536, 262144, 1048576, 4194304)
+QUEUED = Gauge(
+    "tickflow_publisher_queued_subscribers",
+    "Subscribers for whom at most `le` bytes wait: messages, and ticks where each is wanted.",
+    ["le"],
+)
+SKIPPED = Counter(
+    "tickflow_publisher_skipped_ticks_total",
+    "Ticks left out and told as `skipped`, by the subscriber's policy.",
+    ["policy"],
+)
+for _policy in ("skip", "strict"):
+    SKIPPED.labels(policy=_policy)
 INBOUND_PAUSES = Counter(
     "tickflow_publisher_inbound_pauses_total",
     "Pauses of reading a connection whose messages had cost more than their share.",

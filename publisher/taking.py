@@ -55,6 +55,8 @@ class Taker:
         self.payloads = [Payloads(latest, each.encoders, self.names) for each in dialects]
         #: How far the streams have come, by shard.
         self.at: dict[str, str] = {}
+        #: Ticks told of in `skipped` instead of one by one, by policy.
+        self.skipped = {"skip": 0, "strict": 0}
 
     def take(self, ledger: Ledger, now_s: float) -> Taken:
         """Return what to write now; `wait_s` None says that nothing at all is owed any more."""
@@ -129,6 +131,7 @@ class Taker:
         if ledger.skipping is not None:
             notice = _notice(ledger.skipping, len(owed))
             if notice is not None:
+                self.skipped["strict" if ledger.is_strict else "skip"] += notice.ticks
                 return Taken([dialect.reply(notice)], wait_s=0.0, is_text=dialect.is_text)
         if not len(owed):
             ledger.skipping = None

@@ -23,6 +23,7 @@ from publisher.http import Around, Job, wire
 from publisher.hub import Hub, HubLimits
 from publisher.server import Server
 from publisher.settings import PublisherSection, PublisherSettings
+from publisher.standing import Standing
 from publisher.token_feed import TokenKeyFeed
 from publisher.tokens import TokenKeys
 from publisher.walk_feed import WalkFeed
@@ -152,9 +153,9 @@ class PublisherWorker:
                 await self._catalogue.refresh()
 
     async def _measure(self, stopping: asyncio.Event) -> None:
+        standing = Standing(self._desk.hub)
         while not await pause(stopping, GAUGES_S):
-            metrics.ENCODED.set(self._desk.hub.encoded)
-            metrics.INSTRUMENTS.set(self._desk.hub.instruments)
+            standing.look()
 
 
 async def build(settings: PublisherSettings, resources: Resources) -> PublisherWorker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.grafana.panels import Dashboard, Line, Row
-from deploy.grafana.queries import gained, gauge, quantiles, rate, shown
+from deploy.grafana.queries import gained, gauge, quantiles, rate, shown, spread
 
 INGEST: Final = Dashboard(
     name="ingest",
@@ -225,6 +225,24 @@ PUBLISHER: Final = Dashboard(
                     "short",
                     gained("tickflow_publisher_connections_refused_total", "reason"),
                     gained("tickflow_publisher_kite_refused_total", "status"),
+                ),
+                spread(
+                    "Bytes that wait for one",
+                    "bytes",
+                    "tickflow_publisher_queued_subscribers",
+                    note="Messages, and ticks of those that want each; conflated ticks cost none.",
+                ),
+                shown(
+                    "Skipped ticks, by policy",
+                    "ops",
+                    rate("tickflow_publisher_skipped_ticks_total", "policy"),
+                    note="Left out for want of room and told so.",
+                ),
+                shown(
+                    "Connections read more slowly, a minute",
+                    "short",
+                    gained("tickflow_publisher_inbound_pauses_total"),
+                    note="Their own messages had cost more than their share.",
                 ),
             ),
         ),

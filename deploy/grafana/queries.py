@@ -35,6 +35,19 @@ def quantiles(title: str, metric: str, note: str = "") -> Panel:
     return Panel(title, "s", tuple(lines), note)
 
 
+def spread(title: str, unit: str, metric: str, note: str = "") -> Panel:
+    """Return a panel of the median, the 99th percentile and the worst of how things are now.
+
+    The metric tells how many are at most `le`; the worst is that of its bounds which holds all.
+    """
+    asked = f"sum by (le) ({metric}{{{_CHOSEN}}})"
+    lines = [
+        Line(f"histogram_quantile({share}, {asked})", name)
+        for share, name in ((0.5, "p50"), (0.99, "p99"), (1, "worst"))
+    ]
+    return Panel(title, unit, tuple(lines), note)
+
+
 def shown(title: str, unit: str, *lines: Line, note: str = "") -> Panel:
     """Return a panel of several lines."""
     return Panel(title, unit, lines, note)

@@ -75,6 +75,43 @@ def test_every_metric_named_is_exported_with_the_labels_named(name: str) -> None
         assert labels <= known[metric] | OF_THE_SCRAPE, f"{name}: {metric} has no {labels}"
 
 
+def questions() -> list[tuple[str, str, set[str]]]:
+    """Return where it is asked, what is asked, the labels by which the answer is called."""
+    found = [
+        (name, body, set(re.findall(r"\{\{ *\$labels\.(\w+) *\}\}", body)))
+        for name, _, body in alerts()
+    ]
+    for path in sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                called = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                found.append((f"{path.name}, {panel['title']}", target["expr"], called))
+    return found
+
+
+def test_every_grouping_and_every_legend_goes_by_labels_that_the_metrics_have() -> None:
+    known = exported()
+    for where, query, called in questions():
+        had = OF_THE_SCRAPE.union(*(known[metric] for metric, _ in METRIC.findall(query)))
+        groupings = re.findall(r"\b(?:by|on) ?\(([^)]*)\)", query)
+        grouped = {each for words in groupings for each in re.findall(r"\w+", words)}
+        assert grouped <= had, f"{where}: grouped by {grouped - had}, which nothing has"
+        # What is summed up keeps only what it is summed up by.
+        kept = grouped if re.search(r"\bby ?\(", query) else had
+        assert called <= kept, f"{where}: called by {called - kept}, which the answer has not"
+
+
+def test_every_metric_is_on_a_dashboard_or_in_a_rule() -> None:
+    shown = {metric for text in texts().values() for metric, _ in METRIC.findall(text)}
+    unseen = {
+        name.removesuffix("_bucket")
+        for name in exported()
+        if name.startswith("tickflow_") and not name.endswith(("_count", "_sum"))
+        if name not in shown
+    }
+    assert not unseen, "exported, and nobody looks"
+
+
 def test_values_of_closed_labels_in_the_rules_exist() -> None:
     closed = {
         "status": {each.name for each in Status},
