@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.ops.reach import Instance
-from shared.streams import groups, leases
+from shared.streams import groups, leases, loads
 from shared.streams.client import Connection, call
 from shared.streams.ids import BEFORE_ALL, EntryId
 
@@ -15,6 +15,8 @@ from shared.streams.ids import BEFORE_ALL, EntryId
 KEYS_MAX = 2000
 _SCANNED_AT_ONCE = 1000
 _LEASES = leases.key("*")
+#: Stands among them so that one right covers both, and is nobody's to hold.
+_LOADS = loads.key("")
 _MS = 1000
 
 
@@ -76,6 +78,7 @@ async def leases_of(redis: Connection, instance: Instance) -> list[LeaseFacts]:
     return [
         await _lease(redis, instance, key.removeprefix(_LEASES[:-1]))
         for key in await _keys(redis, _LEASES, "hash")
+        if not key.startswith(_LOADS)
     ]
 
 

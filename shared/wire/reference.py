@@ -12,7 +12,9 @@ from shared.wire import (
     bars,
     chains,
     control,
+    gtt,
     instruments,
+    order_fields,
     orders,
     queries,
     shards,
@@ -42,6 +44,8 @@ CODES: tuple[type[IntEnum | IntFlag], ...] = (
 )
 MESSAGES: tuple[type[msgspec.Struct], ...] = (
     *get_args(orders.Command),
+    order_fields.Leg,
+    gtt.GttOrder,
     orders.OrderEvent,
     orders.Reason,
     orders.BrokerUpdate,
@@ -201,6 +205,8 @@ def _type(spec: dict[str, Any]) -> str:
         return " or ".join(_type(option) for option in spec["anyOf"])
     if "enum" in spec:
         return ", ".join(f"`{value}`" for value in spec["enum"])
+    if "prefixItems" not in spec and isinstance(spec.get("items"), dict):
+        return f"array of {_type(spec['items'])}{_lengths(spec)}"
     words = [str(spec.get("format") or spec.get("type", "any"))]
     words += [
         f"{name} {spec[name]}" for name in ("minimum", "maximum", "maxLength") if name in spec
@@ -208,6 +214,13 @@ def _type(spec: dict[str, Any]) -> str:
     if "pattern" in spec:
         words.append(f"`{spec['pattern']}`".replace("|", "\\|"))
     return " ".join(words)
+
+
+def _lengths(spec: dict[str, Any]) -> str:
+    least, most = spec.get("minItems", 0), spec.get("maxItems")
+    if most is None:
+        return f", {least} or more" if least else ""
+    return f", {least} to {most}"
 
 
 def _table(heads: Iterable[str], rows: Iterable[str]) -> str:

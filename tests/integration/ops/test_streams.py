@@ -7,7 +7,7 @@ import json
 import pytest
 
 from shared.clock import SystemClock
-from shared.streams import groups, leases
+from shared.streams import groups, leases, loads
 from shared.wire import topics
 from shared.wire.orders import State
 from tests.integration.ops.conftest import ACCOUNT
@@ -68,6 +68,7 @@ def test_status_of_idle_servers_is_well(operator) -> None:
 def test_status_shows_who_holds_which_lease(operator, released: bool, code: int) -> None:
     async def hold(upstream) -> None:
         lease = await leases.acquire(upstream.ticks, "enrich.0", "me", 60, clock=SystemClock())
+        await loads.tell(upstream.ticks, "enrich", loads.Load("me", 1.0, has_room=True), 60)
         if released:
             await lease.release()
 
@@ -75,6 +76,7 @@ def test_status_shows_who_holds_which_lease(operator, released: bool, code: int)
     result = operator.run("status")
     assert result.exit_code == code
     assert ("nobody holds enrich.0" in result.stdout) is released
+    assert "loads" not in result.stdout, "what workers tell of their load is no lease"
 
 
 def test_status_with_a_silent_worker_is_degraded(operator) -> None:
