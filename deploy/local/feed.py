@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,7 +13,7 @@ from redis.asyncio import Redis
 
 from deploy.local.figures import Figures, nearest_chain
 from shared.clock import Clock
-from shared.errors import MessageError
+from shared.errors import MessageError, StreamError
 from shared.runtime.supervise import pause
 from shared.streams import published
 from shared.streams.entry import Entry
@@ -25,6 +27,8 @@ SHOWN_UNDERLYING = "NIFTY"
 LOOK_AGAIN_S = 0.5
 #: Entries of one read a stream, its longest wait in milliseconds: a stop is noticed that late.
 ENTRIES_MAX = 256
+#: How long a Redis that does not answer is waited for; one that has ended is told by the watch.
+PATIENCE_S = 120.0
 BLOCK_MS = 250
 
 
@@ -32,14 +36,15 @@ async def read_ticks(redis: Redis, figures: Figures, clock: Clock, stopping: asy
     """Fold the enriched streams of every shard into the figures, from now on.
 
     Raises:
-        StreamError: Redis refused or vanished.
+        StreamError: Redis refused or vanished for longer than PATIENCE_S.
         MessageError: an entry is not what the wire says.
     """
     shards = await _shards(redis, stopping)
     names = [topics.ENRICHED_TICKS.name(shard) for shard in range(shards)]
     reader = TailReader(redis, dict.fromkeys(names, "$"), count_max=ENTRIES_MAX, block_ms=BLOCK_MS)
+    patient = Patient(reader, clock, stopping)
     while not stopping.is_set():
-        for entry in await reader.read():
+        for entry in await patient.read():
             header, records = decode(entry)
             figures.on_batch(header, records, entry.id.ms, clock.now_ns())
 
@@ -59,21 +64,63 @@ async def read_chain(redis: Redis, figures: Figures, clock: Clock, stopping: asy
 
 
 async def read_events(
-    redis: Redis, figures: Figures, account: str, stopping: asyncio.Event
+    redis: Redis, figures: Figures, account: str, clock: Clock, stopping: asyncio.Event
 ) -> None:
     """Fold the account's order events into the figures, from now on.
 
     Raises:
-        StreamError: Redis refused or vanished.
+        StreamError: Redis refused or vanished for longer than PATIENCE_S.
         MessageError: an entry is not an order event.
     """
     reader = TailReader(
         redis, {topics.EVENTS.name(account): "$"}, count_max=ENTRIES_MAX, block_ms=BLOCK_MS
     )
+    patient = Patient(reader, clock, stopping)
     while not stopping.is_set():
-        for entry in await reader.read():
+        for entry in await patient.read():
             event: OrderEvent = codec.decode(entry.fields, OrderEvent)
             figures.on_event(event)
+
+
+class Reads(Protocol):
+    """What is asked for entries again and again."""
+
+    async def read(self) -> Sequence[Entry]:
+        """Return what came, after a wait for it.
+
+        Raises:
+            StreamError: Redis refused or vanished.
+        """
+        ...
+
+
+class Patient:
+    """Reads on over a pause of Redis: workers live through it, and a view must not end them."""
+
+    def __init__(self, reader: Reads, clock: Clock, stopping: asyncio.Event) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._stopping = stopping
+        self._failing_since_s: float | None = None
+
+    async def read(self) -> Sequence[Entry]:
+        """Return what came; nothing while Redis does not answer.
+
+        Raises:
+            StreamError: Redis refused or vanished for longer than PATIENCE_S.
+        """
+        try:
+            entries = await self._reader.read()
+        except StreamError:
+            now_s = self._clock.monotonic_s()
+            if self._failing_since_s is None:
+                self._failing_since_s = now_s
+            if now_s - self._failing_since_s >= PATIENCE_S:
+                raise
+            await pause(self._stopping, LOOK_AGAIN_S)
+            return ()
+        self._failing_since_s = None
+        return entries
 
 
 def decode(entry: Entry) -> tuple[np.void, np.ndarray[tuple[int], np.dtype[np.void]]]:

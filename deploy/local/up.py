@@ -143,7 +143,7 @@ async def _attend(session: Session, running: Pipeline, figures: Figures) -> Outc
         readings = {
             "ticks": feed.read_ticks(ticks, figures, session.clock, stopping),
             "chain": feed.read_chain(ticks, figures, session.clock, stopping),
-            "events": feed.read_events(events, figures, account, stopping),
+            "events": feed.read_events(events, figures, account, session.clock, stopping),
             "view": _show(session, figures),
         }
         side = [
