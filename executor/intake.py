@@ -17,9 +17,10 @@ from executor.crash import CrashPoint
 from executor.desk import Desk
 from executor.dispatch import Dispatcher
 from executor.express import Express
+from executor.lifecycle import UNSENT
 from executor.metrics import CLAIMED, DEAD
 from executor.telling import Told, tell, tell_malformed
-from shared.errors import MessageError
+from shared.errors import MessageError, StoreError
 from shared.store.rows import CommandRow, Encoding, NewCommand
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
@@ -70,6 +71,8 @@ class Intake:
         self._work = work
         self._unclaimed: list[Entry] = []
         self._unacknowledged: list[Entry] = []
+        #: Commands whose claim may have been committed although its answer never came.
+        self._in_doubt: set[str] = set()
         self._next_rescue_s = 0.0
 
     async def take_over(self) -> None:
@@ -131,26 +134,35 @@ class Intake:
             self._pace.foresee(only_cancels=all(each.kind == "cancel" for each in given))
             # The request for it leaves first: Redis and PostgreSQL write side by side.
             await asyncio.sleep(0)
-        at_us = self._clock.now_ns() // 1000
-        claimed = None
-        if not any(each.kind in switching.KINDS for each in given):
-            claimed = await self._journal.claim_new(given, at_us=at_us, tell=_tell_received)
-        if claimed is None:
-            async with self._journal.change(at_us=at_us) as change:
-                claimed = await claim(change, given, account=self._account)
-        for row in claimed:
+        for row in await self._commit(given):
             CLAIMED.labels(kind=row.kind).inc()
             self._backlog.add(row)
         await self._take_up_doubtful(given)
         self._work.set()
 
+    async def _commit(self, given: Sequence[NewCommand]) -> Sequence[CommandRow]:
+        at_us = self._clock.now_ns() // 1000
+        try:
+            if not any(each.kind in switching.KINDS for each in given):
+                found = await self._journal.claim_new(given, at_us=at_us, tell=_tell_received)
+                if found is not None:
+                    return found
+            async with self._journal.change(at_us=at_us) as change:
+                return await claim(change, given, account=self._account)
+        except StoreError:
+            self._in_doubt.update(each.command_id for each in given)
+            raise
+
     async def _take_up_doubtful(self, given: Sequence[NewCommand]) -> None:
-        """Queue what may be SENDING since a commit that nobody saw end; it was never sent."""
+        """Queue what was claimed, or is SENDING, by a commit that nobody saw end; it never left."""
         for command in given:
-            if command.command_id in self._express.in_doubt:
+            is_express = command.command_id in self._express.in_doubt
+            if is_express or command.command_id in self._in_doubt:
                 row = await self._journal.command(command.command_id)
-                if row is not None and row.state is State.SENDING:
+                is_sending = is_express and row is not None and row.state is State.SENDING
+                if row is not None and (is_sending or row.state in UNSENT):
                     self._backlog.add(row)
+                self._in_doubt.discard(command.command_id)
 
     async def _acknowledge(self, entries: Sequence[Entry]) -> None:
         self._unacknowledged += entries

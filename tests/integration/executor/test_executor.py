@@ -10,7 +10,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from executor.tag import tag_of
+from shared.errors import StoreError
 from shared.secret import Secret
+from shared.store.journal import Journal
 from shared.store.pool import open_pool
 from shared.store.trading import TradingSwitch, set_trading
 from shared.wire.orders import BrokerUpdate, Postback, State
@@ -328,6 +330,31 @@ async def test_modify_based_on_an_older_view_is_refused(room):
         )
         events = await room.until(modify, "received", "refused")
         assert events[-1].reason.code == "version_changed"
+
+
+async def test_commands_whose_claim_was_committed_unseen_are_sent_once_all_the_same(
+    room, monkeypatch
+):
+    """As when PostgreSQL stops between the commit and its answer."""
+    claim_new, failed = Journal.claim_new, []
+
+    async def commit_unseen(self, given, **facts):
+        rows = await claim_new(self, given, **facts)
+        if rows is not None and not failed:
+            failed.append(len(rows))
+            raise StoreError("PostgreSQL: TimeoutError")
+        return rows
+
+    monkeypatch.setattr(Journal, "claim_new", commit_unseen)
+    sent = [await room.send(**limit_order()) for _ in range(2)]
+    async with room.executor():
+        for command_id in sent:
+            await room.until_state(command_id, "OPEN")
+            names = [each.event for each in await room.events(command_id)]
+            assert (names.count("received"), names.count("sending")) == (1, 1)
+    assert failed == [2]
+    for command_id in sent:
+        assert len(await room.book(tag_of(room.account, command_id))) == 1
 
 
 async def test_undecodable_entries_are_kept_and_told_while_the_others_go_on(room):
