@@ -47,6 +47,11 @@ _OPERATE = (
     "+client +scan +dbsize -flushall -flushdb -swapdb -keys"
 )
 
+#: Rights of the default user, as which nobody can come in. A server that reads its append-only file
+#: does so as this user, and drops every transaction that it has no right to, scripts and what
+#: groups were handed among them, without ending (redis/redis#14541, valkey-io/valkey#3983).
+_UNNAMED: Mapping[Kind, str] = {"ticks": "resetkeys -@all", "orders": "~* +@all"}
+
 _COORDINATION = ("lease.*", "limiter.*")
 _PUBLISHED = ("instruments.v1*", "shards.v1", "layouts.v1")
 
@@ -143,7 +148,7 @@ def acl_file(kind: Kind, passwords: Mapping[Role, str], *, version: tuple[int, i
 
     Passwords enter as their SHA-256 only.
     """
-    lines = ["user default off resetpass resetkeys resetchannels -@all"]
+    lines = [f"user default off resetpass resetchannels {_UNNAMED[kind]}"]
     for role in ROLES:
         digest = hashlib.sha256(passwords[role].encode()).hexdigest()
         rule = _rule(GRANTS[role, kind], version)

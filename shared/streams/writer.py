@@ -132,8 +132,10 @@ class StreamWriter:
                 # XADD trims by one bound only; such streams are small and slow.
                 commands.append(["XTRIM", stream, "MINID", "~", floor_ms])
         with translate(f"XADD of {len(appends)} entries, first to {streams[0]}"):
-            # Else a reader of several streams is woken by the first entry and reads it alone.
-            is_together = len(appends) <= TOGETHER_MAX
+            # Else a reader of several streams is woken by the first entry and reads it alone. Never
+            # on a Redis with a file: it may drop transactions when it reads it (runbook).
+            is_of_ticks = all(append.topic.redis == "ticks" for append in appends)
+            is_together = is_of_ticks and len(appends) <= TOGETHER_MAX
             exchange = self._line.exchange_at_once if is_together else self._line.exchange
             all_answers = await exchange(commands)
         answers = [all_answers[position] for position in positions]

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError
 
+from deploy.local.servers import redis_server
 from shared.clock import ManualClock
 from shared.errors import StreamError
-from shared.streams import hygiene, published, weights
+from shared.streams import groups, hygiene, published, weights
 from shared.streams.client import connect, ping
 from shared.streams.leases import acquire
 from shared.streams.limiter import Granted, RateLimiter, Window
@@ -25,6 +28,7 @@ from shared.wire.topics import COMMANDS, CONTROL, ENRICHED_TICKS, EVENTS, GAPS, 
 pytestmark = pytest.mark.integration
 
 ACCOUNT = "AB1234"
+STREAM_OF_COMMANDS = COMMANDS.name(ACCOUNT)
 
 
 @asynccontextmanager
@@ -144,3 +148,39 @@ async def test_only_a_producer_may_command(orders_redis, role):
     async with as_role(orders_redis, role) as redis:
         with pytest.raises(StreamError, match="permission"):
             await write(redis, COMMANDS, ACCOUNT)
+
+
+async def test_redis_of_orders_holds_after_a_restart_what_scripts_and_groups_changed(tmp_path):
+    """Both are transactions in its file, which a server may drop when it reads them."""
+    limits = {"order": (Window("day", 86_400, 3),)}
+    async with redis_server("orders", tmp_path) as server, as_role(server, "executor") as redis:
+        for _ in range(2):
+            assert isinstance(await RateLimiter(redis, limits).take("AB1234", "order"), Granted)
+        reader = reader_of(redis, STREAM_OF_COMMANDS, "executor")
+        await reader.ensure()
+        async with as_role(server, "producer") as producer:
+            for _ in range(3):
+                await write(producer, COMMANDS, ACCOUNT)
+        taken = await reader.read()
+        await StreamWriter(redis, ManualClock()).append(
+            [Append(EVENTS, ACCOUNT, {b"json": b"{}"}) for _ in range(3)]
+        )
+    async with redis_server("orders", tmp_path) as server, as_role(server, "executor") as redis:
+        assert await redis.xlen(EVENTS.name(ACCOUNT)) == 3
+        rows = await groups.pending(
+            redis, STREAM_OF_COMMANDS, "executor", idle_ms_min=0, count_max=9
+        )
+        assert [row.id for row in rows] == [entry.id for entry in taken]
+        third = await RateLimiter(redis, limits).take("AB1234", "order")
+        fourth = await RateLimiter(redis, limits).take("AB1234", "order")
+        assert (isinstance(third, Granted), isinstance(fourth, Granted)) == (True, False)
+
+
+async def test_nobody_comes_into_either_redis_without_a_name(ticks_redis, orders_redis):
+    for server in (ticks_redis, orders_redis):
+        plain = Redis(unix_socket_path=str(server.socket), protocol=2, driver_info=None)
+        with pytest.raises(AuthenticationError):
+            await plain.ping()
+        with pytest.raises(AuthenticationError):
+            await plain.execute_command("AUTH", "default", "")
+        await plain.aclose()

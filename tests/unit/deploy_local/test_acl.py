@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from deploy.local.acl import GRANTS, KINDS, ROLES, acl_file
 
 PASSWORDS = {role: f"password of {role}" for role in ROLES}
@@ -23,8 +25,11 @@ def test_the_file_holds_digests_never_passwords() -> None:
     assert hashlib.sha256(b"password of ops").hexdigest() in _line(text, "ops")
 
 
-def test_nobody_comes_in_without_a_name() -> None:
-    assert _line(acl_file("ticks", PASSWORDS, version=(7, 2)), "default").split()[2] == "off"
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_comes_in_without_a_name(kind) -> None:
+    words = _line(acl_file(kind, PASSWORDS, version=(7, 2)), "default").split()
+    assert words[2:4] == ["off", "resetpass"]
+    assert "nopass" not in words
 
 
 def test_only_three_roles_reach_the_stream_of_commands() -> None:
