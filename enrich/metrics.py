@@ -33,7 +33,17 @@ HOP_SECONDS = Histogram(
     "tickflow_enrich_hop_seconds", "Raw entry written to records written.", buckets=HOP_BUCKETS_S
 )
 DEAD_LETTERS = Gauge(
-    "tickflow_enrich_dead_letters_entries", "Raw entries given up, of the shards held here."
+    "tickflow_enrich_dead_letters_entries", "Entries of ticks given up, of the shards held here."
+)
+PENDING = Gauge(
+    "tickflow_enrich_pending_entries", "Raw entries handed out and not acknowledged.", ["shard"]
+)
+PENDING_AGE_SECONDS = Gauge(
+    "tickflow_enrich_pending_age_seconds", "Age of the oldest of them; 0: none.", ["shard"]
+)
+TRIMMED_UNREAD = Counter(
+    "tickflow_enrich_trimmed_unread_total",
+    "Raw entries that Redis deleted before whoever was handed them had acknowledged.",
 )
 SHARDS_HELD = Gauge("tickflow_enrich_shards_held", "Shards this worker owns now.")
 LAG_SECONDS = Gauge("tickflow_enrich_stream_lag_seconds", "Age of the entries being read.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from enrich import metrics
 from enrich.batch import Batches, Poison, by_shard
-from enrich.dead_depth import DeadDepth
+from enrich.backlog import DeadDepth, PendingDepth
 from enrich.engine import Derived
 from enrich.keeping import Keeping, parts_of
 from enrich.listing import LOOK_EVERY_S, Listing
@@ -85,6 +85,7 @@ class EnrichWorker:
         self._last_due_s = 0.0
         self._last_part = 0
         self._dead = DeadDepth(redis, clock)
+        self._pending = PendingDepth(redis, clock, GROUP)
         self._keeping = Keeping(redis, clock)
         self._troubles = Throttle(1.0, clock=clock)
         self._trouble = ""
@@ -122,7 +123,8 @@ class EnrichWorker:
         )
         metrics.SHARDS_HELD.set(len(self._shards.held))
         await self._work(await self._read())
-        await self._dead.count(tuple(self._shards.held))
+        await self._dead.count(self._shards.held)
+        await self._pending.look(self._shards.held)
 
     async def _read(self) -> list[Entry]:
         """Read; while Redis is waited for, bring a part of `ticks.last` up to date where it is due.
@@ -177,12 +179,22 @@ class EnrichWorker:
         # A Redis without a disk may have lost what is known here.
         self._batches.engine.last.forget_refreshed()
         await self._reader.add(RAW_TICKS.name(shard))
-        while abandoned := await self._reader.claim_abandoned(ABANDONED_IDLE_MS):
+        while abandoned := await self._claimed():
             log.info("shard.claimed_pending", shard=shard, entries=len(abandoned))
             fatal = [entry for entry in abandoned if entry.deliveries > DELIVERIES_MAX]
             reason = f"handed out more than {DELIVERIES_MAX} times, never acknowledged"
             await self._bury([Poison(entry, reason) for entry in fatal])
             await self._work([entry for entry in abandoned if entry.deliveries <= DELIVERIES_MAX])
+
+    async def _claimed(self) -> list[Entry]:
+        """Claim what a dead owner left, going past any number of entries that Redis has deleted."""
+        while True:
+            before = self._reader.missing_total
+            claimed = await self._reader.claim_abandoned(ABANDONED_IDLE_MS)
+            lost = self._reader.missing_total - before
+            metrics.TRIMMED_UNREAD.inc(lost)
+            if claimed or not lost:
+                return claimed
 
     async def _restore(self, shard: int) -> None:
         assert self._batches is not None, "shards are taken only once instruments are known"

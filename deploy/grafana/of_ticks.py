@@ -135,6 +135,21 @@ ENRICH: Final = Dashboard(
                 ),
                 shown("Dead letters", "short", gauge("tickflow_enrich_dead_letters_entries")),
                 shown(
+                    "Handed out, not acknowledged",
+                    "short",
+                    gauge("tickflow_enrich_pending_entries", "{{shard}}"),
+                ),
+                shown(
+                    "Age of the oldest not acknowledged",
+                    "s",
+                    gauge("tickflow_enrich_pending_age_seconds", "{{shard}}"),
+                ),
+                shown(
+                    "Deleted unread, a minute",
+                    "short",
+                    gained("tickflow_enrich_trimmed_unread_total"),
+                ),
+                shown(
                     "Chains, bars",
                     "ops",
                     rate("tickflow_enrich_chains_total"),

@@ -17,6 +17,7 @@ import faust
 from faust.types import TP, EventT
 
 from enrich import metrics
+from enrich.backlog import DeadDepth
 from enrich.batch import Poison
 from enrich.engine import Derived
 from enrich.keeping import PARTS_MIN, Keeping
@@ -83,6 +84,7 @@ class ScaleoutWorker:
         self._failure: Exception | None = None
         self._troubles = Throttle(1.0, clock=clock)
         self._keeping = Keeping(redis, clock)
+        self._dead = DeadDepth(redis, clock)
         self._working = asyncio.Lock()
         self._inbox: Inbox[Event] = Inbox(BUFFER_MESSAGES)
         self._stream: Any = None
@@ -285,6 +287,10 @@ class ScaleoutWorker:
             if self._failure is not None:
                 raise self._failure
             await self._watch.look()
+            try:
+                await self._dead.count(self._watch.partitions)
+            except StreamError as error:
+                self._complain("dead_letters.uncounted", error)
 
     async def _follow(self, stopping: asyncio.Event) -> None:
         while not await pause(stopping, LOOK_EVERY_S):

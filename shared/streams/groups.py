@@ -11,7 +11,7 @@ from shared.streams import replies
 from shared.streams.client import call, call_all, raw, translate
 from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
-from shared.streams.replies import Group, Pending
+from shared.streams.replies import Group, Held, Pending
 
 #: Looked up in one round trip.
 LOOKED_UP_MAX = 256
@@ -112,6 +112,22 @@ async def pending(
                 raise
             return []
     return replies.of_pending(reply)
+
+
+async def held(redis: Redis, stream: str, group: str) -> Held:
+    """Return how much consumers of the group have in all; nothing where there is no such group.
+
+    Raises:
+        StreamError: Redis refused or vanished.
+    """
+    with translate(f"XPENDING of {group} on {stream}"):
+        try:
+            reply = await raw(redis, "XPENDING", stream, group)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            return Held(0, None)
+    return replies.of_held(reply)
 
 
 async def claim(

@@ -18,6 +18,13 @@ class Pending(NamedTuple):
     deliveries: int
 
 
+class Held(NamedTuple):
+    """How many entries consumers of a group have and did not acknowledge; the oldest of them."""
+
+    entries: int
+    oldest: EntryId | None
+
+
 class Group(NamedTuple):
     """A consumer group as XINFO GROUPS shows it on every version."""
 
@@ -61,6 +68,11 @@ def of_pending(reply: Any) -> list[Pending]:
         )
         for row in reply
     ]
+
+
+def of_held(reply: Any) -> Held:
+    """Narrow XPENDING in its short form."""
+    return Held(reply["pending"], ids.parse(reply["min"]) if reply["pending"] else None)
 
 
 def of_groups(reply: Any) -> list[Group]:
