@@ -25,19 +25,21 @@ class DeadDepth:
         self._redis = redis
         self._clock = clock
         self._due_s = 0.0
+        self._counted: frozenset[int] = frozenset()
 
     async def count(self, shards: Iterable[int]) -> None:
-        """Count those of shards held here, if it is time.
+        """Count those of shards held here, if it is time, or they are others than last time.
 
         Raises:
             StreamError: Redis refused or vanished.
         """
         now_s = self._clock.monotonic_s()
-        if now_s < self._due_s:
+        held = frozenset(shards)
+        if now_s < self._due_s and held == self._counted:
             return
-        self._due_s = now_s + DEAD_EVERY_S
+        self._due_s, self._counted = now_s + DEAD_EVERY_S, held
         # Enriched entries are given up only on the way to Kafka, which may find them too large.
-        streams = [topic.name(shard) for shard in shards for topic in (RAW_TICKS, ENRICHED_TICKS)]
+        streams = [topic.name(shard) for shard in held for topic in (RAW_TICKS, ENRICHED_TICKS)]
         depths = [await depth(self._redis, dead(stream)) for stream in streams]
         metrics.DEAD_LETTERS.set(sum(each.entries for each in depths))
 

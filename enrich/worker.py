@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from enrich import metrics
-from enrich.batch import Batches, Poison, by_shard
 from enrich.backlog import DeadDepth, PendingDepth
+from enrich.batch import Batches, Poison, by_shard
 from enrich.engine import Derived
 from enrich.keeping import Keeping, parts_of
 from enrich.listing import LOOK_EVERY_S, Listing

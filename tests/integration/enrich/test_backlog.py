@@ -33,6 +33,8 @@ async def test_dead_letters_of_held_shards_are_counted_again_once_it_is_time(mar
     clock.advance(DEAD_EVERY_S)
     await counting.count((0, 1))
     assert told() == 4
+    await counting.count((1, 2))
+    assert told() == 9, "others are counted at once"
 
 
 async def test_pending_entries_are_told_with_the_age_of_the_oldest_until_the_shard_is_gone(market):
