@@ -154,7 +154,14 @@ async def test_second_worker_joins_and_leaves_under_load(server, market, tmp_pat
 async def test_poison_message_is_kept_for_the_operator_and_does_not_stop_the_others(
     server, market, tmp_path
 ) -> None:
+    await market.redis.xadd(dead(RAW_TICKS.name(0)), {b"reason": b"of yesterday"})
     async with worker("enrich", kafka_environment(server, market.kafka), tmp_path) as one:
+
+        async def is_told() -> bool:
+            _, text = await asyncio.to_thread(one.page, "metrics")
+            return "tickflow_enrich_dead_letters_entries 1.0" in text
+
+        await eventually(is_told, within_s=PATIENCE_S)
         await market.say(packet(SHARE, 1.0))
         await market.say(packet(SHARE, 2.0), head=b"no header")
         await market.say(packet(SHARE, 3.0))
