@@ -159,7 +159,7 @@ class KiteServer:
             return _FORBIDDEN
         if self._is_draining:
             return _UNAVAILABLE
-        is_full = len(self._connections) >= self._settings.connections_max
+        is_full = self._held.total() >= self._settings.connections_max  # those arriving as well
         if is_full or self._held[claimed.principal.name] >= self._settings.connections_per_key_max:
             return _TOO_MANY
         return claimed

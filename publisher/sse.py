@@ -116,7 +116,9 @@ class EventSources:
             return True
         for message in taken.messages:
             async with asyncio.timeout(self._around.settings.stall_timeout_s):
-                await response.write(_event(message, place))
+                event = _event(message, place)
+                await response.write(event)
+                self._around.tally.bytes += len(event)
         self._around.tally.ticks += taken.ticks
         self._around.tally.messages += len(taken.messages)
         if taken.wait_s != 0.0:

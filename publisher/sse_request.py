@@ -49,7 +49,7 @@ def parse_query(query: Mapping[str, str], last_event_id: str) -> Subscribe:
         if bars := _bars(query):
             plain["bars"] = bars
         if "gaps" in query:
-            plain["gaps"] = query["gaps"] == "true"
+            plain["gaps"] = _truth("gaps", query["gaps"])
         if "min_interval_ms" in query:
             plain["policy"] = {"min_interval_ms": int(query["min_interval_ms"])}
         if last_event_id:
@@ -133,6 +133,12 @@ def _bars(query: Mapping[str, str]) -> dict[str, Any]:
         if _BARS + name in query
     }
     return lists | numbers
+
+
+def _truth(name: str, text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(f"{name} is {text[:40]!r}, must be true or false")
+    return text == "true"
 
 
 def _list(text: str) -> list[str]:

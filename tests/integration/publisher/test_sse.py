@@ -123,6 +123,7 @@ async def test_a_query_that_is_none_of_ours_is_refused_in_words(start, upstream)
     async with start() as publisher, aiohttp.ClientSession() as session:
         address = f"http://{publisher.worker.address}/v1/sse"
         for query in (
+            {"tokens": "101", "gaps": "yes"},
             {"key": KEY},
             {"tokens": "x"},
             {"tokens": "1", "mode": "all"},
