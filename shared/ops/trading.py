@@ -59,6 +59,10 @@ def show_state(session: Session) -> None:
         session.printer.note("no switch was ever set: trading is ACTIVE")
 
 
+#: Whoever knows `tickflow status` types the same word here.
+command.add_command(show_state, "status")
+
+
 @command.command()
 @_scope
 @pass_session

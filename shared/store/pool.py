@@ -78,6 +78,8 @@ class Pool:
     def __init__(self, vendor: Any, settings: PostgresSettings) -> None:
         self._vendor = vendor
         self._settings = settings
+        self._for_connection = f"no connection within {settings.acquire_timeout_s:g} s"
+        self._for_answer = f"no answer to a statement within {settings.statement_timeout_s:g} s"
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -86,9 +88,13 @@ class Pool:
         Raises:
             StoreError: none could be had in time, or a statement in the block failed.
         """
-        with translate():
+        awaited = self._for_connection
+        try:
             async with self._vendor.acquire(timeout=self._settings.acquire_timeout_s) as connection:
+                awaited = self._for_answer
                 yield connection
+        except _VENDOR_ERRORS as error:
+            raise _store_error(error, awaited) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -107,7 +113,7 @@ class Pool:
         Raises:
             StoreError: it cannot be opened, or a statement in the block failed.
         """
-        with translate():
+        with translate(_not_opened(self._settings)):
             connection = await asyncpg.connect(**_connect_arguments(self._settings))
         try:
             yield connection
@@ -133,7 +139,7 @@ async def open_pool(settings: PostgresSettings) -> AsyncIterator[Pool]:
         StoreError: the server cannot be reached.
         LocalError: it is too old, or would lose commits in a crash.
     """
-    with translate():
+    with translate(_not_opened(settings)):
         vendor = await asyncpg.create_pool(
             **_connect_arguments(settings),
             min_size=settings.connections_min,
@@ -149,8 +155,8 @@ async def open_pool(settings: PostgresSettings) -> AsyncIterator[Pool]:
 
 
 @contextmanager
-def translate() -> Iterator[None]:
-    """Turn what asyncpg raises into StoreError.
+def translate(awaited: str = "no answer in time") -> Iterator[None]:
+    """Turn what asyncpg raises into StoreError; `awaited` is what a bare time-out says.
 
     Raises:
         StoreError: from the vendor's own error; its text names no value of a statement.
@@ -158,7 +164,21 @@ def translate() -> Iterator[None]:
     try:
         yield
     except _VENDOR_ERRORS as error:
-        raise StoreError(f"PostgreSQL: {type(error).__name__}: {_brief(error)}") from error
+        raise _store_error(error, awaited) from error
+
+
+def _store_error(error: BaseException, awaited: str) -> StoreError:
+    # Where a wait ends it is asyncio that raises, and that without a word.
+    text = str(error)
+    if isinstance(error, TimeoutError) and not text:
+        return StoreError(f"PostgreSQL: {awaited}")
+    # A detail line repeats the values of the row, a command's payload among them.
+    brief = text.split("\n", 1)[0]
+    return StoreError(f"PostgreSQL: {type(error).__name__}: {brief}")
+
+
+def _not_opened(settings: PostgresSettings) -> str:
+    return f"no connection could be opened within {settings.connect_timeout_s:g} s"
 
 
 async def _check_server(pool: Pool) -> None:
@@ -216,8 +236,3 @@ async def _close(vendor: Any, timeout_s: float) -> None:
             await vendor.close()
     except (*_VENDOR_ERRORS, TimeoutError):
         vendor.terminate()
-
-
-def _brief(error: BaseException) -> str:
-    # A detail line repeats the values of the row, a command's payload among them.
-    return str(error).split("\n", 1)[0]

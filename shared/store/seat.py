@@ -28,7 +28,7 @@ class Seat:
         Raises:
             StoreError: it does not, and with it the lock is gone.
         """
-        with translate():
+        with translate("no answer from the session that holds the seat"):
             await self.session.fetchval("SELECT 1")
 
 
@@ -44,7 +44,7 @@ async def occupy(pool: Pool, account: str, *, owner: str, at_us: int) -> AsyncIt
 
 
 async def _take(session: Connection, account: str, owner: str, at_us: int) -> Seat | None:
-    with translate():
+    with translate("no answer to taking the seat"):
         is_free = await session.fetchval(
             "SELECT pg_try_advisory_lock(hashtextextended('tickflow.executor.' || $1, 0))", account
         )

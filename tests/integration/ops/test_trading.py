@@ -76,7 +76,9 @@ def test_switches_are_set_shown_and_let_go(operator, database):
         ("global", "", "ACTIVE"),
         ("strategy", "mad", "HALTED"),
     ]
-    assert "by Ann" in operator.run("trading", "state").stdout
+    shown = operator.run("trading", "status").stdout
+    assert "by Ann" in shown
+    assert operator.run("trading", "state").stdout == shown
 
 
 def test_halt_says_what_it_came_too_late_for_and_tells_control(operator, database):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from shared.errors import LocalError, StoreError
@@ -41,3 +43,45 @@ async def test_pool_broken_block_rolls_the_transaction_back(pool):
         await fail()
     async with pool.connection() as connection:
         assert await connection.fetchval("SELECT to_regclass('half')") is None
+
+
+async def test_pool_wait_for_a_statement_that_ends_says_what_was_awaited_and_how_long(postgres_url):
+    settings = PostgresSettings(url=postgres_url, statement_timeout_s=0.2)
+    async with open_pool(settings) as pool:
+        with pytest.raises(
+            StoreError, match=r"^PostgreSQL: no answer to a statement within 0\.2 s$"
+        ):
+            async with pool.connection() as connection:
+                await connection.fetchval("SELECT pg_sleep(30)")
+
+
+async def test_pool_wait_for_a_connection_that_ends_says_what_was_awaited_and_how_long(
+    postgres_url,
+):
+    settings = PostgresSettings(
+        url=postgres_url, connections_min=1, connections_max=2, acquire_timeout_s=0.2
+    )
+    async with open_pool(settings) as pool, pool.connection(), pool.connection():
+        with pytest.raises(StoreError, match=r"^PostgreSQL: no connection within 0\.2 s$"):
+            async with pool.connection():
+                pass
+
+
+async def test_pool_server_that_takes_connections_and_is_silent_says_so_with_the_limit():
+    is_over = asyncio.Event()
+
+    async def say_nothing(reader, writer):
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        is_over.set()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = PostgresSettings(
+            url=Secret(f"postgresql://nobody@127.0.0.1:{port}/none"), connect_timeout_s=0.2
+        )
+        with pytest.raises(StoreError, match=r"no connection could be opened within 0\.2 s$"):
+            async with open_pool(settings):
+                pass
+        await asyncio.wait_for(is_over.wait(), 10)
