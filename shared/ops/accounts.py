@@ -137,8 +137,18 @@ async def _set_enabled(session: Session, account: str, *, is_enabled: bool) -> s
     async with account_desk(session.settings, session.clock) as desk:
         known = await desk.table.set_enabled(account, is_enabled=is_enabled, at_us=desk.now_us())
         if not known:
-            raise NotFound(f"account {account} is not in PostgreSQL")
+            raise NotFound(_not_kept(account, is_elsewhere=account in desk.known))
         return await desk.announce(account)
+
+
+def _not_kept(account: str, *, is_elsewhere: bool) -> str:
+    text = f"account {account} is not in PostgreSQL"
+    if not is_elsewhere:
+        return text
+    return (
+        f"{text}, but comes from the environment or a file: add it with `tickflow accounts add "
+        f"{account}` first, or stop its orders with `tickflow trading halt --account {account}`"
+    )
 
 
 async def _rotate(session: Session) -> int:

@@ -115,6 +115,11 @@ def clock_text(at_ns: int) -> str:
     return f"{moment:%H:%M:%S}.{rest_ns // _NS_PER_US:06d}"
 
 
+def date_text(at_ns: int) -> str:
+    """Return the date in India as 2026-11-30."""
+    return f"{dt.datetime.fromtimestamp(at_ns // _NS, tz=INDIA):%Y-%m-%d}"
+
+
 def date_number(at_ns: int) -> int:
     """Return the date in India as the number yyyymmdd."""
     return int(f"{dt.datetime.fromtimestamp(at_ns // _NS, tz=INDIA):%Y%m%d}")

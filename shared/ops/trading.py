@@ -167,9 +167,11 @@ def _outrun_text(outrun: Outrun) -> str:
 
 
 def _line(switch: TradingSwitch) -> str:
-    from shared.ops.tick_rows import clock_text
+    from shared.ops.tick_rows import clock_text, date_text
 
     what = f"{switch.scope} {switch.subject}".strip()
     why = f": {switch.sentence}" if switch.sentence else ""
-    at = clock_text(switch.changed_us * _NS_PER_US)
+    # A switch holds for days: the time alone would not tell which one it was set on.
+    set_ns = switch.changed_us * _NS_PER_US
+    at = f"{date_text(set_ns)} {clock_text(set_ns)}"
     return f"{switch.state:<8} {what}  (by {switch.set_by} at {at}{why})"

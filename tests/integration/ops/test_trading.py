@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 import redis
@@ -77,7 +78,7 @@ def test_switches_are_set_shown_and_let_go(operator, database):
         ("strategy", "mad", "HALTED"),
     ]
     shown = operator.run("trading", "status").stdout
-    assert "by Ann" in shown
+    assert re.search(r"^HALTED +strategy mad  \(by Ann at 20\d\d-\d\d-\d\d ", shown, re.MULTILINE)
     assert operator.run("trading", "state").stdout == shown
 
 
