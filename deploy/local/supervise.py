@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ DRAIN_S: Mapping[str, float] = {
     "sandbox": 5.0,
 }
 OTHER_DRAIN_S = 10.0
-#: A worker that ends by itself is started again, so often within so long; then the run ends.
+#: Each worker that ends by itself is started again, so often within so long; then the run ends.
 RESTARTS_MAX, RESTARTS_WITHIN_S = 3, 300.0
 #: It would not start with these settings another time either.
 BAD_SETTINGS_CODE = 2
@@ -81,7 +81,9 @@ class Supervisor:
         stop.when_hurried = self.kill_all
         self._children: dict[str, Child] = {}
         self._servers: dict[str, Child] = {}
-        self._restarted_s: deque[float] = deque(maxlen=RESTARTS_MAX)
+        self._restarted_s: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=RESTARTS_MAX)
+        )
         #: What ended by itself and was started again, a sentence each.
         self.restarts: list[str] = []
 
@@ -104,7 +106,7 @@ class Supervisor:
     async def watch(self, restartable: Collection[str] = ()) -> None:
         """Look after all until cancelled: logs stay bounded, an end is noticed.
 
-        What is `restartable` is started again, RESTARTS_MAX times within RESTARTS_WITHIN_S.
+        Each that is `restartable` is started again, RESTARTS_MAX times within RESTARTS_WITHIN_S.
 
         Raises:
             LocalError: a child ended by itself for good; the message quotes its log.
@@ -134,14 +136,15 @@ class Supervisor:
     def _may_restart(self, child: Child) -> bool:
         if child.exit_code in (None, BAD_SETTINGS_CODE) or self._stop_request.asked.is_set():
             return False
-        oldest_s = self._restarted_s[0] if len(self._restarted_s) == RESTARTS_MAX else None
-        return oldest_s is None or asyncio.get_running_loop().time() - oldest_s > RESTARTS_WITHIN_S
+        latest_s = self._restarted_s[child.launch.name]
+        now_s = asyncio.get_running_loop().time()
+        return len(latest_s) < RESTARTS_MAX or now_s - latest_s[0] > RESTARTS_WITHIN_S
 
     def _restart(self, child: Child) -> None:
         code, launch = child.exit_code, child.launch
         assert code is not None, "asked before"
         self._claim.remove(child.identity)
-        self._restarted_s.append(asyncio.get_running_loop().time())
+        self._restarted_s[launch.name].append(asyncio.get_running_loop().time())
         self.start(launch)
         said = f"{launch.name} ended by itself ({_how(code)}) and was started again"
         self.restarts.append(said)

@@ -172,6 +172,22 @@ async def test_a_worker_that_dies_later_is_started_again_but_not_for_ever(state:
     assert not _processes_of(state)
 
 
+async def test_the_deaths_of_one_worker_do_not_count_against_another(state: Path) -> None:
+    async with pipeline(request(state), StopRequest()) as running:
+        watching = asyncio.create_task(running.supervisor.watch(WORKERS))
+        dying = (*["enrich"] * RESTARTS_MAX, "publisher")
+        for death, name in enumerate(dying):
+            await eventually(lambda death=death: len(running.supervisor.restarts) == death)
+            (victim,) = (each for each in _recorded(state) if each.name == name)
+            os.kill(victim.pid, signal.SIGKILL)
+        await eventually(lambda: len(running.supervisor.restarts) == len(dying))
+        assert not watching.done()
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+    assert not _processes_of(state)
+
+
 async def test_a_worker_that_refuses_its_settings_is_not_started_again(state: Path) -> None:
     async with pipeline(request(state), StopRequest()) as running:
         (enrich,) = (each for each in _recorded(state) if each.name == "enrich")
