@@ -8,6 +8,9 @@ from shared.ops.outcome import ExitCode
 from shared.ops.probes import Finding
 from shared.ops.stream_facts import LeaseFacts, StreamFacts
 
+#: Writes are refused now and again before the whole is reached: what is free comes and goes.
+_MEMORY_USED_RATIO_MAX = 0.95
+
 
 class ServerFacts(Struct, frozen=True, kw_only=True):
     """A server as we reached it, or why not."""
@@ -15,6 +18,8 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     name: str
     ok: bool
     detail: str = ""
+    #: Of its maxmemory; 0 where it has none.
+    memory_used_ratio: float = 0.0
 
 
 class Condition(Struct, frozen=True, kw_only=True):
@@ -33,6 +38,12 @@ def complaints(condition: Condition, *, lag_s_max: float) -> list[str]:
         f"{server.name} does not answer: {server.detail}"
         for server in condition.servers
         if not server.ok
+    ]
+    found += [
+        f"{server.name} uses {server.memory_used_ratio:.0%} of its maxmemory; at 100% it refuses "
+        "every write"
+        for server in condition.servers
+        if server.memory_used_ratio >= _MEMORY_USED_RATIO_MAX
     ]
     found += [
         f"{worker.worker} is {worker.state}{_because(worker.reasons)}"

@@ -44,16 +44,26 @@ async def _redis(
     try:
         async with reach(settings, instance) as redis:
             detail = await _version(redis)
+            used_ratio = await _memory_used_ratio(redis)
             streams += await streams_of(redis, instance)
             leases += await leases_of(redis, instance)
     except StreamError as error:
         return ServerFacts(name=name, ok=False, detail=str(error))
-    return ServerFacts(name=name, ok=True, detail=detail)
+    return ServerFacts(name=name, ok=True, detail=detail, memory_used_ratio=used_ratio)
 
 
 async def _version(redis: Connection) -> str:
     said = await call(redis, "INFO of Redis", "INFO", "server")
     return f"version {said.get('redis_version', 'unknown')}"
+
+
+async def _memory_used_ratio(redis: Connection) -> float:
+    said = await call(redis, "INFO of Redis", "INFO", "memory")
+    if not (limit_bytes := said.get("maxmemory", 0)):
+        return 0.0
+    # The server leaves out what it has yet to write to its file, before it judges itself full.
+    counted = said["used_memory"] - said.get("mem_not_counted_for_evict", 0)
+    return float(counted / limit_bytes)
 
 
 async def _postgres(settings: OpsSettings) -> ServerFacts:

@@ -62,6 +62,8 @@ def test_status_of_idle_servers_is_well(operator) -> None:
     said = json.loads(result.stdout)
     assert said["ok"] is True
     assert [server["name"] for server in said["servers"]] == ["redis ticks", "redis orders"]
+    # Of the real server's own maxmemory: what a complaint is judged by.
+    assert all(0 < server["memory_used_ratio"] < 0.95 for server in said["servers"])
 
 
 @pytest.mark.parametrize(("released", "code"), [(False, 0), (True, 3)])

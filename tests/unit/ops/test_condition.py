@@ -59,6 +59,17 @@ def test_dead_letters_degrade_only_where_there_are_some() -> None:
     ]
 
 
+def test_server_that_refuses_writes_degrades_before_somebody_writes() -> None:
+    roomy, full = (
+        ServerFacts(name="redis orders", ok=True, memory_used_ratio=ratio) for ratio in (0.94, 1.2)
+    )
+    assert judged(condition(servers=[UP, roomy]))[0] is ExitCode.OK
+    assert judged(condition(servers=[UP, full])) == (
+        ExitCode.DEGRADED,
+        ["redis orders uses 120% of its maxmemory; at 100% it refuses every write"],
+    )
+
+
 def test_lease_of_nobody_degrades() -> None:
     lease = LeaseFacts(name="enrich.0", redis="ticks", owner="", fence=0, remaining_s=0.0)
     assert judged(condition(leases=[lease])) == (ExitCode.DEGRADED, ["nobody holds enrich.0"])
