@@ -44,7 +44,7 @@ class Housekeeping:
         self._through = 0
 
     async def step(self) -> None:
-        """Count dead letters and closed switches, ask after Redis; once an hour prune.
+        """Count dead letters, closed switches and the day, ask after Redis; once an hour prune.
 
         Raises:
             StreamError: Redis is away.
@@ -58,6 +58,8 @@ class Housekeeping:
             DEAD_AGE.labels(stream=name).set(age_s)
         await self._seen.server()
         self._show(await self._seen.switches())
+        # A day that began is counted although nobody sends: what yesterday spent is no alarm.
+        await self._desk.knowledge.count_day(now_us)
         if self._desk.clock.monotonic_s() >= self._next_prune_s:
             await self.prune(now_us)
             self._next_prune_s = self._desk.clock.monotonic_s() + PRUNE_S

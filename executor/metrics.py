@@ -41,6 +41,10 @@ QUEUED: Final = Gauge("tickflow_executor_backlog_commands", "Claimed commands no
 UNSETTLED: Final = Gauge(
     "tickflow_executor_unknown_commands", "Commands whose outcome is not known."
 )
+UNSETTLED_AGE: Final = Gauge(
+    "tickflow_executor_unknown_age_seconds",
+    "Since the oldest command was sent whose outcome is not known; 0: there is none.",
+)
 HANDED_OVER: Final = Counter(
     "tickflow_executor_commands_manual_total", "Commands that became MANUAL: a person ends them."
 )
@@ -84,6 +88,18 @@ PLACEMENTS_TODAY: Final = Gauge(
 )
 PLACEMENTS_MAX: Final = Gauge(
     "tickflow_executor_placements_max_orders", "Placements the day allows."
+)
+BUDGET_USED: Final = Gauge(
+    "tickflow_executor_order_budget_used_ratio",
+    "Used of the fullest second or minute of the last 15 s; of the day's placements.",
+    ["window"],
+)
+CHANGES_MOST: Final = Gauge(
+    "tickflow_executor_modifications_used_changes",
+    "Modifications of that living order which was modified most often.",
+)
+CHANGES_MAX: Final = Gauge(
+    "tickflow_executor_modifications_max_changes", "Modifications that an order may have."
 )
 THROTTLED_ANSWERS: Final = Counter(
     "tickflow_executor_throttled_total", "Order requests that the broker answered with 429."

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from executor.budgets import Budgets
 from executor.guard import is_expired
+from executor.metrics import BUDGET_USED
 from executor.settings import BehaviourSettings
 from executor.skew import Skew
 from shared.clock import Clock
@@ -64,12 +67,16 @@ class Pace:
         stopping: asyncio.Event,
         *,
         skew: Skew | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._limiter = limiter
         self._account = account
         self._clock = clock
         self._stopping = stopping
         self._skew = skew
+        self._budgets = budgets
+        for name in budgets.names if budgets is not None else ():
+            BUDGET_USED.labels(name).set_function(partial(self._used_ratio, name))
         self._taking = asyncio.Lock()
         self._foreseen: bool | None = None
         self._foreseeing = asyncio.Event()
@@ -143,11 +150,23 @@ class Pace:
 
     async def _take(self, *, reserve: bool) -> Granted | WaitUntil:
         """Ask the budgets, by the broker's clock where it is known."""
-        server_s = self._skew.server_s() if self._skew is not None else None
+        server_s = self._server_s()
         is_slow = not reserve and self._clock.monotonic_s() < self._slow_until_s
-        return await self._limiter.take(
+        granted = await self._limiter.take(
             self._account, ORDER_REQUESTS, 2 if is_slow else 1, reserve=reserve, server_s=server_s
         )
+        if isinstance(granted, Granted) and self._budgets is not None:
+            self._budgets.note(granted.left, reserve=reserve, at_s=self._now_s())
+        return granted
+
+    def _server_s(self) -> float | None:
+        return self._skew.server_s() if self._skew is not None else None
+
+    def _now_s(self) -> float:
+        return self._server_s() or self._clock.now_ns() / 1e9
+
+    def _used_ratio(self, name: str) -> float:
+        return self._budgets.used_ratio(name, self._now_s()) if self._budgets is not None else 0.0
 
     async def hold(self, seconds: float) -> None:
         """Send nothing for the account for a while, then more slowly: its answer to a 429.

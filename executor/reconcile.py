@@ -15,13 +15,14 @@ from executor.desk import Desk
 from executor.echoes import Echoes
 from executor.gate import Bar
 from executor.lifecycle import Step
-from executor.metrics import LIMBO, LIVING, LOOKS, UNSETTLED
+from executor.metrics import LIMBO, LOOKS
 from executor.moves import move
 from executor.record import RESTARTED
 from executor.reducer import BrokerOrder, parse_row
 from executor.settings import BehaviourSettings
 from executor.settling import read_evidence, settle_write
 from executor.sightings import accept_if_in_effect, settle_modify, sight
+from executor.standing import Standing
 from executor.writes import Evidence
 from shared.errors import KiteError, KiteSessionExpired, MessageError
 from shared.runtime.supervise import pause
@@ -62,6 +63,7 @@ class Reconciler:
         self._updates = updates
         self._echoes = echoes
         self._work = work
+        self._standing = Standing(desk.journal, desk.clock, behaviour.modifications_max)
         self._looks: dict[str, Looks] = {}
         self._is_blind = False
         #: The rows of the newest look, parsed: most of a book is as it was.
@@ -245,12 +247,10 @@ class Reconciler:
         counts: dict[State, int] = {}
 
         async def count() -> None:
-            counts.update(await self._desk.journal.counts())
+            counts.update(await self._standing.count())
 
         if not await self._desk.patience.tried(count, name="count"):
             return False
-        LIVING.set(sum(counts.values()))
-        UNSETTLED.set(counts.get(State.UNKNOWN, 0))
         gate = self._desk.patience.gate
         is_held = any(gate.is_closed(bar) for bar in (Bar.START, Bar.SESSION, Bar.BROKER))
         return is_held or any(counts.get(state) for state in (*_FOLLOWED, *_LOOKED_FOR))

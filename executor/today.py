@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from executor import reducer
 from executor.changing import as_it_is, changed
 from executor.facts import Facts
-from executor.metrics import PLACEMENTS_MAX, PLACEMENTS_TODAY
+from executor.metrics import BUDGET_USED, PLACEMENTS_MAX, PLACEMENTS_TODAY
 from executor.reducer import BrokerOrder
 from executor.risk import Judged, Spent
 from executor.slices import is_cut
@@ -89,7 +89,7 @@ class Today:
                     await self._read(day)
         for order_id, row in self._journal.take_sighted().items():
             self._see(order_id, row)
-        PLACEMENTS_TODAY.set(self.placements)
+        self._show()
 
     async def _read(self, day: int) -> None:
         since_us = _DAY.starts_ns(day) // 1000
@@ -132,7 +132,7 @@ class Today:
             self._warn(before)
         elif (extra := self._extra(facts)) is not None:
             self._tally.note_extra(*extra)
-        PLACEMENTS_TODAY.set(self.placements)
+        self._show()
 
     def take_back(self, facts: Facts) -> None:
         """Undo `note` for a command that was not written."""
@@ -141,7 +141,11 @@ class Today:
             self._tally.take_back_placement(facts.row.command_id, is_first=is_first)
         elif (extra := self._extra(facts)) is not None:
             self._tally.take_back_extra(*extra)
+        self._show()
+
+    def _show(self) -> None:
         PLACEMENTS_TODAY.set(self.placements)
+        BUDGET_USED.labels("day").set(self.placements / self._placements_max)
 
     def _extra(self, facts: Facts) -> tuple[str, Spent] | None:
         """Return what a modify adds, and to what."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from executor.backlog import Backlog
 from executor.bounds import breaker_of, limits_of, retry_of, runaway_of
+from executor.budgets import Budgets
 from executor.circuit import Circuit
 from executor.crash import CrashHook, never
 from executor.desk import Desk
@@ -26,7 +27,7 @@ from executor.knowledge import Knowledge, Sources
 from executor.metrics import BARRED
 from executor.missed import MissedUpdates
 from executor.outside import Outside, enter
-from executor.pace import Pace
+from executor.pace import ORDER_REQUESTS, Pace, windows
 from executor.publishing import Publisher
 from executor.reconcile import Reconciler
 from executor.runaway import Runaway
@@ -97,7 +98,7 @@ def _desk(
         journal=journal,
         broker=outside.broker,
         knowledge=knowledge,
-        pace=Pace(outside.limiter, account, resources.clock, stopping, skew=outside.skew),
+        pace=_pace(behaviour, outside, resources, account, stopping),
         egress=_egress(settings, resources, gate),
         patience=Patience(gate, retry_of(behaviour), resources.random, resources.log),
         clock=resources.clock,
@@ -105,6 +106,19 @@ def _desk(
         attempt_gap_s=behaviour.attempt_gap_s,
         crash_point=crash_point,
         stopping=stopping,
+    )
+
+
+def _pace(
+    behaviour: BehaviourSettings,
+    outside: Outside,
+    resources: Resources,
+    account: str,
+    stopping: asyncio.Event,
+) -> Pace:
+    budgets = Budgets(windows(behaviour)[ORDER_REQUESTS])
+    return Pace(
+        outside.limiter, account, resources.clock, stopping, skew=outside.skew, budgets=budgets
     )
 
 

@@ -25,6 +25,12 @@ EXECUTOR: Final = Dashboard(
                     gauge("tickflow_executor_cancels_unfinished_commands", "cancels unfinished"),
                 ),
                 shown(
+                    "Oldest of unknown outcome",
+                    "s",
+                    gauge("tickflow_executor_unknown_age_seconds"),
+                    note="An order may take 90 s to show; after three looks a person has it.",
+                ),
+                shown(
                     "Claimed, a minute",
                     "short",
                     gained("tickflow_executor_commands_claimed_total", "kind"),
@@ -66,6 +72,19 @@ EXECUTOR: Final = Dashboard(
                     gained("tickflow_executor_looks_total", "outcome"),
                 ),
                 shown("429s, a minute", "short", gained("tickflow_executor_throttled_total")),
+                shown(
+                    "Budgets of order requests used",
+                    "percentunit",
+                    gauge("tickflow_executor_order_budget_used_ratio", "{{window}}"),
+                    note="The fullest second and minute of the last 15 s; the day: its placements.",
+                ),
+                shown(
+                    "Modifications of one living order",
+                    "short",
+                    gauge("tickflow_executor_modifications_used_changes", "most"),
+                    gauge("tickflow_executor_modifications_max_changes", "allowed"),
+                    note="The broker takes 25; the last is kept for getting out.",
+                ),
             ),
         ),
         Row(
@@ -92,6 +111,11 @@ EXECUTOR: Final = Dashboard(
                     "Postbacks, a minute",
                     "short",
                     gained("tickflow_executor_postbacks_total", "proof"),
+                ),
+                quantiles(
+                    "Wait for a connection to PostgreSQL",
+                    "tickflow_postgres_connection_wait_seconds",
+                    "Long: raise TICKFLOW_POSTGRES__CONNECTIONS_MAX, or the server is slow.",
                 ),
             ),
         ),
@@ -171,6 +195,19 @@ ORDERS: Final = Dashboard(
                     ),
                     "The last hundred are kept for exits.",
                 ),
+                _each(
+                    "Budgets of order requests used",
+                    "percentunit",
+                    (
+                        'tickflow_executor_order_budget_used_ratio{window!="day"}',
+                        "{{instance}} {{window}}",
+                    ),
+                ),
+                _each(
+                    "Modifications of one living order",
+                    "short",
+                    ("tickflow_executor_modifications_used_changes", _BY_WORKER),
+                ),
                 _each("Loss", "currencyINR", ("tickflow_executor_day_loss_rupees", _BY_WORKER)),
                 _each(
                     "Fills, a minute",
@@ -184,6 +221,11 @@ ORDERS: Final = Dashboard(
                         "time() - (tickflow_executor_positions_read_timestamp_seconds > 0)",
                         _BY_WORKER,
                     ),
+                ),
+                _each(
+                    "Oldest of unknown outcome",
+                    "s",
+                    ("tickflow_executor_unknown_age_seconds", _BY_WORKER),
                 ),
                 _each(
                     "Outcome unknown, waiting, open",

@@ -352,6 +352,10 @@ PUBLISHER: Final = Dashboard(
                     gained("tickflow_publisher_upstream_lost_total", "feed"),
                     gained("tickflow_publisher_entries_malformed_total", "stream"),
                 ),
+                quantiles(
+                    "Wait for a connection to PostgreSQL",
+                    "tickflow_postgres_connection_wait_seconds",
+                ),
             ),
         ),
     ),

@@ -10,6 +10,7 @@ from shared.store.rows import (
     COMMAND_COLUMNS,
     ORDER_COLUMNS,
     CommandRow,
+    Lot,
     OrderRow,
     StoredEvent,
     command_row,
@@ -74,15 +75,30 @@ class JournalReads:
             )
         return [order_row(row) for row in rows]
 
-    async def counts(self) -> dict[State, int]:
-        """Return how many commands are not at rest, by state."""
+    async def open_lots(self) -> dict[State, Lot]:
+        """Return how many commands are not at rest, and since when, by state."""
         async with self._pool.connection() as connection:
             rows = await connection.fetch(
-                "SELECT state, count(*) AS commands FROM order_commands "
+                "SELECT state, count(*) AS commands, "
+                "min(coalesce(sending_us, received_us)) AS oldest_us FROM order_commands "
                 "WHERE account = $1 AND is_open GROUP BY state",
                 self._account,
             )
-        return {State(row["state"]): row["commands"] for row in rows}
+        return {
+            State(row["state"]): Lot(commands=row["commands"], oldest_us=row["oldest_us"])
+            for row in rows
+        }
+
+    async def most_modifications(self, since_us: int) -> int:
+        """Return how often the most modified of the orders was that live, seen since a moment."""
+        async with self._pool.connection() as connection:
+            found = await connection.fetchval(
+                "SELECT max(modifications) FROM broker_orders "
+                "WHERE account = $1 AND NOT is_terminal AND observed_us >= $2",
+                self._account,
+                since_us,
+            )
+        return found or 0
 
     async def kinds_in(self, state: State) -> list[str]:
         """Return the kinds of the commands not at rest that are in a state."""

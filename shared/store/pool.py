@@ -9,7 +9,9 @@ from typing import Any, Final, Protocol
 
 import asyncpg  # type: ignore[import-untyped]  # the vendor ships no types; narrowed here
 
+from shared.clock import SystemClock
 from shared.errors import LocalError, StoreError
+from shared.store.metrics import WAIT
 from shared.store.settings import PostgresSettings
 
 #: The oldest server we are tested on. Source: postgresql.org/support/versioning (read 2026-11).
@@ -78,6 +80,7 @@ class Pool:
     def __init__(self, vendor: Any, settings: PostgresSettings) -> None:
         self._vendor = vendor
         self._settings = settings
+        self._clock = SystemClock()
         self._for_connection = f"no connection within {settings.acquire_timeout_s:g} s"
         self._for_answer = f"no answer to a statement within {settings.statement_timeout_s:g} s"
 
@@ -88,12 +91,15 @@ class Pool:
         Raises:
             StoreError: none could be had in time, or a statement in the block failed.
         """
-        awaited = self._for_connection
+        awaited, began_s = self._for_connection, self._clock.monotonic_s()
         try:
             async with self._vendor.acquire(timeout=self._settings.acquire_timeout_s) as connection:
+                WAIT.observe(self._clock.monotonic_s() - began_s)
                 awaited = self._for_answer
                 yield connection
         except _VENDOR_ERRORS as error:
+            if awaited is self._for_connection:
+                WAIT.observe(self._clock.monotonic_s() - began_s)
             raise _store_error(error, awaited) from error
 
     @asynccontextmanager

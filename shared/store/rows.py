@@ -57,6 +57,13 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     slices_refused: int | None = None
 
 
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """Commands in one state; `oldest_us` is when the first of them was sent, or else received."""
+
+    commands: int
+    oldest_us: int
+
+
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     """An order of the broker as last seen; `seen` is the whole view as JSON text."""
 

@@ -251,6 +251,10 @@ async def test_cancel_whose_placement_never_comes_is_refused_but_the_placement_s
         await room.until(target, "received", "ended_unsent")
 
 
+def told(name, **labels):
+    return REGISTRY.get_sample_value(f"tickflow_executor_{name}", labels)
+
+
 async def test_modify_changes_the_order_and_counts(room):
     async with room.executor(modifications_max=1):
         placed = await room.send(**limit_order())
@@ -259,6 +263,9 @@ async def test_modify_changes_the_order_and_counts(room):
         await room.until(modify, "received", "sending", "accepted")
         (row,) = await room.book(tag_of(room.account, placed))
         assert row["price"] == 1460
+        await eventually(lambda: told("modifications_used_changes") == 1)
+        assert told("modifications_max_changes") == 1
+        assert told("order_budget_used_ratio", window="day") > 0
         second = await room.send(kind="modify", target_command_id=placed, price="1461")
         events = await room.until(second, "received", "refused")
         assert events[-1].reason.code == "modifications_spent"

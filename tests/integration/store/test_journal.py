@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shared.errors import IllegalTransition, LeaseLost, StoreError
 from shared.store.journal import Journal
-from shared.store.rows import NewCommand, OrderRow
+from shared.store.rows import Lot, NewCommand, OrderRow
 from shared.store.seat import occupy
 from shared.wire.orders import OrderEvent, Reason, State
 from tests.integration.store.conftest import ACCOUNT
@@ -167,6 +167,35 @@ async def test_order_saved_in_a_change_is_read_in_it_and_keeps_the_later_of_two(
     async with journal.change(at_us=6) as change:
         found = (await change.orders([order.order_id]))[order.order_id]
     assert (found.filled, found.status, found.origin) == (2, "COMPLETE", "EXTERNAL")
+
+
+async def test_open_commands_are_counted_by_state_with_the_age_of_the_oldest(journal):
+    async with journal.change(at_us=5) as change:
+        rows = await change.claim([new(f"cmd-{number:04d}") for number in range(4)])
+    first, second, third, _ = rows
+    async with journal.change(at_us=6) as change:
+        for row, sent_us in ((first, 40), (second, 30)):
+            unknown = replace(row, state=State.UNKNOWN, sending_us=sent_us)
+            await change.save(unknown, was=State.RECEIVED)
+        await change.save(replace(third, state=State.REFUSED, is_open=False), was=State.RECEIVED)
+    assert await journal.open_lots() == {
+        State.UNKNOWN: Lot(commands=2, oldest_us=30),
+        State.RECEIVED: Lot(commands=1, oldest_us=5),
+    }
+
+
+async def test_most_modified_order_is_one_that_lives_and_was_seen_since(journal):
+    assert await journal.most_modifications(0) == 0
+    orders = (
+        replace(EXTERNAL, order_id="1", modifications=3, observed_us=100),
+        replace(EXTERNAL, order_id="2", modifications=9, observed_us=99),
+        replace(EXTERNAL, order_id="3", modifications=20, observed_us=100, is_terminal=True),
+    )
+    async with journal.change(at_us=5) as change:
+        for order in orders:
+            await change.save_order(order)
+    assert await journal.most_modifications(99) == 9
+    assert await journal.most_modifications(100) == 3
 
 
 async def test_seat_is_given_to_one_owner_at_a_time(pool, seated):

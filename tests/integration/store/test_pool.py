@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from shared.errors import LocalError, StoreError
 from shared.secret import Secret
@@ -62,9 +63,30 @@ async def test_pool_wait_for_a_connection_that_ends_says_what_was_awaited_and_ho
         url=postgres_url, connections_min=1, connections_max=2, acquire_timeout_s=0.2
     )
     async with open_pool(settings) as pool, pool.connection(), pool.connection():
+        before = waits()
         with pytest.raises(StoreError, match=r"^PostgreSQL: no connection within 0\.2 s$"):
             async with pool.connection():
                 pass
+    # A wait that was given up is among those that are measured, at its length.
+    count, sum_s = waits()
+    assert count - before[0] == 1
+    assert sum_s - before[1] >= 0.2
+
+
+async def test_pool_measures_a_wait_once_however_its_block_ends(pool):
+    count, _ = waits()
+    async with pool.connection():
+        pass
+    with pytest.raises(StoreError):
+        async with pool.connection() as connection:
+            await connection.execute("SELECT 1 / 0")
+    assert waits()[0] - count == 2
+
+
+def waits():
+    """Return how many waits for a connection were measured, and their seconds."""
+    name = "tickflow_postgres_connection_wait_seconds"
+    return tuple(REGISTRY.get_sample_value(f"{name}_{each}") for each in ("count", "sum"))
 
 
 async def test_pool_server_that_takes_connections_and_is_silent_says_so_with_the_limit():

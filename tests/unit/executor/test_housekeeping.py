@@ -22,10 +22,19 @@ class Journal:
 
 
 @dataclass
+class Knowledge:
+    counted_us: list[int] = field(default_factory=list)
+
+    async def count_day(self, now_us):
+        self.counted_us.append(now_us)
+
+
+@dataclass
 class Desk:
     account: str = "AB1234"
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW_US * 1000))
     journal: Journal = field(default_factory=Journal)
+    knowledge: Knowledge = field(default_factory=Knowledge)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -48,9 +57,10 @@ async def step(switches, depth=EMPTY):
         asked.append("server")
 
     asked = []
-    seen = Seen(dead={"commands": count}, switches=read, server=server)
-    await Housekeeping(desk=Desk(), behaviour=BehaviourSettings(), seen=seen).step()
+    seen, desk = Seen(dead={"commands": count}, switches=read, server=server), Desk()
+    await Housekeeping(desk=desk, behaviour=BehaviourSettings(), seen=seen).step()
     assert asked == ["server"]
+    return desk
 
 
 async def test_switches_that_are_not_active_are_counted_by_scope_and_those_of_others_not():
@@ -77,3 +87,8 @@ async def test_dead_letters_are_counted_with_the_age_of_the_oldest():
     assert told("dead_letters_age_seconds", stream="commands") == 90
     await step([])
     assert told("dead_letters_age_seconds", stream="commands") == 0
+
+
+async def test_day_is_counted_although_nobody_sends_so_that_yesterday_is_no_alarm():
+    desk = await step([])
+    assert desk.knowledge.counted_us == [NOW_US]

@@ -6,6 +6,7 @@ from email.utils import formatdate
 import pytest
 from prometheus_client import REGISTRY
 
+from executor.budgets import Budgets
 from executor.gate import Bar, Gate
 from executor.pace import ORDER_REQUESTS, SLOW_S, Pace, windows
 from executor.settings import BehaviourSettings
@@ -168,3 +169,27 @@ async def test_pace_is_halved_for_a_while_after_a_429_but_not_for_cancels():
     clock.advance(2.0 + SLOW_S)
     await pace.turn(a_row())
     assert limiter.costs == [1, 2, 1, 1]
+
+
+def used(window):
+    return REGISTRY.get_sample_value(
+        "tickflow_executor_order_budget_used_ratio", {"window": window}
+    )
+
+
+async def test_pace_tells_what_its_turns_have_used_of_the_budgets_until_it_is_long_past():
+    behaviour = BehaviourSettings(orders_per_second_max=10, cancels_per_second_reserved=2)
+    clock = ManualClock(NOW_US * 1000)
+    pace = Pace(
+        Limiter(Granted((3, 311))),
+        "AB1234",
+        clock,
+        asyncio.Event(),
+        budgets=Budgets(windows(behaviour)[ORDER_REQUESTS]),
+    )
+    assert (used("second"), used("minute")) == (0, 0)
+    assert await pace.turn(a_row())
+    assert used("second") == 0.5
+    assert used("minute") == pytest.approx(39 / 390)
+    clock.advance(3600)
+    assert (used("second"), used("minute")) == (0, 0)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from executor import reducer
 from executor.risk import Spent, notional_of
@@ -77,6 +78,13 @@ async def test_days_loss_is_known_while_it_is_fresh_and_of_today():
 
 def spent(quantity, turnover):
     return Spent(quantity=quantity, turnover=Decimal(turnover))
+
+
+async def test_share_of_the_days_placements_is_told_with_them():
+    _, today = a_day(a_placement(attempts=2))
+    await today.count(NOW_US)
+    told = REGISTRY.get_sample_value("tickflow_executor_order_budget_used_ratio", {"window": "day"})
+    assert told == 0.02
 
 
 async def test_day_is_read_once_and_another_begins_at_midnight():
