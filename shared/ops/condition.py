@@ -7,6 +7,8 @@ from msgspec import Struct
 from shared.ops.outcome import ExitCode
 from shared.ops.probes import Finding
 from shared.ops.stream_facts import LeaseFacts, StreamFacts
+from shared.ops.switches import complaint
+from shared.store.trading import TradingSwitch
 
 #: Writes are refused now and again before the whole is reached: what is free comes and goes.
 _MEMORY_USED_RATIO_MAX = 0.95
@@ -29,12 +31,15 @@ class Condition(Struct, frozen=True, kw_only=True):
     workers: list[Finding]
     streams: list[StreamFacts]
     leases: list[LeaseFacts]
+    #: Every switch that was ever set; None where they were not read.
+    switches: list[TradingSwitch] | None = None
     publisher_url: str = ""
 
 
 def complaints(condition: Condition, *, lag_s_max: float) -> list[str]:
     """Return a sentence for everything that is not as it should be."""
-    found = [
+    found = [complaint(each) for each in condition.switches or () if each.state != "ACTIVE"]
+    found += [
         f"{server.name} does not answer: {server.detail}"
         for server in condition.servers
         if not server.ok

@@ -8,6 +8,7 @@ from shared.ops.probes import ask_all
 from shared.ops.reach import Instance, instances, reach, url_of
 from shared.ops.settings import OpsSettings
 from shared.ops.stream_facts import LeaseFacts, StreamFacts, leases_of, streams_of
+from shared.store.trading import TradingSwitch, get_trading
 from shared.streams.client import Connection, call
 
 
@@ -20,16 +21,19 @@ async def look(settings: OpsSettings) -> Condition:
     servers: list[ServerFacts] = []
     streams: list[StreamFacts] = []
     leases: list[LeaseFacts] = []
+    switches: list[TradingSwitch] | None = None
     for instance in instances(settings):
         url_of(settings, instance)
         servers.append(await _redis(settings, instance, streams, leases))
     if settings.postgres.url:
-        servers.append(await _postgres(settings))
+        facts, switches = await _postgres(settings)
+        servers.append(facts)
     return Condition(
         servers=servers,
         workers=await ask_all(settings.probes, timeout_s=settings.ops.probe_timeout_s),
         streams=streams,
         leases=leases,
+        switches=switches,
         publisher_url=settings.ops.publisher_url,
     )
 
@@ -66,13 +70,18 @@ async def _memory_used_ratio(redis: Connection) -> float:
     return float(counted / limit_bytes)
 
 
-async def _postgres(settings: OpsSettings) -> ServerFacts:
+async def _postgres(settings: OpsSettings) -> tuple[ServerFacts, list[TradingSwitch] | None]:
+    """Look at the database; its switches are None where it does not tell them."""
     # The driver takes a moment to import, and only this looks at the database.
     from shared.store.pool import open_pool
 
     try:
-        async with open_pool(settings.postgres) as pool, pool.connection() as connection:
-            version = await connection.fetchval("SHOW server_version")
+        async with open_pool(settings.postgres) as pool:
+            async with pool.connection() as connection:
+                version = await connection.fetchval("SHOW server_version")
+                has_table = await connection.fetchval("SELECT to_regclass('trading_states')")
+            # Before the first executor nothing can be halted.
+            switches = await get_trading(pool) if has_table else []
     except StoreError as error:
-        return ServerFacts(name="postgres", ok=False, detail=str(error))
-    return ServerFacts(name="postgres", ok=True, detail=f"version {version}")
+        return ServerFacts(name="postgres", ok=False, detail=str(error)), None
+    return ServerFacts(name="postgres", ok=True, detail=f"version {version}"), switches

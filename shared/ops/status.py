@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.pass_context
 @pass_session
 def command(session: Session, context: click.Context) -> None:
-    """Say whether workers are ready, servers answer, groups keep up, leases are held.
+    """Say whether workers are ready, servers answer, groups keep up, leases are held, all trade.
 
     Exit 0 if all is well, 3 if something is not, 1 if no server answers.
     """
@@ -35,6 +35,12 @@ def command(session: Session, context: click.Context) -> None:
     elif not session.printer.is_quiet:
         _show(session, condition, found)
     context.exit(verdict(condition, found))
+
+
+def _why_unknown(session: Session) -> str:
+    if not session.settings.postgres.url:
+        return "TICKFLOW_POSTGRES__URL is not set"
+    return "PostgreSQL does not answer"
 
 
 def _show(session: Session, condition: Condition, found: list[str]) -> None:
@@ -64,6 +70,8 @@ def _show(session: Session, condition: Condition, found: list[str]) -> None:
     ]
     if leases:
         printer.show(table(("lease", "owner", "fence>", "for>"), leases))
+    if condition.switches is None:
+        printer.note(f"trading switches are not known: {_why_unknown(session)}\n")
     if condition.publisher_url:
         printer.text(f"publisher at {condition.publisher_url}")
     for sentence in found or ["all is well"]:

@@ -48,13 +48,14 @@ def command() -> None:
 def show_state(session: Session) -> None:
     """Show every switch that was ever set; what is not shown is ACTIVE."""
     from shared.ops.reach import run
+    from shared.ops.switches import line
 
     switches = run(_read(session))
     for switch in switches:
         if session.printer.as_json:
             session.printer.value(switch)
         else:
-            session.printer.text(_line(switch))
+            session.printer.text(line(switch))
     if not switches:
         session.printer.note("no switch was ever set: trading is ACTIVE")
 
@@ -91,6 +92,7 @@ def _set(session: Session, state: TradingState, **typed: str | None) -> None:
     import msgspec
 
     from shared.ops.reach import run
+    from shared.ops.switches import line
     from shared.store.trading import TradingSwitch
 
     account, strategy = typed["account"], typed["strategy"]
@@ -108,7 +110,7 @@ def _set(session: Session, state: TradingState, **typed: str | None) -> None:
     if session.printer.as_json:
         session.printer.value({**msgspec.structs.asdict(switch), "outrun": outrun})
         return
-    session.printer.answer(_line(switch))
+    session.printer.answer(line(switch))
     if outrun is not None:
         session.printer.note(_outrun_text(outrun))
 
@@ -164,14 +166,3 @@ def _outrun_text(outrun: Outrun) -> str:
     return (
         f"{waited}: {len(outrun.left)} of {outrun.count} on their way have no answer yet: {named}"
     )
-
-
-def _line(switch: TradingSwitch) -> str:
-    from shared.ops.tick_rows import clock_text, date_text
-
-    what = f"{switch.scope} {switch.subject}".strip()
-    why = f": {switch.sentence}" if switch.sentence else ""
-    # A switch holds for days: the time alone would not tell which one it was set on.
-    set_ns = switch.changed_us * _NS_PER_US
-    at = f"{date_text(set_ns)} {clock_text(set_ns)}"
-    return f"{switch.state:<8} {what}  (by {switch.set_by} at {at}{why})"

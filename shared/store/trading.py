@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from shared.store.pool import Pool
 from shared.wire.control import Control
+
+if TYPE_CHECKING:  # who only names a switch does without the driver
+    from shared.store.pool import Pool
 
 #: A strategy that is held more strictly already is left so.
 REDUCE_STRATEGY: Final = """

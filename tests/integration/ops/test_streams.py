@@ -107,6 +107,15 @@ def test_status_looks_at_postgres_where_it_is_named(operator, postgres_url) -> N
     result = operator.run("status", TICKFLOW_POSTGRES__URL=postgres_url.reveal())
     assert result.exit_code == 0, result.stdout
     assert "postgres" in result.stdout
+    assert "not known" not in result.stderr, "where no executor ever was nothing is halted"
+
+
+def test_status_that_cannot_tell_whether_trading_is_held_says_so(operator, tmp_path) -> None:
+    assert "not known: TICKFLOW_POSTGRES__URL is not set" in operator.run("status").stderr
+    away = f"postgresql://nobody@/none?host={tmp_path}"
+    result = operator.run("status", TICKFLOW_POSTGRES__URL=away)
+    assert "not known: PostgreSQL does not answer" in result.stderr
+    assert result.exit_code == 3
 
 
 def test_command_without_its_redis_fails_in_one_sentence(operator, tmp_path) -> None:

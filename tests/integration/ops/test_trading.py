@@ -82,6 +82,25 @@ def test_switches_are_set_shown_and_let_go(operator, database):
     assert operator.run("trading", "state").stdout == shown
 
 
+def test_status_says_that_trading_is_halted_until_it_is_resumed(operator, database):
+    database(in_doubt)
+    operator.run("trading", "halt", "--account", ACCOUNT, "--by", "Ann", "--reason", "runs away")
+    held = operator.run("status")
+    assert held.exit_code == 3
+    assert re.search(
+        rf"^trading is HALTED for account {ACCOUNT}: only cancels pass "
+        r"\(by Ann since 20\d\d-\d\d-\d\d [\d:.]+: runs away\)$",
+        held.stdout,
+        re.MULTILINE,
+    )
+    assert "all is well" not in held.stdout
+    (switch,) = json.loads(operator.run("status", "--json").stdout)["switches"]
+    assert (switch["scope"], switch["subject"], switch["state"]) == ("account", ACCOUNT, "HALTED")
+    operator.run("trading", "resume", "--account", ACCOUNT)
+    let_go = operator.run("status")
+    assert (let_go.exit_code, "trading is" in let_go.stdout) == (0, False)
+
+
 def test_halt_says_what_it_came_too_late_for_and_tells_control(operator, database):
     database(in_doubt)
     result = operator.run("trading", "halt", "--account", ACCOUNT)

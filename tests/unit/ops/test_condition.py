@@ -6,6 +6,7 @@ from shared.ops.condition import Condition, ServerFacts, complaints, verdict
 from shared.ops.outcome import ExitCode
 from shared.ops.probes import Finding
 from shared.ops.stream_facts import GroupFacts, LeaseFacts, StreamFacts
+from shared.store.trading import TradingSwitch
 
 UP = ServerFacts(name="redis ticks", ok=True)
 READY = Finding(worker="ingest", url="http://x", state="ready")
@@ -68,6 +69,40 @@ def test_server_that_refuses_writes_degrades_before_somebody_writes() -> None:
         ExitCode.DEGRADED,
         ["redis orders uses 120% of its maxmemory; at 100% it refuses every write"],
     )
+
+
+def switch(state, scope="global", subject="", sentence="") -> TradingSwitch:
+    return TradingSwitch(
+        scope=scope,
+        subject=subject,
+        state=state,
+        set_by="Ann",
+        sentence=sentence,
+        changed_us=1_790_000_000_000_000,
+    )
+
+
+def test_trading_that_is_held_is_said_first_with_who_since_when_and_why() -> None:
+    worker = Finding(worker="enrich", url="u", state="not ready")
+    switches = [
+        switch("HALTED", sentence="loss"),
+        switch("ACTIVE", "account", "AB1234"),
+        switch("REDUCING", "strategy", "mad"),
+    ]
+    code, sentences = judged(condition(workers=[worker], switches=switches))
+    assert code is ExitCode.DEGRADED
+    since = "by Ann since 2026-09-21 19:43:20.000000"
+    reduces = "only cancels pass, and what certainly reduces a position"
+    assert sentences == [
+        f"trading is HALTED for everybody: only cancels pass ({since}: loss)",
+        f"trading is REDUCING for strategy mad: {reduces} ({since})",
+        "enrich is not ready",
+    ]
+
+
+def test_switches_that_are_all_active_are_no_complaint() -> None:
+    switches = [switch("ACTIVE"), switch("ACTIVE", "strategy", "mad")]
+    assert judged(condition(switches=switches)) == (ExitCode.OK, [])
 
 
 def test_lease_of_nobody_degrades() -> None:
