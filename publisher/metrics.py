@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from publisher.farewells import FAREWELLS as EVERY_FAREWELL
+from publisher.protocol.farewells import FAREWELLS as EVERY_FAREWELL
 
 _AGE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
 

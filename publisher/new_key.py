@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 
-from publisher.auth import digest, read_keyring
+from publisher.access.auth import digest, read_keyring
 from shared.errors import SettingsError
 
 KEY_BYTES = 32

@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from publisher import protocol
-from publisher.dialects import MSGPACK, RAW_ROW_DTYPE
-from publisher.encoding import MsgpackEncoder
-from publisher.farewells import FAREWELLS
-from publisher.messages import Reply
-from publisher.modes import MODE_FIELDS, MODES
+from publisher.fanout.dialects import MSGPACK, RAW_ROW_DTYPE
+from publisher.fanout.encoding import MsgpackEncoder
+from publisher.protocol import parsing as protocol
+from publisher.protocol.farewells import FAREWELLS
+from publisher.protocol.messages import Reply
+from publisher.protocol.modes import MODE_FIELDS, MODES
+from publisher.protocol.requests import Request
 from publisher.protocol_examples import HEARD, SAID
-from publisher.requests import Request
 
 _HEAD = """# The subscriber protocol
 

@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import Protocol
 
 from publisher import metrics
-from publisher.account_feed import AccountFeed
-from publisher.auth import Keyring, read_keyring
-from publisher.bar_feed import BarFeed
-from publisher.catalogue import Catalogue, Malformed, Outlet
-from publisher.chain_feed import ChainFeed
-from publisher.connection import Surroundings
-from publisher.desk import Desk, DeskLimits
-from publisher.dialects import DIALECTS
-from publisher.feeds import TICK_ENTRIES_MAX, Feed, HintFeed, TickFeed
-from publisher.http import Around, Job, wire
-from publisher.hub import Hub, HubLimits
-from publisher.server import Server
+from publisher.access.auth import Keyring, read_keyring
+from publisher.access.token_feed import TokenKeyFeed
+from publisher.access.tokens import TokenKeys
+from publisher.api.wiring import Around, Job, wire
+from publisher.door.connection import Surroundings
+from publisher.door.server import Server
+from publisher.door.standing import Standing
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.hub import Hub, HubLimits
+from publisher.fanout.warming import warm_up
+from publisher.feeds.account_feed import AccountFeed
+from publisher.feeds.bar_feed import BarFeed
+from publisher.feeds.catalogue import Catalogue, Malformed, Outlet
+from publisher.feeds.chain_feed import ChainFeed
+from publisher.feeds.tick_feed import TICK_ENTRIES_MAX, Feed, HintFeed, TickFeed
+from publisher.feeds.walk_feed import WalkFeed
+from publisher.session.desk import Desk, DeskLimits
 from publisher.settings import PublisherSection, PublisherSettings
-from publisher.standing import Standing
-from publisher.token_feed import TokenKeyFeed
-from publisher.tokens import TokenKeys
-from publisher.walk_feed import WalkFeed
-from publisher.warming import warm_up
 from shared.errors import SettingsError, StreamError
 from shared.runtime.logs import Log
 from shared.runtime.probe import Check
@@ -193,7 +193,7 @@ async def build(settings: PublisherSettings, resources: Resources) -> PublisherW
         feeds.append(AccountFeed(orders, outlet, block_ms=section.block_ms))
     doors: list[Door] = [server]
     if section.kite_enabled:
-        from publisher.kite_wiring import kite_door, kite_feeds
+        from publisher.kite.wiring import kite_door, kite_feeds
 
         door = kite_door(desk.claim, section, resources.clock, log)
         feeds += kite_feeds(

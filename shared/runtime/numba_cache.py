@@ -16,7 +16,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 #: Everything whose edit changes compiled code; numba itself looks only at the outermost file.
 COMPILED_SOURCES = (
     _ROOT / "enrich" / "kernels",
-    _ROOT / "publisher" / "kernels",
+    _ROOT / "publisher" / "fanout" / "kernels",
     _ROOT / "shared" / "kite" / "codec",
     _ROOT / "shared" / "wire" / "layout.py",
     _ROOT / "shared" / "wire" / "ticks.py",

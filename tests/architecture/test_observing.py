@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from executor.gate import Bar
-from publisher.farewells import FAREWELLS
+from publisher.protocol.farewells import FAREWELLS
 from shared.wire.ticks import Status
 
 ROOT = Path(__file__).resolve().parents[2]

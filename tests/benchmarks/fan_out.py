@@ -27,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 from deploy.local.servers import redis_server
-from publisher.auth import digest
+from publisher.access.auth import digest
 from tests.benchmarks.end_to_end import (
     await_ready,
     enrich_environment,

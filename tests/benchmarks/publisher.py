@@ -23,15 +23,15 @@ from typing import Any, Final
 import numpy as np
 import uvloop
 
-from publisher.auth import digest, read_keyring
-from publisher.connection import Surroundings
-from publisher.desk import Desk, DeskLimits
-from publisher.dialects import DIALECTS
-from publisher.flow import Source
-from publisher.hub import Hub, HubLimits
-from publisher.server import Server
+from publisher.access.auth import digest, read_keyring
+from publisher.door.connection import Surroundings
+from publisher.door.server import Server
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.flow import Source
+from publisher.fanout.hub import Hub, HubLimits
+from publisher.fanout.universe import Universe
+from publisher.session.desk import Desk, DeskLimits
 from publisher.settings import PublisherSection
-from publisher.universe import Universe
 from shared.clock import SystemClock
 from shared.runtime import logs
 from shared.runtime.settings import LogSettings

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from publisher.auth import digest
+from publisher.access.auth import digest
 from publisher.settings import PublisherSection, PublisherSettings
 from publisher.worker import build
 from shared.clock import SystemClock

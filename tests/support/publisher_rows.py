@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from publisher.latest import Latest
-from publisher.names import Names
-from publisher.universe import Universe
+from publisher.fanout.latest import Latest
+from publisher.fanout.names import Names
+from publisher.fanout.universe import Universe
 from shared.wire.bars import BAR_DTYPE, BarFlag
 from shared.wire.instruments import INSTRUMENT_DTYPE, Kind
 from shared.wire.layout import Layout

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from publisher.connection import Connection, Surroundings
-from publisher.delivering import SERVED_AT_ONCE_MAX
-from publisher.requests import Subscribe
-from publisher.server import Server
-from publisher.session import Session
+from publisher.door.connection import Connection, Surroundings
+from publisher.door.delivering import SERVED_AT_ONCE_MAX
+from publisher.door.server import Server
+from publisher.protocol.requests import Subscribe
+from publisher.session.session import Session
 from shared.runtime import logs
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from deploy.local.redis import RedisServer
-from publisher.auth import digest
+from publisher.access.auth import digest
 from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSection
 from publisher.settings import PublisherSection, PublisherSettings
 from publisher.worker import PublisherWorker, build

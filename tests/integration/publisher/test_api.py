@@ -15,8 +15,8 @@ import jwt
 import pytest
 from prometheus_client import REGISTRY
 
-from publisher.api import OPENAPI_PATH
-from publisher.auth import digest
+from publisher.access.auth import digest
+from publisher.api.routes import OPENAPI_PATH
 from publisher.http_settings import HttpSection, PublisherPostgres, WebhookSection
 from shared.clock import SystemClock
 from shared.errors import SettingsError

@@ -4,8 +4,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from publisher.auth import digest
-from publisher.bar_wants import BARS_PER_CONNECTION_MAX
+from publisher.access.auth import digest
+from publisher.session.bar_wants import BARS_PER_CONNECTION_MAX
 from shared.secret import Secret
 from shared.wire.instruments import Kind
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ import aiohttp
 import jwt
 import pytest
 
-from publisher.tokens import LEEWAY_S
+from publisher.access.tokens import LEEWAY_S
 from shared.secret import Secret
 from tests.integration.publisher.conftest import KEY, TICKS_KEY, Start, Upstream
 from tests.support import kite_frames as kf

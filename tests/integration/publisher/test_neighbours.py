@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from publisher import metrics
-from publisher.tokens import LEEWAY_S
+from publisher.access.tokens import LEEWAY_S
 from shared.secret import Secret
 from shared.wire.instruments import Kind
 from tests.support.eventually import eventually

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from publisher.dialects import RAW_HEADER, RAW_ROW_DTYPE, RAW_SNAPSHOT_LAST, RAW_TICKS
-from publisher.modes import MODES
+from publisher.fanout.dialects import RAW_HEADER, RAW_ROW_DTYPE, RAW_SNAPSHOT_LAST, RAW_TICKS
+from publisher.protocol.modes import MODES
 from tests.support.publisher_rows import CALL, INFY, PUT, rows
 
 pytestmark = pytest.mark.integration

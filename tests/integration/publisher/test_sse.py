@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from publisher.sse_request import Place, parse_query, read_place
+from publisher.door.sse_request import Place, parse_query, read_place
 from shared.errors import MessageError
 from tests.support.eventually import eventually
 from tests.support.publisher_rows import CALL, INFY, PUT, rows

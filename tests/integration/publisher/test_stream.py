@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from publisher.tokens import LEEWAY_S
+from publisher.access.tokens import LEEWAY_S
 from shared.secret import Secret
 from shared.wire.instruments import Kind
 from shared.wire.orders import State

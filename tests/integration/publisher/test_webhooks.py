@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from publisher.auth import digest, read_keyring
+from publisher.access.auth import digest, read_keyring
 from publisher.http_settings import WebhookSection
-from publisher.webhook_sender import GuardedResolver, open_sender
-from publisher.webhook_signing import secret_of
-from publisher.webhook_targets import read_networks
-from publisher.webhooks import Deliveries, Post
+from publisher.webhooks.delivery import Deliveries, Post
+from publisher.webhooks.sender import GuardedResolver, open_sender
+from publisher.webhooks.signing import secret_of
+from publisher.webhooks.targets import read_networks
 from shared.clock import SystemClock
 from shared.runtime.logs import get_log
 from shared.secret import Secret

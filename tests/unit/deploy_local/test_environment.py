@@ -22,9 +22,9 @@ from deploy.local.environment import (
     subscribers,
     webhooks,
 )
-from publisher.auth import read_keyring
+from publisher.access.auth import read_keyring
 from publisher.settings import PublisherSettings
-from publisher.webhook_targets import read_networks, refuse_url
+from publisher.webhooks.targets import read_networks, refuse_url
 from shared.runtime.settings import load
 from shared.secret import Secret
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.allowance import BURST_S, PAUSE_S_MAX, Allowance
+from publisher.access.allowance import BURST_S, PAUSE_S_MAX, Allowance
 from shared.clock import ManualClock
 
 SHARE = 0.05

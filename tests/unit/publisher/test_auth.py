@@ -3,7 +3,7 @@
 import pytest
 
 from publisher import new_key
-from publisher.auth import Keyring, digest, read_keyring
+from publisher.access.auth import Keyring, digest, read_keyring
 from shared.errors import SettingsError
 
 KEY = "k" * 43

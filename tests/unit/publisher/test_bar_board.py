@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from publisher.bar_board import BARS_PER_MESSAGE_MAX, BarBoard, messages
-from publisher.bar_history import INTERVALS_MAX
-from publisher.batches import decode_batch
-from publisher.flow import Source
-from publisher.messages import Bars
+from publisher.fanout.bar_board import BARS_PER_MESSAGE_MAX, BarBoard, messages
+from publisher.fanout.bar_history import INTERVALS_MAX
+from publisher.fanout.flow import Source
+from publisher.feeds.batches import decode_batch
+from publisher.protocol.messages import Bars
 from shared.errors import MessageError
 from shared.wire.bars import BAR
 from tests.support.publisher_rows import bars, batch, rows

@@ -2,9 +2,9 @@
 
 import pytest
 
-from publisher import bar_history
-from publisher.bar_history import INTERVALS_MAX, BarHistory
-from publisher.flow import Source
+from publisher.fanout import bar_history
+from publisher.fanout.bar_history import INTERVALS_MAX, BarHistory
+from publisher.fanout.flow import Source
 from shared.streams.ids import EntryId
 from shared.wire.bars import BAR
 from tests.support.publisher_rows import bars

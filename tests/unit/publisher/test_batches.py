@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.batches import Fences, decode_batch
+from publisher.feeds.batches import Fences, decode_batch
 from shared.errors import MessageError
 from shared.wire.ticks import BATCH_HEADER_DTYPE
 from tests.support.publisher_rows import batch, rows

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.api_errors import HttpRefusal
-from publisher.command_bodies import ModifyBody, PlaceBody, read_command
+from publisher.api.command_bodies import ModifyBody, PlaceBody, read_command
+from publisher.api.errors import HttpRefusal
 from shared.wire.fingerprint import fingerprint
 from shared.wire.orders import Modify, Place
 

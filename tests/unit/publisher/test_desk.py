@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from publisher import farewells
-from publisher.auth import digest, read_keyring
-from publisher.desk import Desk, DeskLimits
-from publisher.dialects import JSON
-from publisher.hub import Hub, HubLimits
-from publisher.session import Session
-from publisher.universe import Universe
+from publisher.access.auth import digest, read_keyring
+from publisher.fanout.dialects import JSON
+from publisher.fanout.hub import Hub, HubLimits
+from publisher.fanout.universe import Universe
+from publisher.protocol import farewells
+from publisher.session.desk import Desk, DeskLimits
+from publisher.session.session import Session
 from shared.wire.instruments import Kind
 from tests.support.publisher_rows import CALL, INFY, NIFTY, PUT, instruments, listing, rows
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.dialects import JSON
-from publisher.encoding import DecimalJsonEncoder, JsonEncoder, shorten
-from publisher.modes import DECIMAL_MODES, MODE_FIELDS, MODES
+from publisher.fanout.dialects import JSON
+from publisher.fanout.encoding import DecimalJsonEncoder, JsonEncoder, shorten
+from publisher.protocol.modes import DECIMAL_MODES, MODE_FIELDS, MODES
 from shared.wire.ticks import TICK, TICK_DTYPE
 from tests.support.publisher_rows import full_row, named, rows
 

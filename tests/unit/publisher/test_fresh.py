@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publisher import fresh
-from publisher.dialects import DIALECTS
-from publisher.flow import Source
-from publisher.hub import Hub, HubLimits
-from publisher.modes import MODES
+from publisher.fanout import fresh
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.flow import Source
+from publisher.fanout.hub import Hub, HubLimits
+from publisher.protocol.modes import MODES
 from tests.support.publisher_rows import rows
 
 LIMITS = HubLimits(

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from publisher.dialects import JSON
-from publisher.hub import SNAPSHOTS_MAX, Hub, HubLimits
-from publisher.modes import MODES
+from publisher.fanout.dialects import JSON
+from publisher.fanout.hub import SNAPSHOTS_MAX, Hub, HubLimits
+from publisher.protocol.modes import MODES
 from tests.support.publisher_rows import rows
 
 LIMITS = HubLimits(

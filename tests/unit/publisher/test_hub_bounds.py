@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from publisher.dialects import JSON
-from publisher.hub import Hub, HubLimits
+from publisher.fanout.dialects import JSON
+from publisher.fanout.hub import Hub, HubLimits
 from tests.support.publisher_rows import rows
 
 SUBSCRIBERS = 3

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher import interest
-from publisher.interest import Interest
+from publisher.fanout import interest
+from publisher.fanout.interest import Interest
 
 SUBSCRIBERS = 130
 

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher import frames
-from publisher.dialects import DIALECTS, Dialect
-from publisher.encoded import Encoded, of_parts
-from publisher.framing import Framer
-from publisher.kernels import cells, concern, joining, newest, owing, shares
-from publisher.kernels.bits import ones, place_of_lowest
-from publisher.kernels.json_rows import write_rows
-from publisher.latest import LATE_NS_MAX, NO_SLOT, Latest
-from publisher.warming import warm_up
+from publisher.fanout.dialects import DIALECTS, Dialect
+from publisher.fanout.encoded import Encoded, of_parts
+from publisher.fanout.framing import Framer
+from publisher.fanout.kernels import cells, concern, joining, newest, owing, shares
+from publisher.fanout.kernels.bits import ones, place_of_lowest
+from publisher.fanout.kernels.json_rows import write_rows
+from publisher.fanout.latest import LATE_NS_MAX, NO_SLOT, Latest
+from publisher.fanout.warming import warm_up
+from publisher.protocol import frames
 from tests.support.publisher_rows import rows
 
 WORDS = 3

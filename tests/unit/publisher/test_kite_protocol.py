@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.kite_protocol import SetMode, Subscribe, Unsubscribe, error_text, order_text, parse
+from publisher.kite.protocol import SetMode, Subscribe, Unsubscribe, error_text, order_text, parse
 from shared.errors import MessageError
 from shared.wire.ticks import Mode
 

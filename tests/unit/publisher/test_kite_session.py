@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from publisher.kite_session import KiteSession
+from publisher.kite.session import KiteSession
 from shared.kite.codec.scan import Scratch
 from shared.kite.codec.shelf import Shelf
 from shared.wire.segments import segment

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.latest import LATE_NS_MAX, NO_SLOT, Latest
+from publisher.fanout.latest import LATE_NS_MAX, NO_SLOT, Latest
 from tests.support.publisher_rows import rows
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.api_errors import HttpRefusal
-from publisher.pagination import cursor_of, cut, number_of, position_of
+from publisher.api.errors import HttpRefusal
+from publisher.api.pagination import cursor_of, cut, number_of, position_of
 
 
 @given(st.text(min_size=1, max_size=50))

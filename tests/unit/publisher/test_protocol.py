@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher import protocol
-from publisher.dialects import JSON
-from publisher.farewells import DRAINING, FAREWELLS, UNAUTHENTICATED, Retry
-from publisher.modes import MODE_FIELDS, MODES
-from publisher.requests import Auth, Ping, Subscribe, Unsubscribe
+from publisher.fanout.dialects import JSON
+from publisher.protocol import parsing as protocol
+from publisher.protocol.farewells import DRAINING, FAREWELLS, UNAUTHENTICATED, Retry
+from publisher.protocol.modes import MODE_FIELDS, MODES
+from publisher.protocol.requests import Auth, Ping, Subscribe, Unsubscribe
 from shared.errors import MessageError
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.quota import Quota
+from publisher.access.quota import Quota
 
 
 def test_burst_is_given_at_once_then_the_rate() -> None:

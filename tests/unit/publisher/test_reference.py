@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from publisher import protocol, reference
-from publisher.dialects import JSON
-from publisher.messages import Reply
+from publisher import reference
+from publisher.fanout.dialects import JSON
+from publisher.protocol import parsing as protocol
+from publisher.protocol.messages import Reply
+from publisher.protocol.requests import Request
 from publisher.protocol_examples import HEARD, SAID
-from publisher.requests import Request
 
 CLIENT = Path(__file__).resolve().parents[3] / "docs" / "client" / "tickflow_client.py"
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publisher.auth import digest, read_keyring
-from publisher.desk import Desk, DeskLimits
-from publisher.dialects import DIALECTS
-from publisher.flow import Source
-from publisher.history import History, Past
-from publisher.hub import Hub, HubLimits
-from publisher.messages import Order
-from publisher.session import Session
-from publisher.universe import Universe
+from publisher.access.auth import digest, read_keyring
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.flow import Source
+from publisher.fanout.history import History, Past
+from publisher.fanout.hub import Hub, HubLimits
+from publisher.fanout.universe import Universe
+from publisher.protocol.messages import Order
+from publisher.session.desk import Desk, DeskLimits
+from publisher.session.session import Session
 from shared.wire.orders import OrderEvent, State
 from tests.support.publisher_rows import CALL, INFY, NIFTY, PUT, instruments, rows
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from publisher.auth import digest, read_keyring
+from publisher.access.auth import digest, read_keyring
 from publisher.settings import PublisherSettings
 from shared.errors import SettingsError
 from shared.runtime.settings import effective, load

@@ -7,15 +7,15 @@ import random
 import numpy as np
 import pytest
 
-from publisher import frames
-from publisher.backlog import Backlog
-from publisher.delivering import SERVED_AT_ONCE_MAX, Rounds
-from publisher.dialects import DIALECTS
-from publisher.messages import Skipped
-from publisher.tickets import GOOD_FOR_S, TICKETS_MAX, Tickets
-from publisher.universe import Universe
-from publisher.walk import TOKENS, Walk, listed
-from publisher.wheel import GRAIN_S, Wheel
+from publisher.access.tickets import GOOD_FOR_S, TICKETS_MAX, Tickets
+from publisher.door.delivering import SERVED_AT_ONCE_MAX, Rounds
+from publisher.door.wheel import GRAIN_S, Wheel
+from publisher.fanout.backlog import Backlog
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.universe import Universe
+from publisher.feeds.walk import TOKENS, Walk, listed
+from publisher.protocol import frames
+from publisher.protocol.messages import Skipped
 from shared.clock import SystemClock
 from tests.support.eventually import eventually
 from tests.support.publisher_rows import CALL, PUT, instruments

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from prometheus_client import REGISTRY
 
-from publisher.dialects import DIALECTS
-from publisher.hub import Hub, HubLimits
-from publisher.standing import Standing, spread
+from publisher.door.standing import Standing, spread
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.hub import Hub, HubLimits
 from tests.support.publisher_rows import rows
 
 LIMITS = HubLimits(

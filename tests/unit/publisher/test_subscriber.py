@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.subscriber import Queue
+from publisher.fanout.subscriber import Queue
 
 
 @given(st.lists(st.one_of(st.binary(max_size=30), st.integers(0, 50)), max_size=60))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publisher.dialects import DIALECTS
-from publisher.flow import Source
-from publisher.hub import Hub, HubLimits
-from publisher.modes import MODES
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.flow import Source
+from publisher.fanout.hub import Hub, HubLimits
+from publisher.protocol.modes import MODES
 from tests.support.publisher_rows import rows
 
 LIMITS = HubLimits(

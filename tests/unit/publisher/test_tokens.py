@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher import farewells
-from publisher.auth import Keyring, Quotas, digest, read_keyring
-from publisher.desk import Desk, DeskLimits
-from publisher.dialects import DIALECTS
-from publisher.hub import Hub, HubLimits
-from publisher.session import Session
-from publisher.tokens import LEEWAY_S, TokenKeys
+from publisher.access.auth import Keyring, Quotas, digest, read_keyring
+from publisher.access.tokens import LEEWAY_S, TokenKeys
+from publisher.fanout.dialects import DIALECTS
+from publisher.fanout.hub import Hub, HubLimits
+from publisher.protocol import farewells
+from publisher.session.desk import Desk, DeskLimits
+from publisher.session.session import Session
 from shared.errors import SettingsError
 
 SECRET = "s" * 64

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from publisher.universe import Universe, nothing_published
+from publisher.fanout.universe import Universe, nothing_published
 from tests.support.publisher_rows import CALL, INFY, NIFTY, PUT, instruments
 
 

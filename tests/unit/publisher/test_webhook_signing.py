@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.webhook_signing import secret_of, signature
+from publisher.webhooks.signing import secret_of, signature
 from shared.secret import Secret
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "webhook_receiver.py"

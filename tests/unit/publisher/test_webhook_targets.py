@@ -2,7 +2,7 @@
 
 import pytest
 
-from publisher.webhook_targets import may_reach, read_networks, refuse_url
+from publisher.webhooks.targets import may_reach, read_networks, refuse_url
 from shared.errors import SettingsError
 
 INSIDE = [

@@ -1,0 +1,1 @@
+"""Who may come in, what for, and how much of it."""

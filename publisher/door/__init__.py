@@ -1,0 +1,1 @@
+"""Connections of our own protocol: WebSocket and EventSource."""

@@ -1,0 +1,1 @@
+"""What everybody wants and is owed: columns in, frames out; no socket, no clock."""

@@ -1,0 +1,1 @@
+"""What is read from the streams, handed to the hub."""

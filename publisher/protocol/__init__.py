@@ -1,0 +1,1 @@
+"""What is said: messages, requests, modes, why a connection ends."""

@@ -1,0 +1,1 @@
+"""What one subscriber asks for and is answered, whatever its connection is."""

@@ -1,0 +1,1 @@
+"""Order events told to receivers over HTTPS."""
