@@ -16,6 +16,7 @@ from shared.runtime import logs
 from shared.runtime.arguments import version
 from shared.runtime.outcome import ExitCode, tell
 from shared.runtime.probe import Probe
+from shared.runtime.readying import tell_when_ready
 from shared.runtime.resources import Build, Resources, SettingsT
 from shared.runtime.signals import stop_on_signals
 from shared.runtime.supervise import TaskEnded
@@ -103,8 +104,14 @@ class _Life(Generic[SettingsT]):
         gc.collect()
         gc.freeze()
         self.probe.started()
-        self.log.info("worker.ready", probe=self.probe.address)
-        await worker.run(self.stopping)
+        self.log.info("worker.started", probe=self.probe.address)
+        telling = asyncio.create_task(
+            tell_when_ready(self.probe, self.log, self._clock), name="readiness"
+        )
+        try:
+            await worker.run(self.stopping)
+        finally:
+            telling.cancel()
         if not self.stopping.is_set():
             msg = "the worker returned although nobody asked it to stop"
             raise TaskEnded(msg)

@@ -59,6 +59,8 @@ class Probe:
         self._has_started = False
         self._starting = "starting"
         self.address = ""
+        #: Set once every check has passed, as /readyz says then for the first time.
+        self.passed = asyncio.Event()
 
     def register(self, name: str, check: CheckFunction) -> None:
         """Add a named readiness check; None counts as passed, an exception as failed."""
@@ -82,6 +84,8 @@ class Probe:
         """Run every check at once, each within its limit, and weigh them."""
         checks = {"worker": self._own_check(), **await self._run_checks()}
         status = "pass" if all(check.ok for check in checks.values()) else "fail"
+        if status == "pass":
+            self.passed.set()
         return Readiness(status=status, worker=self._worker, checks=checks)
 
     @asynccontextmanager

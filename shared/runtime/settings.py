@@ -48,7 +48,7 @@ class ProbeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "127.0.0.1"
     port: Annotated[
         int,
-        Meta(ge=0, le=65535, description="0 picks a free port, named in the worker.ready line."),
+        Meta(ge=0, le=65535, description="0 picks a free port, named in the worker.starting line."),
     ] = 0
     check_timeout_s: Annotated[
         float,

@@ -107,6 +107,18 @@ async def test_worker_told_to_stop_drains_closes_in_reverse_and_exits_0(
     assert worker.facts("worker.stopped")["exit_code"] == 0
 
 
+async def test_worker_without_its_seat_is_started_and_ready_only_once_readyz_says_so() -> None:
+    async with tiny("ready late") as worker:
+        address = (await worker.line("worker.started"))["probe"]
+        assert (await ready(address))[0] == 503
+        assert worker.process.stdin is not None
+        worker.process.stdin.write(b"seen\n")
+        assert (await worker.line("worker.ready"))["probe"] == address
+        assert (await ready(address))[0] == 200
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+
+
 async def test_worker_that_drains_turns_unready_first() -> None:
     async with tiny("slow drain") as worker:
         address = (await worker.line("worker.ready"))["probe"]

@@ -21,6 +21,7 @@ from shared.secret import Secret
 
 Mode = Literal[
     "steady",
+    "ready late",
     "slow drain",
     "hanging drain",
     "bug",
@@ -54,6 +55,7 @@ class TinyWorker:
     def __init__(self, mode: Mode, resources: Resources) -> None:
         self._mode = mode
         self._log = resources.log
+        self.has_seat = mode != "ready late"
 
     async def run(self, stopping: asyncio.Event) -> None:
         match self._mode:
@@ -75,6 +77,10 @@ class TinyWorker:
         async with asyncio.TaskGroup() as group:
             if self._mode == "side task":
                 supervise(group, asyncio.sleep(0), name="flush", stopping=stopping)
+            if self._mode == "ready late":
+                # Until somebody has seen the probe say so: the test writes to our standard input.
+                await asyncio.to_thread(sys.stdin.readline)
+                self.has_seat = True
             await stopping.wait()
         await self._drain()
 
@@ -126,11 +132,13 @@ async def build(settings: TinySettings, resources: Resources) -> TinyWorker:
     if mode == "resource task":
         await resources.enter(with_a_task())
 
+    worker = TinyWorker(mode, resources)
+
     async def check() -> Check:
-        return Check(ok=True, reason="fine")
+        return Check(ok=worker.has_seat, reason="fine" if worker.has_seat else "seat taken")
 
     resources.probe.register("tiny", check)
-    return TinyWorker(mode, resources)
+    return worker
 
 
 if __name__ == "__main__":
