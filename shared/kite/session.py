@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,9 +12,12 @@ import msgspec
 from shared.errors import KiteOutcomeUnknown, KiteUnavailable
 from shared.kite import translate
 from shared.kite.rest import KiteRest, Request
-from shared.kite.settings import KiteSettings
+from shared.kite.settings import PRODUCTION_REST_URL, KiteSettings
 from shared.kite.versions import KITE_VERSION
 from shared.secret import Secret
+
+#: Source: kite.trade/docs/connect/v3/user, login flow (read 2026-11).
+_PRODUCTION_LOGIN: Final = "https://kite.zerodha.com/connect/login"
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -44,7 +48,15 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 def login_url(settings: KiteSettings, api_key: str) -> str:
     """Return the page where the account's owner logs in; it leads back with a request_token."""
-    return f"{settings.login_url}?{urlencode({'api_key': api_key, 'v': KITE_VERSION})}"
+    return f"{_login_page(settings)}?{urlencode({'api_key': api_key, 'v': KITE_VERSION})}"
+
+
+def _login_page(settings: KiteSettings) -> str:
+    origin = settings.rest_url.rstrip("/")
+    if settings.login_url:
+        return settings.login_url
+    # What logs in at Zerodha is good for Zerodha alone: a sandbox has a page of its own.
+    return _PRODUCTION_LOGIN if origin == PRODUCTION_REST_URL else f"{origin}/connect/login"
 
 
 def login_checksum(api_key: str, request_token: str, api_secret: Secret) -> str:

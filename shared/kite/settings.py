@@ -11,6 +11,8 @@ from msgspec import Meta
 
 _VERSIONS: Final = {"ipv4": 4, "ipv6": 6}
 
+PRODUCTION_REST_URL: Final = "https://api.kite.trade"
+
 _Seconds = Annotated[float, Meta(gt=0, le=120)]
 
 
@@ -19,10 +21,15 @@ class KiteSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     rest_url: Annotated[
         str, Meta(pattern=r"\Ahttps?://[^/?#@\s]+/?\Z", description="REST origin, without a path")
-    ] = "https://api.kite.trade"
+    ] = PRODUCTION_REST_URL
     login_url: Annotated[
-        str, Meta(pattern=r"\Ahttps?://[^?#@\s]+\Z", description="page where a person logs in")
-    ] = "https://kite.zerodha.com/connect/login"
+        str,
+        Meta(
+            pattern=r"\A(https?://[^?#@\s]+)?\Z",
+            description="page where a person logs in; empty: Zerodha's, or /connect/login at a "
+            "rest_url that is not Zerodha's",
+        ),
+    ] = ""
     ws_url: Annotated[
         str, Meta(pattern=r"\Awss?://[^?#@\s]+\Z", description="WebSocket, without a query")
     ] = "wss://ws.kite.trade"

@@ -137,6 +137,5 @@ def desk(sandbox, ticks_redis, postgres_url, tmp_path) -> Desk:
         "TICKFLOW_POSTGRES__URL": postgres_url.reveal(),
         "TICKFLOW_ACCOUNTS__ENCRYPTION_KEYS_FILE": str(keys),
         "TICKFLOW_KITE__REST_URL": sandbox.rest_url,
-        "TICKFLOW_KITE__LOGIN_URL": f"{sandbox.rest_url}/connect/login",
     }
     return Desk(sandbox, environ, keys)

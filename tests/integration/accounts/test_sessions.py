@@ -115,6 +115,7 @@ async def test_login_through_the_browser_is_caught_on_the_loopback(desk) -> None
         line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
         start = re.search(r"http://127\.0\.0\.1:(\d+)/\S+", line)
         login = await asyncio.to_thread(follow, start[0])
+        assert login.startswith(f"{desk.sandbox.rest_url}/connect/login?")
         query = dict(parse_qsl(urlsplit(login).query))
         assert query["api_key"] == desk.account.api_key
         landed = dict(parse_qsl(urlsplit(await asyncio.to_thread(follow, login)).query))
@@ -131,6 +132,12 @@ async def test_login_through_the_browser_is_caught_on_the_loopback(desk) -> None
     told = json.loads(out)
     assert (told["is_verified"], told["announced"], told["version"]) == (True, True, 1)
     assert landed["request_token"] not in out.decode() + err.decode()
+
+
+async def test_login_that_is_pasted_names_the_page_of_the_broker_that_is_configured(desk) -> None:
+    await desk.add()
+    done = await desk.login()
+    assert f"Log in at {desk.sandbox.rest_url}/connect/login?api_key=" in done.stderr
 
 
 async def test_unattended_login_takes_what_the_hook_prints(desk, tmp_path: Path) -> None:

@@ -2,8 +2,28 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.kite.session import Session, login_checksum, postback_is_genuine
+import pytest
+
+from shared.kite.session import Session, login_checksum, login_url, postback_is_genuine
+from shared.kite.settings import KiteSettings
 from shared.secret import Secret
+
+
+@pytest.mark.parametrize(
+    ("rest_url", "named", "page"),
+    [
+        ("https://api.kite.trade", "", "https://kite.zerodha.com/connect/login"),
+        ("https://api.kite.trade/", "", "https://kite.zerodha.com/connect/login"),
+        ("http://127.0.0.1:8700", "", "http://127.0.0.1:8700/connect/login"),
+        ("http://127.0.0.1:8700/", "", "http://127.0.0.1:8700/connect/login"),
+        ("http://127.0.0.1:8700", "https://broker.example/in", "https://broker.example/in"),
+    ],
+)
+def test_login_page_is_the_one_that_is_named_else_that_of_the_rest_origin(
+    rest_url: str, named: str, page: str
+) -> None:
+    settings = KiteSettings(rest_url=rest_url, login_url=named)
+    assert login_url(settings, "k") == f"{page}?api_key=k&v=3"
 
 
 def test_login_checksum_is_of_key_token_and_secret_in_this_order() -> None:

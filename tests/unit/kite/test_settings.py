@@ -19,6 +19,7 @@ def test_settings_without_any_value_are_those_of_production() -> None:
         ("rest_url", "https://api.kite.trade/path"),
         ("rest_url", "ftp://x"),
         ("rest_url", "https://user@host"),
+        ("login_url", "kite.zerodha.com/connect/login"),
         ("ws_url", "https://ws.kite.trade"),
         ("ws_url", "wss://ws.kite.trade?api_key=1"),
         ("address_family", "ipv5"),
