@@ -22,6 +22,8 @@ Log = FilteringBoundLogger
 _LEVELS: Final = logging.getLevelNamesMapping()
 #: Frames and characters a traceback may bring into one line.
 _FRAMES_MAX: Final = 30
+#: Vendors who warn of each of their own retries with a traceback; a bug among these keeps it.
+_RETRYING: Final = {"asyncpg.pool": "asyncpg.exceptions"}
 
 
 def configure(settings: LogSettings, *, worker: str, clock: Clock, stream: TextIO) -> None:
@@ -97,6 +99,19 @@ def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return redacted
 
 
+def _without_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Say in one line of a vendor's retry what failed: the server is away, which is no bug."""
+    record: logging.LogRecord = event["_record"]
+    error = record.exc_info[1] if record.exc_info else None
+    home = _RETRYING.get(record.name)
+    if home is None or error is None or record.levelno >= logging.ERROR:
+        return event
+    if isinstance(error, OSError) or type(error).__module__.startswith(home):
+        del event["exc_info"]
+        event["kind"], event["error"] = type(error).__name__, str(error).split("\n", 1)[0]
+    return event
+
+
 def _json(event: Mapping[str, Any], **_options: object) -> str:
     return msgspec.json.encode(event, enc_hook=repr).decode()
 
@@ -110,7 +125,7 @@ def _route_stdlib(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _without_traceback],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )

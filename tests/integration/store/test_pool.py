@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import logging
+from contextlib import contextmanager, suppress
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
+from shared.clock import SystemClock
 from shared.errors import LocalError, StoreError
+from shared.runtime import logs
+from shared.runtime.settings import LogSettings
 from shared.secret import Secret
 from shared.store.pool import open_pool
 from shared.store.settings import PostgresSettings
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -107,3 +116,42 @@ async def test_pool_server_that_takes_connections_and_is_silent_says_so_with_the
             async with open_pool(settings):
                 pass
         await asyncio.wait_for(is_over.wait(), 10)
+
+
+async def test_pool_whose_server_refuses_logs_its_retries_in_lines_without_a_traceback(
+    postgres, postgres_url
+):
+    database = postgres_url.reveal().split("@/")[1].split("?")[0]
+    stream = io.StringIO()
+    with configured(stream):
+        async with open_pool(PostgresSettings(url=postgres_url, connections_min=2)) as pool:
+            await asyncio.to_thread(
+                postgres.administer, f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false'
+            )
+            terminate = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+            await asyncio.to_thread(postgres.administer, terminate)
+
+            async def is_told():
+                with suppress(StoreError):
+                    await pool.ping()
+                return stream.getvalue()
+
+            await eventually(is_told)
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {line["logger"] for line in told} == {"asyncpg.pool"}
+    assert "not currently accepting connections" in told[0]["error"]
+    assert not any("exception" in line for line in told)
+
+
+@contextmanager
+def configured(stream):
+    """Write all that is logged meanwhile to the stream, as a worker does."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.configure(LogSettings(), worker="executor", clock=SystemClock(), stream=stream)
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()

@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator
 
+import asyncpg  # type: ignore[import-untyped]  # the vendor ships no types
 import pytest
 import structlog
 
@@ -127,6 +128,53 @@ def test_vendor_with_an_exception_brings_its_traceback() -> None:
         logging.getLogger("vendor").exception("failed")
     [exception] = lines(stream)[0]["exception"]  # type: ignore[misc]
     assert exception["exc_type"] == "KeyError"
+
+
+def of_the_pool(error: Exception, level: int = logging.WARNING) -> dict[str, object]:
+    """Return the line of what asyncpg's pool logs as it tries again to connect."""
+    stream = configured(io.StringIO())
+    try:
+        raise error
+    except type(error):
+        logging.getLogger("asyncpg.pool").log(level, "Failed to restore; retrying", exc_info=True)
+    [line] = lines(stream)
+    return line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(111, "Connect call failed"),
+        TimeoutError(),
+        asyncpg.CannotConnectNowError("the database system is starting up\nDETAIL: of a row"),
+    ],
+)
+def test_pool_that_retries_while_postgres_is_away_says_so_without_a_traceback(
+    error: Exception,
+) -> None:
+    line = of_the_pool(error)
+    assert "exception" not in line
+    assert line["event"] == "Failed to restore; retrying"
+    assert (line["logger"], line["kind"]) == ("asyncpg.pool", type(error).__name__)
+    assert line["error"] == str(error).removesuffix("\nDETAIL: of a row")
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(KeyError("a bug"), logging.WARNING), (ConnectionRefusedError(), logging.ERROR)],
+)
+def test_pool_with_a_bug_or_an_error_keeps_its_traceback(error: Exception, level: int) -> None:
+    [exception] = of_the_pool(error, level)["exception"]  # type: ignore[misc]
+    assert exception["exc_type"] == type(error).__name__
+
+
+def test_warning_of_another_vendor_keeps_its_traceback() -> None:
+    stream = configured(io.StringIO())
+    try:
+        raise ConnectionRefusedError  # noqa: TRY301
+    except ConnectionRefusedError:
+        logging.getLogger("vendor").warning("odd", exc_info=True)
+    assert "exception" in lines(stream)[0]
 
 
 def test_warning_of_the_language_becomes_a_line() -> None:
