@@ -41,7 +41,9 @@ _WRITE = (
     "+hset +hdel +incr +incrby +sadd +srem +zadd +zrem +zremrangebyscore"
 )
 _SCRIPT = "+eval +evalsha +script|load +script|exists"
-#: The operator looks everywhere, repairs groups, trims dead letters; not the server itself.
+#: The operator looks everywhere, repairs groups, trims dead letters; not the server itself. No
+#: CONFIG SET: Redis cannot allow one parameter of it alone (6.2 takes `+config|set|maxmemory` and
+#: lets nothing pass, 7.0 refuses it), and others stop the file of orders or, on 6.2, move it.
 _OPERATE = (
     "+@read +@write +@stream +@transaction +config|get +slowlog +latency +acl|log +acl|whoami "
     "+client +scan +dbsize -flushall -flushdb -swapdb -keys"

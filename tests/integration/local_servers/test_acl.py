@@ -48,6 +48,8 @@ ALLOWED: list[tuple[Role, Kind, str]] = [
     ("producer", "orders", f"XREAD COUNT 1 STREAMS {EVENTS} 0"),
     ("ops", "orders", f"XINFO STREAM {COMMANDS}"),
     ("ops", "ticks", "XTRIM ticks.raw.v1.0.dead MAXLEN 0"),
+    ("ops", "orders", "CONFIG GET maxmemory"),
+    ("ops", "orders", "INFO persistence"),
 ]
 
 REFUSED: list[tuple[Role, Kind, str]] = [
@@ -68,6 +70,8 @@ REFUSED: list[tuple[Role, Kind, str]] = [
     ("producer", "orders", "HSET lease.executor.AB1234 owner me"),
     *[(role, "orders", "FLUSHALL") for role in ("executor", "ops", "producer")],
     *[(role, "orders", "CONFIG SET appendfsync no") for role in ("executor", "ops", "producer")],
+    # Of the parameters none can be allowed alone: this one would come with those that move files.
+    ("ops", "orders", "CONFIG SET maxmemory 2gb"),
     *[(role, "ticks", "SHUTDOWN NOSAVE") for role in ("enrich", "ops", "client-read")],
     *[(role, "ticks", "ACL SETUSER me on nopass ~* +@all") for role in ("ingest", "ops")],
     ("executor", "orders", "CLIENT KILL TYPE normal"),
