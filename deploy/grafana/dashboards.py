@@ -70,7 +70,17 @@ _OPENING: Final = Row(
                 Line("sum(rate(tickflow_publisher_deliveries_total[1m]))", "ticks delivered"),
             ),
         ),
-        Panel("Lag", "s", (Line("tickflow_enrich_stream_lag_seconds", "{{instance}}"),)),
+        Panel(
+            "Lag",
+            "s",
+            (
+                Line(
+                    "max by (instance) (tickflow_enrich_stream_lag_seconds"
+                    " or tickflow_enrich_kafka_lag_seconds)",
+                    "{{instance}}",
+                ),
+            ),
+        ),
         Panel(
             "Steps of the way",
             "s",

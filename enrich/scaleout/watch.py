@@ -7,7 +7,8 @@ offsets committed ahead of the work. Each of these ends the worker; whoever runs
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Final
 
 import faust
 from faust.exceptions import ConsumerNotStarted
@@ -22,6 +23,11 @@ from shared.wire.topics import RAW_TICKS
 
 #: Longest wait for Kafka to say where partitions end.
 ENDS_TIMEOUT_S = 5.0
+_OF_PARTITIONS: Final = (
+    metrics.KAFKA_LAG_SECONDS,
+    metrics.KAFKA_LAG_MESSAGES,
+    metrics.KAFKA_UNCOMMITTED,
+)
 
 
 class FaustFailed(PipelineError):
@@ -112,10 +118,21 @@ class Watch:
             lag_s = max(0.0, (now_ms - newest_ms) / 1e3) if behind else 0.0
             metrics.KAFKA_LAG_MESSAGES.labels(partition).set(behind)
             metrics.KAFKA_LAG_SECONDS.labels(partition).set(lag_s)
+        self._forget_all_but(ends)
+        if not waiting:
+            # A batch sets it as it begins; after the last one nothing else would.
+            metrics.LAG_SECONDS.set(0.0)
         if not waiting or self._app.rebalancing:
             self._moved_s = now_s
         if now_s - self._moved_s > self._stall_after_s:
             raise FaustFailed(f"nothing was delivered for {now_s - self._moved_s:.0f} s")
+
+    def _forget_all_but(self, ours: Collection[int]) -> None:
+        """Show nothing of partitions that went elsewhere: whoever has them tells how they are."""
+        for partition in [each for each in self._seen if each not in ours]:
+            del self._seen[partition]
+            for metric in _OF_PARTITIONS:
+                metric.remove(partition)
 
     def _is_current(self, held: Held) -> bool:
         return held.generation == self._app.consumer_generation_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,40 @@ def test_every_query_of_the_dashboards_is_one(promtool: str, tmp_path: Path) -> 
     file.write_text(json.dumps({"groups": [{"name": "dashboards", "rules": rules}]}))
     said = run(promtool, "check", "rules", str(file))
     assert said.returncode == 0, said.stdout
+
+
+STREAM, PARTITION = "tickflow_enrich_stream_lag_seconds", "tickflow_enrich_kafka_lag_seconds"
+
+
+@pytest.mark.parametrize(
+    ("series", "lag_s"),
+    [
+        ({f'{STREAM}{{instance="a"}}': 3, f'{STREAM}{{instance="b"}}': 7}, 7),
+        ({f'{STREAM}{{instance="a"}}': 0, f'{PARTITION}{{instance="a",shard="1"}}': 9}, 9),
+        ({f'{STREAM}{{instance="a"}}': 5, f'{PARTITION}{{instance="a",shard="1"}}': 0}, 5),
+    ],
+    ids=["Redis", "Kafka", "Kafka with its lag in the batch"],
+)
+def test_workers_are_scaled_by_the_worst_lag_wherever_ticks_travel(
+    promtool: str, tmp_path: Path, series: dict[str, int], lag_s: int
+) -> None:
+    expected = {"expr": scaling(), "eval_time": "1m"}
+    told = [{"series": name, "values": f"{value}x20"} for name, value in series.items()]
+    case = {
+        "interval": "5s",
+        "input_series": told,
+        "promql_expr_test": [{**expected, "exp_samples": [{"labels": "{}", "value": lag_s}]}],
+    }
+    (tmp_path / "scaling.yml").write_text(json.dumps({"rule_files": [], "tests": [case]}))
+    said = run(promtool, "test", "rules", str(tmp_path / "scaling.yml"))
+    assert said.returncode == 0, said.stdout
+
+
+def scaling() -> str:
+    """Return what KEDA asks Prometheus for."""
+    text = (PROMETHEUS.parent / "keda" / "enrich.yaml").read_text()
+    (folded,) = re.findall(r"^( +)query: >-\n((?:\1  .*\n)+)", text, re.MULTILINE)
+    return " ".join(folded[1].split())
 
 
 def queries() -> list[str]:
