@@ -90,6 +90,12 @@ class Tally:
         self.messages = 0
         self.bytes = 0
 
+    def add(self, ticks: int, messages: int, size_bytes: int) -> None:
+        """Count what was written."""
+        self.ticks += ticks
+        self.messages += messages
+        self.bytes += size_bytes
+
     def hand_over(self) -> None:
         """Add what was counted since the last time to the counters."""
         DELIVERIES.inc(self.ticks)

@@ -135,9 +135,7 @@ class Connection:
         if taken.is_let_go:
             self.end(farewells.SLOW)
         elif taken.messages:
-            self._tally.ticks += taken.ticks
-            self._tally.messages += len(taken.messages)
-            self._tally.bytes += sum(map(len, taken.messages))
+            self._tally.add(taken.ticks, len(taken.messages), sum(map(len, taken.messages)))
         return taken
 
     def _write(self, message: bytes, *, is_text: bool) -> None:

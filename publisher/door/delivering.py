@@ -40,8 +40,11 @@ class Rounds:
     def wake(self, subscribers: Iterable[int]) -> None:
         """Serve these soon."""
         now_s = self._clock.monotonic_s()
-        for subscriber in subscribers:
-            self._ready.setdefault(subscriber, now_s)
+        if self._ready:
+            for subscriber in subscribers:
+                self._ready.setdefault(subscriber, now_s)
+        else:  # nearly always: all at once
+            self._ready.update(dict.fromkeys(subscribers, now_s))
         if self._ready:
             self._work.set()
 
@@ -70,8 +73,12 @@ class Rounds:
     def _turn(self) -> None:
         ready = self._ready
         since_s = next(iter(ready.values()))
-        count = min(SERVED_AT_ONCE_MAX, len(ready))
-        self._serve([ready.popitem(last=False)[0] for _ in range(count)])
+        if len(ready) <= SERVED_AT_ONCE_MAX:
+            serving = list(ready)
+            ready.clear()
+        else:
+            serving = [ready.popitem(last=False)[0] for _ in range(SERVED_AT_ONCE_MAX)]
+        self._serve(serving)
         self.waited(self._clock.monotonic_s() - since_s)
 
     def _wind(self) -> None:

@@ -72,13 +72,12 @@ class Server:
                 connection.deliver()
         now_s = self._around.clock.monotonic_s()
         parcels, singly = self.hub.take_together(taking, now_s)
-        written = [parcel for parcel in parcels if parcel[1]]
-        for subscriber, frame, _ in written:
-            connections[subscriber].send(frame)
-        tally = self._around.tally
-        tally.ticks += sum([parcel[2] for parcel in written])
-        tally.messages += len(written)
-        tally.bytes += sum([len(parcel[1]) for parcel in written])
+        ticks = messages = size = 0
+        for subscriber, frame, count in parcels:
+            if frame:
+                connections[subscriber].send(frame)
+                ticks, messages, size = ticks + count, messages + 1, size + len(frame)
+        self._around.tally.add(ticks, messages, size)
         for subscriber in singly:
             connections[subscriber].deliver()
 

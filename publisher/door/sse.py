@@ -119,9 +119,8 @@ class EventSources:
             async with asyncio.timeout(self._around.settings.stall_timeout_s):
                 event = _event(message, place)
                 await response.write(event)
-                self._around.tally.bytes += len(event)
-        self._around.tally.ticks += taken.ticks
-        self._around.tally.messages += len(taken.messages)
+                self._around.tally.add(0, 1, len(event))
+        self._around.tally.add(taken.ticks, 0, 0)
         if taken.wait_s != 0.0:
             await self._wait(session, work, taken.wait_s)
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -79,37 +78,29 @@ class Fresh:
         """Return how far shards have come for whoever has just been given all that it is owed."""
         return None if at is None else {shard: self._at[shard] for shard in at}
 
-    def take(self, members: Sequence[Member], now_s: float, singly: list[int]) -> list[Parcel]:
-        """Return a parcel for each member whose flow is empty, all that it is owed.
+    def take(
+        self, kind: Kind, members: Sequence[Member], now_s: float, singly: list[int]
+    ) -> list[Parcel]:
+        """Return a parcel for each member, all of one kind and with an empty flow: all it is owed.
 
         To `singly` goes whose part is more than one message; it is in its flow then.
         """
-        kinds: defaultdict[Kind, list[Member]] = defaultdict(list)
-        for member in members:
-            mode = member[1].wants.only_mode
-            kinds[member[1].dialect, -1 if mode is None else mode].append(member)
-        parcels: list[Parcel] = []
-        for kind, of_a_kind in kinds.items():
-            parcels += self._take(kind, of_a_kind, now_s, singly)
-        return parcels
-
-    def _take(
-        self, kind: Kind, members: Sequence[Member], now_s: float, singly: list[int]
-    ) -> list[Parcel]:
-        if not self._unread.rows or kind[1] < 0:
+        if not self._unread.rows:
             return [(subscriber, b"", 0) for subscriber, _ in members]
         mask = interest.all_of([member[0] for member in members], len(self._unread.owed))
         parcels, long = self._parcels(kind, mask)
         self.settle_all(long)
         self._unread.read(mask)
         singly += long
+        paced = [member for member in members if member[1].min_interval_s]
+        if paced:
+            told = {parcel[0] for parcel in parcels}
+            for subscriber, ledger in paced:
+                if subscriber in told:
+                    ledger.due_s = now_s + ledger.min_interval_s
         if len(parcels) + len(long) < len(members):
             served = {parcel[0] for parcel in parcels}.union(long)
             parcels += [(each, b"", 0) for each, _ in members if each not in served]
-        for subscriber, frame, _ in parcels:
-            ledger = self._ledgers[subscriber]
-            if ledger.min_interval_s and frame:
-                ledger.due_s = now_s + ledger.min_interval_s
         return parcels
 
     def _parcels(self, kind: Kind, mask: Words) -> tuple[list[Parcel], list[int]]:

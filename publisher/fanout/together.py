@@ -15,6 +15,7 @@ from publisher.fanout.kernels.owing import owed
 from publisher.fanout.latest import Latest, Slots
 from publisher.fanout.payloads import Payloads
 from publisher.fanout.taking import ROWS_PER_MESSAGE_MAX
+from publisher.fanout.unread import Kind
 
 
 class Together:
@@ -40,31 +41,38 @@ class Together:
 
     def take(self, members: Iterable[Member], now_s: float) -> tuple[list[Parcel], list[int]]:
         """Return what is owed to these, and whom to ask singly: nothing of theirs was taken."""
-        newest: defaultdict[tuple[int, int], list[Member]] = defaultdict(list)
-        fresh: list[Member] = []
+        newest: defaultdict[Kind, list[Member]] = defaultdict(list)
+        fresh: defaultdict[Kind, list[Member]] = defaultdict(list)
         every: list[Member] = []
         singly: list[int] = []
+        # Tens of thousands of turns a second: each looks at nothing twice.
         for member in members:
             ledger = member[1]
-            if not ledger.is_plain or now_s < ledger.due_s:
+            wants, flow = ledger.wants, ledger.flow
+            mode = wants.only_mode
+            if now_s < ledger.due_s or not ledger.is_plain:
                 singly.append(member[0])
-            elif ledger.flow is not None:
-                has_one_mode = ledger.wants.only_mode is not None
-                (fresh if has_one_mode and not ledger.flow.bytes else every).append(member)
-            elif ledger.wants.only_mode is not None and ledger.wants.level is not None:
-                newest[ledger.dialect, ledger.wants.only_mode].append(member)
+            elif flow is not None:
+                if mode is None or flow.bytes:
+                    every.append(member)
+                else:
+                    fresh[ledger.dialect, mode].append(member)
+            elif mode is not None and wants.level is not None:
+                newest[ledger.dialect, mode].append(member)
             else:
                 singly.append(member[0])
         # Whoever is not served from there is owed what it has not read there as well.
         self._fresh.settle_all([*singly, *(member[0] for member in every)])
-        parcels = self._fresh.take(fresh, now_s, singly)
+        parcels: list[Parcel] = []
+        for kind, of_a_kind in fresh.items():
+            parcels += self._fresh.take(kind, of_a_kind, now_s, singly)
         parcels += self._every(every, now_s, singly)
         for kind, of_a_kind in newest.items():
             parcels += self._newest(kind, of_a_kind, now_s, singly)
         return parcels, singly
 
     def _newest(
-        self, kind: tuple[int, int], members: Sequence[Member], now_s: float, singly: list[int]
+        self, kind: Kind, members: Sequence[Member], now_s: float, singly: list[int]
     ) -> list[Parcel]:
         """Give the newest of what moved to subscribers of one dialect and one mode."""
         slots, cuts = self._owed(members)
