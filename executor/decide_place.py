@@ -68,8 +68,10 @@ def _refuse_adding(place: Place, facts: Facts) -> Reason | None:
 
 def _refuse_risk(place: Place, facts: Facts) -> Reason | None:
     risk, market = facts.limits.risk, facts.market
-    # What was held before its owner thought otherwise may be left.
     scope = None if facts.is_exit else _refuse_scope(place, risk)
+    if facts.is_exit:
+        # What was held before its owner thought otherwise may be left, at a price nobody knows too.
+        risk = msgspec.structs.replace(risk, is_price_needed=False)
     return (
         scope
         or refuse_session(place, market, risk)

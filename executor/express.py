@@ -41,12 +41,15 @@ class Express:
             return None
         desk = self._desk
         row = received_row(command, serial=0, at_us=self._now_us())
+        # Commands behind it, cancels among them, are not read while it waits for a price.
+        if desk.knowledge.lacks_price(row):
+            return None
         # The price is read while the turn is taken: Redis answers both at once.
         desk.pace.foresee(only_cancels=False)
         await asyncio.sleep(0)
         await desk.knowledge.look(row)
         await desk.knowledge.count_day(self._now_us())
-        if not await desk.pace.is_ahead(row):
+        if desk.knowledge.lacks_price(row) or not await desk.pace.is_ahead(row):
             return None
         facts = desk.knowledge.presume(row, self._now_us())
         decision = decide(facts)

@@ -58,10 +58,11 @@ class Handler:
             StreamError: Redis is away; nothing was sent.
             LeaseLost: another executor holds the account; nothing was sent.
         """
-        is_part = row.parent_command_id is not None
-        is_doubtful = row.kind != "place" or is_part or row.command_id in self._held
-        if is_doubtful and (verdict := await self.consider(row)) is not None:
-            return verdict
+        if await self._is_doubtful(row):
+            if (verdict := await self.consider(row)) is not None:
+                return verdict
+            # Not while a turn is held: a price that Kite tells late would let it lapse.
+            await self._desk.knowledge.wait_for_price(row)
         if not await self._desk.pace.turn(row):
             return Verdict.BACK
         await self._desk.knowledge.look(row)
@@ -72,6 +73,13 @@ class Handler:
             return found
         self._held.discard(row.command_id)
         return await self.finish(found)
+
+    async def _is_doubtful(self, row: CommandRow) -> bool:
+        """Tell whether the command may end, or has to wait, before it takes a turn."""
+        if row.kind != "place" or row.parent_command_id is not None or row.command_id in self._held:
+            return True
+        await self._desk.knowledge.look(row)
+        return self._desk.knowledge.lacks_price(row)
 
     async def finish(self, sent: Begun) -> Verdict:
         """Send what is SENDING, commit what came of it.

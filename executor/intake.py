@@ -21,6 +21,7 @@ from executor.lifecycle import UNSENT
 from executor.metrics import CLAIMED, DEAD
 from executor.telling import Told, tell, tell_malformed
 from shared.errors import MessageError, StoreError
+from shared.store.journal_quick import received_row
 from shared.store.rows import CommandRow, Encoding, NewCommand
 from shared.streams.entry import Entry
 from shared.streams.reader import GroupReader
@@ -66,6 +67,7 @@ class Intake:
         self._account = desk.account
         self._backlog = backlog
         self._pace = desk.pace
+        self._knowledge = desk.knowledge
         self._clock = desk.clock
         self._crash_point = desk.crash_point
         self._work = work
@@ -129,7 +131,7 @@ class Intake:
                     CLAIMED.labels(kind=begun.row.kind).inc()
                     self._dispatcher.carry_on(begun)
                     return
-        if not self._backlog:
+        if not self._backlog and not self._awaits_price(given):
             # Nothing is before it in the queue: its turn is taken while its claim is committed.
             self._pace.foresee(only_cancels=all(each.kind == "cancel" for each in given))
             # The request for it leaves first: Redis and PostgreSQL write side by side.
@@ -137,6 +139,8 @@ class Intake:
         for row in await self._commit(given):
             CLAIMED.labels(kind=row.kind).inc()
             self._backlog.add(row)
+            if row.kind == "place":
+                self._knowledge.expect_price(row)
         await self._take_up_doubtful(given)
         self._work.set()
 
@@ -152,6 +156,13 @@ class Intake:
         except StoreError:
             self._in_doubt.update(each.command_id for each in given)
             raise
+
+    def _awaits_price(self, given: Sequence[NewCommand]) -> bool:
+        """Tell whether the one command asks for a price first: a turn taken now would lapse."""
+        if len(given) != 1 or given[0].kind != "place":
+            return False
+        row = received_row(given[0], serial=0, at_us=self._clock.now_ns() // 1000)
+        return self._knowledge.lacks_price(row)
 
     async def _take_up_doubtful(self, given: Sequence[NewCommand]) -> None:
         """Queue what was claimed, or is SENDING, by a commit that nobody saw end; it never left."""

@@ -14,6 +14,7 @@ from executor.exposures import known_exposure, with_holdings, with_unsent
 from executor.facts import Facts, Limits
 from executor.instruments import Instruments
 from executor.lifecycle import UNSENT
+from executor.prices import Prices
 from executor.quotes import Quotes
 from executor.reducer import BrokerOrder
 from executor.reducing import side_of
@@ -40,6 +41,7 @@ class Sources:
     journal: Journal
     instruments: Instruments
     quotes: Quotes
+    prices: Prices
     calendar: Calendar
     runaway: Runaway
 
@@ -51,6 +53,7 @@ class Knowledge:
         self._limits = limits
         self._instruments = sources.instruments
         self._quotes = sources.quotes
+        self._prices = sources.prices
         self._calendar = sources.calendar
         self._runaway = sources.runaway
         self._today = Today(
@@ -111,6 +114,24 @@ class Knowledge:
         if name is not None:
             await self._quotes.look(*name)
 
+    def lacks_price(self, row: CommandRow) -> bool:
+        """Tell whether somebody looked for a price that a placement is judged by, and found none.
+
+        Kite is asked then, and the placement waits before it takes a turn.
+        """
+        place = place_of(row)
+        name = place.exchange, place.tradingsymbol
+        return self._prices.lacks(place, name, self._limits.risk) and self._quotes.has_looked(*name)
+
+    def expect_price(self, row: CommandRow) -> None:
+        """Let whoever asks Kite next ask for the price of a claimed placement as well."""
+        place = place_of(row)
+        self._prices.expect(place, (place.exchange, place.tradingsymbol), self._limits.risk)
+
+    async def wait_for_price(self, row: CommandRow) -> None:
+        """Wait for the price that a gathered command lacks, for as long as settings say."""
+        await self._prices.wait(row)
+
     def _worth(self, judged: Judged, name: tuple[str, str]) -> Decimal:
         return notional_of(judged, self._quotes.find(*name), self._instruments.find(*name))
 
@@ -147,7 +168,7 @@ class Knowledge:
             facts = replace(facts, switches=await change.switches(row))
             if row.parent_command_id is not None:
                 facts = await as_part(change, facts, row.parent_command_id)
-            return await self._with_exposure(change, facts, command)
+            return await self._weighed(change, facts, command)
         if isinstance(command, Exit | Basket):
             return await self._of_family(change, row, command)
         placement, known = await target_of(change, row)
@@ -174,7 +195,7 @@ class Knowledge:
             return self._with_market(facts, command)
         if order is None or row.kind == "cancel":
             return facts
-        return await self._with_exposure(change, self._with_market(facts, order), order)
+        return await self._weighed(change, self._with_market(facts, order), order)
 
     def _with_market(self, facts: Facts, order: BrokerOrder | GttPlace | GttModify) -> Facts:
         """Add what a changed order or a trigger is judged by, its price where somebody looked."""
@@ -197,12 +218,18 @@ class Knowledge:
             is_looked_at=self._quotes.has_looked(exchange, symbol),
         )
 
+    async def _weighed(self, change: Change, facts: Facts, what: Place | BrokerOrder) -> Facts:
+        """Add what is held where that decides; note a price that is to be asked for."""
+        name = what.exchange, what.tradingsymbol
+        if is_exposure_needed(facts) or self._prices.is_wanted(facts, name):
+            facts = await self._with_exposure(change, facts, what)
+        self._prices.note(facts, name)
+        return facts
+
     async def _with_exposure(
         self, change: Change, facts: Facts, what: Place | BrokerOrder
     ) -> Facts:
-        """Add what is held of the instrument, where that decides; nothing where it is not known."""
-        if not is_exposure_needed(facts):
-            return facts
+        """Add what is held of the instrument; nothing where it is not known."""
         instrument = what.exchange, what.tradingsymbol, what.product
         own = what.order_id if isinstance(what, BrokerOrder) else ""
         side = what.transaction_type

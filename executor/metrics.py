@@ -53,6 +53,11 @@ LIMBO: Final = Gauge(
     "tickflow_executor_cancels_unfinished_commands",
     "Cancels the broker took more than 30 s ago whose orders live on.",
 )
+PRICE_QUESTIONS: Final = Counter(
+    "tickflow_executor_price_questions_total",
+    "Commands that waited for Kite's word on a last price nobody streams, by what came of it.",
+    ["outcome"],
+)
 TO_WIRE: Final = Histogram(
     "tickflow_executor_received_to_wire_seconds",
     "From the claim to the request leaving.",

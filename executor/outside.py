@@ -9,12 +9,14 @@ from functools import partial
 from typing import Final
 
 from executor.account import HeldAccount
+from executor.bounds import breaker_of
 from executor.broker import Broker, KiteBroker
 from executor.gate import Gate
 from executor.housekeeping import Seen
 from executor.instruments import Instruments
 from executor.pace import windows
 from executor.postbacks import Postbacks
+from executor.price_questions import Line, Questions
 from executor.queries import Queries
 from executor.query_call import Reading
 from executor.query_turns import Turns
@@ -24,12 +26,14 @@ from executor.settings import ExecutorSettings
 from executor.skew import Skew
 from shared.accounts.book import AccountBook, Around, sources_of
 from shared.errors import StreamError
+from shared.kite.data import KiteData
 from shared.kite.orders import KiteOrders
 from shared.kite.portfolio import KitePortfolio
 from shared.kite.reads import KiteReads
 from shared.kite.rest import KiteRest
 from shared.kite.session import KiteSessions
 from shared.kite.writes import KiteWrites
+from shared.resilience.breaker import Breaker
 from shared.runtime.resources import Resources
 from shared.store.migrate import migrate
 from shared.store.pool import Pool, open_pool
@@ -65,6 +69,7 @@ class Outside:
     control: StreamWriter
     instruments: Instruments
     quotes: Quotes
+    questions: Questions
     trim: Callable[[], Awaitable[int]]
     seen: Seen
     queries: Callable[..., Queries]
@@ -98,6 +103,8 @@ async def enter(settings: ExecutorSettings, resources: Resources, gate: Gate) ->
         block_ms=settings.executor.read_block_ms,
     )
     instruments, quotes = _prices(settings, resources, ticks)
+    reads = await held.enter_rest(settings.kite, resources)
+    turns = _turns(settings, resources, orders)
     return Outside(
         pool=pool,
         account=held,
@@ -116,9 +123,21 @@ async def enter(settings: ExecutorSettings, resources: Resources, gate: Gate) ->
         control=StreamWriter(ticks, resources.clock),
         trim=partial(trim_taken, orders, COMMANDS.name(account.id)),
         seen=_seen(orders, pool, account.id),
-        queries=await _queries(settings, resources, orders, held),
+        queries=_queries(settings, resources, orders, (reads, turns)),
         instruments=instruments,
         quotes=quotes,
+        questions=Questions(
+            Line(
+                ltp=KiteData(reads).ltp,
+                turns=turns,
+                has_session=lambda: bool(reads.access_token()),
+                breaker=Breaker(breaker_of(settings.executor)),
+                gate=gate,
+                clock=resources.clock,
+            ),
+            quotes.keep,
+            wait_s=settings.executor.last_price_wait_s,
+        ),
     )
 
 
@@ -187,14 +206,21 @@ def _broker(rest: KiteRest) -> KiteBroker:
     return KiteBroker(orders, sessions, portfolio, KiteWrites(rest), rest.access_token)
 
 
-async def _queries(
-    settings: ExecutorSettings, resources: Resources, orders: Connection, held: HeldAccount
+def _turns(settings: ExecutorSettings, resources: Resources, orders: Connection) -> Turns:
+    other_max = settings.queries.other_per_second_max
+    limiter = RateLimiter(orders, read_windows(other_max))
+    return Turns(limiter, settings.account.id, resources.clock, other_max)
+
+
+def _queries(
+    settings: ExecutorSettings,
+    resources: Resources,
+    orders: Connection,
+    ways: tuple[KiteRest, Turns],
 ) -> Callable[..., Queries]:
-    """Enter what reads for others use; its HTTP connections are its own, orders never wait."""
+    """Return who reads for others; orders have HTTP connections of their own."""
     account, chosen = settings.account, settings.queries
-    rest = await held.enter_rest(settings.kite, resources)
-    limiter = RateLimiter(orders, read_windows(chosen.other_per_second_max))
-    turns = Turns(limiter, account.id, resources.clock, chosen.other_per_second_max)
+    rest, turns = ways
     return partial(
         Queries,
         account=account.id,

@@ -41,6 +41,11 @@ class Turns:
         self._clock = clock
         rates = windows(other_per_second_max)
         self._locks = {name: asyncio.Lock() for name in rates}
+        self._taking = {name: asyncio.Lock() for name in rates}
+        #: Not set while somebody goes first.
+        self._free = {name: asyncio.Event() for name in rates}
+        for event in self._free.values():
+            event.set()
         self._spans_s = {name: each[0].period_s * _SPREAD for name, each in rates.items()}
         self._sent_s: dict[str, deque[float]] = {
             name: deque(maxlen=each[0].limit) for name, each in rates.items()
@@ -49,12 +54,21 @@ class Turns:
     async def wait(self, rate: str) -> None:
         """Wait for a turn, as long as it takes: whoever calls brings the deadline."""
         async with self._locks[rate]:
-            await self._keep_apart(rate)
-            wait_s = await self._take(rate)
+            await self._free[rate].wait()
+            while (wait_s := await self._try(rate)) > 0:
+                await asyncio.sleep(wait_s)
+                await self._free[rate].wait()
+
+    async def wait_first(self, rate: str) -> None:
+        """Wait for a turn ahead of all others of the class; one at a time may."""
+        self._free[rate].clear()
+        try:
+            wait_s = await self._try(rate)
             while wait_s > 0:
                 await asyncio.sleep(wait_s)
-                wait_s = await self._take(rate)
-            self._sent_s[rate].append(self._clock.monotonic_s())
+                wait_s = await self._try(rate)
+        finally:
+            self._free[rate].set()
 
     async def hold(self, rate: str, seconds: float) -> None:
         """Send nothing of the class for a while, whoever sends: the answer to a 429.
@@ -64,10 +78,16 @@ class Turns:
         """
         await self._limiter.pause(self._account, rate, seconds)
 
-    async def _keep_apart(self, rate: str) -> None:
-        sent = self._sent_s[rate]
-        if len(sent) == sent.maxlen:
-            await asyncio.sleep(sent[0] + self._spans_s[rate] - self._clock.monotonic_s())
+    async def _try(self, rate: str) -> float:
+        """Take a turn where there is one; return 0, or seconds until it may be tried again."""
+        async with self._taking[rate]:
+            sent, now_s = self._sent_s[rate], self._clock.monotonic_s()
+            if len(sent) == sent.maxlen and (early_s := sent[0] + self._spans_s[rate] - now_s) > 0:
+                return early_s
+            wait_s = await self._take(rate)
+            if wait_s <= 0:
+                sent.append(self._clock.monotonic_s())
+            return wait_s
 
     async def _take(self, rate: str) -> float:
         try:

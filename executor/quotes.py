@@ -1,4 +1,4 @@
-"""The last price of an instrument, as fresh as enrichment keeps it."""
+"""The last price of an instrument, as enrichment keeps it or as Kite told it when asked."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ Read = Callable[[int, Sequence[int]], Awaitable[Records]]
 
 #: How long a price that was read is used without another look: ticks.last changes every second.
 FRESH_S = 1.0
+#: How long Kite's word that it has no price of an instrument spares the next question.
+UNPRICED_S = 5.0
 #: Prices kept; the ones not asked for longest are forgotten.
 PRICES_MAX = 10_000
 
@@ -39,6 +41,7 @@ class Quotes:
         self._clock = clock
         self._age_s_max = age_s_max
         self._prices: dict[tuple[str, str], _Price] = {}
+        self._told: dict[tuple[str, str], _Price] = {}
 
     async def look(self, exchange: str, tradingsymbol: str) -> None:
         """Read the price of an instrument where it was not read a moment ago.
@@ -60,9 +63,29 @@ class Quotes:
         return (exchange, tradingsymbol) in self._prices
 
     def find(self, exchange: str, tradingsymbol: str) -> Decimal | None:
-        """Return the price last read, None where there is none."""
+        """Return the price last read, or told while it is young; None where there is none."""
         known = self._prices.get((exchange, tradingsymbol))
-        return known.price if known else None
+        if known is not None and known.price is not None:
+            return known.price
+        told = self._told.get((exchange, tradingsymbol))
+        if told is None or self._clock.monotonic_s() - told.read_s > self._age_s_max:
+            return None
+        return told.price
+
+    def keep(self, name: tuple[str, str], price: Decimal | None) -> None:
+        """Keep what Kite has just told of an instrument; it serves where no price is read."""
+        self._told.pop(name, None)
+        self._told[name] = _Price(price, self._clock.monotonic_s())
+        if len(self._told) > PRICES_MAX:
+            self._told.pop(next(iter(self._told)))
+
+    def was_told(self, exchange: str, tradingsymbol: str) -> bool:
+        """Tell whether Kite was asked so lately that it is not asked again, price or none."""
+        told = self._told.get((exchange, tradingsymbol))
+        if told is None:
+            return False
+        kept_s = self._age_s_max if told.price is not None else UNPRICED_S
+        return self._clock.monotonic_s() - told.read_s <= kept_s
 
     async def _price(self, exchange: str, tradingsymbol: str) -> Decimal | None:
         instrument = self._instruments.find(exchange, tradingsymbol)

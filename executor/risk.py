@@ -62,7 +62,8 @@ class Judged(Protocol):
         ...
 
 
-_PRICED: Final = ("LIMIT", "SL")
+#: Types of order with a price of their own.
+PRICED: Final = ("LIMIT", "SL")
 _PERCENT: Final = 100
 
 
@@ -109,7 +110,7 @@ def notional_of(
     place: Judged, last_price: Decimal | None, instrument: Instrument | None
 ) -> Decimal:
     """Return what a placement is worth in rupees, 0 where nobody can say."""
-    price = place.price if place.order_type in _PRICED else None
+    price = place.price if place.order_type in PRICED else None
     price = price or place.trigger_price or last_price or Decimal(0)
     units = instrument.units if instrument is not None else 1
     return price * place.quantity * units
@@ -193,7 +194,7 @@ def refuse_price(place: Judged, risk: Risk, market: Market) -> Reason | None:
         return None
     if not last:
         return _UNPRICED if risk.is_price_needed else None
-    if not risk.price_band_percent or place.price is None or place.order_type not in _PRICED:
+    if not risk.price_band_percent or place.price is None or place.order_type not in PRICED:
         return None
     share = last * Decimal(str(risk.price_band_percent)) / _PERCENT
     width = max(share, Decimal(str(risk.price_band_rupees_min)))

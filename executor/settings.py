@@ -123,6 +123,15 @@ class BehaviourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     last_price_required: Annotated[
         bool, Meta(description="refuse placements whose last price is not known")
     ] = False
+    last_price_wait_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="longest wait for Kite's word on a last price that a rule needs and nobody "
+            "streams; 0: it is not asked",
+        ),
+    ] = 1.5
     session_gate: Annotated[
         Literal["auto", "on", "off"],
         Meta(

@@ -28,6 +28,7 @@ from executor.metrics import BARRED
 from executor.missed import MissedUpdates
 from executor.outside import Outside, enter
 from executor.pace import ORDER_REQUESTS, Pace, windows
+from executor.prices import Prices
 from executor.publishing import Publisher
 from executor.reconcile import Reconciler
 from executor.runaway import Runaway
@@ -80,11 +81,18 @@ def _desk(
     calendar = calendar_of(settings.market)
     tell_sessions(calendar, resources.clock)
     journal = Journal(outside.pool, account)
+    prices = Prices(
+        quotes=outside.quotes,
+        questions=outside.questions,
+        clock=resources.clock,
+        wait_s=behaviour.last_price_wait_s,
+    )
     knowledge = Knowledge(
         Sources(
             journal=journal,
             instruments=outside.instruments,
             quotes=outside.quotes,
+            prices=prices,
             calendar=calendar,
             runaway=Runaway(runaway_of(behaviour)),
         ),
@@ -163,6 +171,7 @@ def _parts(behaviour: BehaviourSettings, outside: Outside, desk: Desk) -> Parts:
         housekeeping=Housekeeping(desk=desk, behaviour=behaviour, seen=outside.seen),
         instruments=outside.instruments,
         trim=outside.trim,
+        questions=outside.questions,
         queries=outside.queries(patience=desk.patience),
         work=work,
         backlog_max=behaviour.backlog_max,

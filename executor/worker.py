@@ -19,6 +19,7 @@ from executor.intake import Intake
 from executor.lifecycle import UNSENT
 from executor.missed import MissedUpdates
 from executor.postbacks import Postbacks
+from executor.price_questions import Questions
 from executor.publishing import Publisher
 from executor.queries import Queries
 from executor.reconcile import Reconciler
@@ -56,6 +57,7 @@ class Parts:
     reconciler: Reconciler
     publisher: Publisher
     syncing: Syncing
+    questions: Questions
     queries: Queries
     housekeeping: Housekeeping
     instruments: Instruments
@@ -126,6 +128,7 @@ class ExecutorWorker:
                 parts.publisher.step, name="events", stopping=stopping, opens=Bar.STORE
             ),
             "queries": parts.queries.run(stopping),
+            "price questions": parts.questions.run(stopping),
             "turns": parts.desk.pace.run(stopping),
             "instruments": self._refresh(stopping),
             "trim": patience.repeat(self._trim, name="trim", stopping=stopping),
@@ -181,3 +184,4 @@ class ExecutorWorker:
         self._parts.desk.sync_soon.set()
         self._parts.desk.pace.foresee(only_cancels=True)
         self._parts.desk.journal.events_waiting.set()
+        self._parts.questions.stop()

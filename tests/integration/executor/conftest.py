@@ -49,6 +49,8 @@ FAST = BehaviourSettings(
     seat_check_s=0.05,
     attempt_gap_s=0.05,
     target_wait_s=0.4,
+    # Nothing is streamed here: every test would wait for the account's one quote a second.
+    last_price_wait_s=0,
 )
 
 

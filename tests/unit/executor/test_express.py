@@ -48,6 +48,9 @@ class Knowledge:
     async def look(self, row):
         pass
 
+    def lacks_price(self, _row):
+        return False
+
     async def count_day(self, now_us):
         pass
 

@@ -113,6 +113,12 @@ class Knowledge:
     async def look(self, row):
         pass
 
+    def lacks_price(self, _row):
+        return False
+
+    async def wait_for_price(self, row):
+        pass
+
     def presume(self, row, now_us):
         return facts_of(a_place(), row=row, now_us=now_us)
 

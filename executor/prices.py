@@ -1,0 +1,81 @@
+"""The last price a rule needs, asked of Kite where nobody streams it, before the command's turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from executor.facts import Facts
+from executor.metrics import PRICE_QUESTIONS
+from executor.price_questions import End, Name, Questions
+from executor.pricing import asks_price, needs_price, patience_s
+from executor.quotes import Quotes
+from executor.risk import Judged, Risk
+from shared.clock import Clock
+from shared.runtime.logs import get_log
+from shared.store.rows import CommandRow
+
+#: Commands noted at a time; the oldest is forgotten, which means it is not asked for.
+_NOTED_MAX: Final = 10_000
+
+log = get_log()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Notes which commands lack a price, lets each of them wait for one, once and not for long."""
+
+    quotes: Quotes
+    questions: Questions
+    clock: Clock
+    #: The longest wait of a command; 0 is that nothing is asked.
+    wait_s: float
+    _noted: dict[str, Name] = field(default_factory=dict)
+
+    def lacks(self, what: Judged, name: Name, risk: Risk) -> bool:
+        """Tell whether a rule needs the price, and there is none as far as was looked."""
+        if not self.wait_s or not needs_price(what, risk):
+            return False
+        return not self._is_settled(name)
+
+    def expect(self, what: Judged, name: Name, risk: Risk) -> None:
+        """Let the next question name this instrument too."""
+        if self.lacks(what, name, risk):
+            self.questions.expect(name)
+
+    def is_wanted(self, facts: Facts, name: Name) -> bool:
+        """Tell whether the command would wait for a price."""
+        return bool(self.wait_s) and not self._is_settled(name) and asks_price(facts) is not None
+
+    def note(self, facts: Facts, name: Name) -> None:
+        """Remember what the command waits for, if it does."""
+        if not self.is_wanted(facts, name):
+            self._noted.pop(facts.row.command_id, None)
+            return
+        self._noted[facts.row.command_id] = name
+        if len(self._noted) > _NOTED_MAX:
+            self._noted.pop(next(iter(self._noted)))
+
+    async def wait(self, row: CommandRow) -> None:
+        """Wait for the price that was noted, where it is not streamed; for the limit at most."""
+        name = self._noted.pop(row.command_id, None)
+        if name is None:
+            return
+        await self.quotes.look(*name)
+        if self._is_settled(name):
+            return
+        patience = patience_s(self.wait_s, row.valid_until_us, self.clock.now_ns() // 1000)
+        end = await self.questions.ask(name, patience)
+        PRICE_QUESTIONS.labels(outcome=end.value).inc()
+        if end is not End.ANSWERED:
+            log.warning(
+                "price.not_told",
+                command_id=row.command_id,
+                instrument=":".join(name),
+                outcome=end.value,
+                waited_s_max=round(patience, 3),
+            )
+
+    def _is_settled(self, name: Name) -> bool:
+        """Tell whether there is a price, or Kite has just said that there is none."""
+        return self.quotes.find(*name) is not None or self.quotes.was_told(*name)
