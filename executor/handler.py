@@ -105,6 +105,9 @@ class Handler:
             if facts is None:
                 current = (await change.commands([row.command_id]))[row.command_id]
                 return await follow(change, current) if is_parent(current) else Verdict.DONE
+            # A price that is not known may yet be asked for: only `_begin` refuses for want of it.
+            is_known = facts.market.last_price is not None
+            facts = replace(facts, market=replace(facts.market, is_looked_at=is_known))
             decision = decide(facts)
             if isinstance(decision, Send):
                 return None
