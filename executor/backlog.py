@@ -39,6 +39,8 @@ class Backlog:
         self._rows: dict[str, CommandRow] = {}
         self._places: dict[str, _Place] = {}
         self._busy: set[str] = set()
+        #: Busy lanes that something else waits for.
+        self._awaited: set[str] = set()
         #: What is parked, in that order: most of the queue waits for its turn and is not asked.
         self._parked: dict[str, None] = {}
         # Every waiting command with an end stands here once, some that wait no more as well.
@@ -63,13 +65,19 @@ class Backlog:
             item = heapq.heappop(self._heap)
             if self._places.get(item[2]) is not _Place.QUEUED:
                 continue
-            if _lane(self._rows[item[2]]) in self._busy:
+            lane = _lane(self._rows[item[2]])
+            if lane in self._busy:
                 held.append(item)
+                self._awaited.add(lane)
             else:
                 taken = self._rows[item[2]]
         for item in held:
             heapq.heappush(self._heap, item)
         return None if taken is None else self._hand_out(taken)
+
+    def is_awaited(self, row: CommandRow) -> bool:
+        """Tell whether another command waits until this one, which is at work, is given back."""
+        return _lane(row) in self._awaited
 
     def take_expired(self, now_us: int) -> CommandRow | None:
         """Hand out a waiting command whose time has passed, or None."""
@@ -83,21 +91,21 @@ class Backlog:
 
     def done(self, row: CommandRow) -> None:
         """Forget a command that has been sent or has ended."""
-        self._busy.discard(_lane(row))
+        self._free(row)
         self._rows.pop(row.command_id, None)
         self._places.pop(row.command_id, None)
         self._parked.pop(row.command_id, None)
 
     def park(self, row: CommandRow) -> None:
         """Put a command aside until `wake`."""
-        self._busy.discard(_lane(row))
+        self._free(row)
         self._places[row.command_id] = _Place.PARKED
         self._parked[row.command_id] = None
         self._note_end(row)
 
     def put_back(self, row: CommandRow) -> None:
         """Return a command to its place in the queue."""
-        self._busy.discard(_lane(row))
+        self._free(row)
         self._queue(row)
 
     def wake(self, *, with_families: bool = False) -> None:
@@ -120,6 +128,10 @@ class Backlog:
         self._parked.pop(row.command_id, None)
         heapq.heappush(self._heap, (row.priority, row.serial, row.command_id))
         self._note_end(row)
+
+    def _free(self, row: CommandRow) -> None:
+        self._busy.discard(_lane(row))
+        self._awaited.discard(_lane(row))
 
     def _note_end(self, row: CommandRow) -> None:
         if row.valid_until_us is not None and row.command_id not in self._ending:

@@ -22,6 +22,8 @@ class Verdict(Enum):
 
     DONE = auto()
     PARK = auto()
+    #: It waits for a price that Kite is asked for, then comes back.
+    ASK = auto()
     BACK = auto()
 
 

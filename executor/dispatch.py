@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from executor.backlog import Backlog
@@ -43,6 +44,8 @@ class Dispatcher:
         self._at_work = {"cancel": 0, "other": 0}
         self._group: asyncio.TaskGroup | None = None
         self._reserved = 0
+        #: Modifies that wait for a price.
+        self._asking: dict[str, tuple[CommandRow, asyncio.Task[None]]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Hand out until `stopping`, then wait for what is on its way."""
@@ -107,6 +110,10 @@ class Dispatcher:
             self._start(group, row, is_expired=True)
         while (row := self._next()) is not None:
             self._start(group, row, is_expired=False)
+        for asking, task in self._asking.values():
+            # The next modify of the order may get out of it: it does not wait for a price as well.
+            if self._backlog.is_awaited(asking):
+                task.cancel()
 
     def _next(self) -> CommandRow | None:
         gate = self._desk.patience.gate
@@ -149,8 +156,23 @@ class Dispatcher:
             case Verdict.PARK:
                 # Its lane and its place among what is on its way are free for another.
                 self._backlog.park(row)
-            case Verdict.BACK:
+            case Verdict.ASK if self._group is not None:
+                self._ask(self._group, row)
+            case Verdict.ASK | Verdict.BACK:
                 self._backlog.put_back(row)
+        self._work.set()
+
+    def _ask(self, group: asyncio.TaskGroup, row: CommandRow) -> None:
+        """Let a command wait for its price, in nobody's place among what is on its way."""
+        waiting = self._desk.knowledge.wait_for_price(row)
+        task = group.create_task(waiting, name=f"price for {row.command_id}")
+        if row.kind == "modify":
+            self._asking[row.command_id] = row, task
+        task.add_done_callback(partial(self._take_back, row))
+
+    def _take_back(self, row: CommandRow, _asked: asyncio.Task[None]) -> None:
+        self._asking.pop(row.command_id, None)
+        self._backlog.put_back(row)
         self._work.set()
 
 

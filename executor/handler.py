@@ -61,8 +61,9 @@ class Handler:
         if await self._is_doubtful(row):
             if (verdict := await self.consider(row)) is not None:
                 return verdict
-            # Not while a turn is held: a price that Kite tells late would let it lapse.
-            await self._desk.knowledge.wait_for_price(row)
+            if await self._desk.knowledge.awaits_price(row):
+                # Not while a turn is held: a price that Kite tells late would let it lapse.
+                return Verdict.ASK
         if not await self._desk.pace.turn(row):
             return Verdict.BACK
         await self._desk.knowledge.look(row)

@@ -128,8 +128,12 @@ class Knowledge:
         place = place_of(row)
         self._prices.expect(place, (place.exchange, place.tradingsymbol), self._limits.risk)
 
+    async def awaits_price(self, row: CommandRow) -> bool:
+        """Tell whether a gathered command has to wait for a price: once, if Kite can be asked."""
+        return await self._prices.is_awaited(row)
+
     async def wait_for_price(self, row: CommandRow) -> None:
-        """Wait for the price that a gathered command lacks, for as long as settings say."""
+        """Wait for the price that a command awaits, for as long as settings say."""
         await self._prices.wait(row)
 
     def _worth(self, judged: Judged, name: tuple[str, str]) -> Decimal:
@@ -214,6 +218,7 @@ class Knowledge:
     def _market(self, exchange: str, symbol: str, now_us: int) -> Market:
         return Market(
             last_price=self._quotes.find(exchange, symbol),
+            told_s=self._quotes.told_s(exchange, symbol),
             phase=self._calendar.presume(exchange, now_us * 1000).phase,
             is_looked_at=self._quotes.has_looked(exchange, symbol),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +22,10 @@ from executor.query_call import Reading
 from executor.query_turns import Turns
 from executor.query_turns import windows as read_windows
 from executor.quotes import Quotes
-from executor.settings import ExecutorSettings
+from executor.settings import BehaviourSettings, ExecutorSettings
 from executor.skew import Skew
 from shared.accounts.book import AccountBook, Around, sources_of
+from shared.clock import Clock
 from shared.errors import StreamError
 from shared.kite.data import KiteData
 from shared.kite.orders import KiteOrders
@@ -95,13 +96,7 @@ async def enter(settings: ExecutorSettings, resources: Resources, gate: Gate) ->
     )
     resources.probe.register("postgres", pool.ping)
     resources.probe.register("redis_orders", partial(ping, orders))
-    read = partial(
-        GroupReader,
-        group=GROUP,
-        consumer=GROUP,
-        count_max=settings.executor.commands_read_max,
-        block_ms=settings.executor.read_block_ms,
-    )
+    read = _reader(settings.executor)
     instruments, quotes = _prices(settings, resources, ticks)
     reads = await held.enter_rest(settings.kite, resources)
     turns = _turns(settings, resources, orders)
@@ -126,18 +121,17 @@ async def enter(settings: ExecutorSettings, resources: Resources, gate: Gate) ->
         queries=_queries(settings, resources, orders, (reads, turns)),
         instruments=instruments,
         quotes=quotes,
-        questions=Questions(
-            Line(
-                ltp=KiteData(reads).ltp,
-                turns=turns,
-                has_session=lambda: bool(reads.access_token()),
-                breaker=Breaker(breaker_of(settings.executor)),
-                gate=gate,
-                clock=resources.clock,
-            ),
-            quotes.keep,
-            wait_s=settings.executor.last_price_wait_s,
-        ),
+        questions=_questions(settings.executor, gate, resources.clock, (reads, turns), quotes),
+    )
+
+
+def _reader(behaviour: BehaviourSettings) -> Callable[[Connection, Sequence[str]], GroupReader]:
+    return partial(
+        GroupReader,
+        group=GROUP,
+        consumer=GROUP,
+        count_max=behaviour.commands_read_max,
+        block_ms=behaviour.read_block_ms,
     )
 
 
@@ -210,6 +204,26 @@ def _turns(settings: ExecutorSettings, resources: Resources, orders: Connection)
     other_max = settings.queries.other_per_second_max
     limiter = RateLimiter(orders, read_windows(other_max))
     return Turns(limiter, settings.account.id, resources.clock, other_max)
+
+
+def _questions(
+    behaviour: BehaviourSettings,
+    gate: Gate,
+    clock: Clock,
+    ways: tuple[KiteRest, Turns],
+    quotes: Quotes,
+) -> Questions:
+    """Return who asks for prices: on the connections and in the turns of reads, not of orders."""
+    rest, turns = ways
+    line = Line(
+        ltp=KiteData(rest).ltp,
+        turns=turns,
+        has_session=lambda: bool(rest.access_token()),
+        breaker=Breaker(breaker_of(behaviour)),
+        gate=gate,
+        clock=clock,
+    )
+    return Questions(line, quotes.keep, wait_s=behaviour.last_price_wait_s)
 
 
 def _queries(

@@ -13,12 +13,21 @@ import msgspec
 from msgspec import Meta
 
 from executor.gate import Bar, Gate
+from executor.metrics import FAILURES
 from executor.query_turns import Turns
 from executor.risk import rupees
 from shared.clock import Clock
-from shared.errors import KiteError, KiteSessionExpired, KiteThrottled, StreamError
+from shared.errors import (
+    KiteError,
+    KiteRejected,
+    KiteSessionExpired,
+    KiteThrottled,
+    StreamError,
+)
 from shared.kite.limits import LTP_NAMES_MAX, QUOTE
 from shared.resilience.breaker import Breaker
+from shared.runtime.logs import get_log
+from shared.runtime.supervise import contain
 
 #: Exchange, tradingsymbol.
 Name = tuple[str, str]
@@ -30,6 +39,13 @@ Ltp = Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
 GATHER_S: Final = 0.02
 #: Names beyond those of one request wait for the next.
 NAMES_MAX: Final = LTP_NAMES_MAX
+#: Names in a request that nobody waits for yet: whoever waits does not wait long for theirs.
+EXPECTED_MAX: Final = 200
+#: How long nothing is asked after Kite refused for want of permission.
+REFUSED_S: Final = 300.0
+_FORBIDDEN: Final = 403
+
+log = get_log()
 
 
 class End(StrEnum):
@@ -40,8 +56,13 @@ class End(StrEnum):
     UNPRICED = "unpriced"
     LATE = "late"
     FAILED = "failed"
+    #: Kite does not tell prices to this key: its plan may be without market data.
+    REFUSED = "refused"
+    THROTTLED = "throttled"
     BREAKER_OPEN = "breaker_open"
     NO_SESSION = "no_session"
+    #: The command stopped waiting: the next one of its order must not wait as well.
+    HURRIED = "hurried"
 
 
 class _Ltp(msgspec.Struct):
@@ -75,16 +96,27 @@ class Questions:
         self._expected: dict[Name, None] = {}
         self._wanted = asyncio.Event()
         self._is_over = False
+        self._at_work: asyncio.Task[bool] | None = None
+        #: Until when nothing is asked, in monotonic seconds.
+        self._quiet_until_s = 0.0
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Tell whether there is use in waiting for an answer."""
+        is_quiet = self._line.clock.monotonic_s() < self._quiet_until_s
+        return not (self._is_over or is_quiet or self._lacks_way())
 
     def expect(self, name: Name) -> None:
         """Say that a command in the queue will want this price: the next request asks it too."""
-        if len(self._expected) < NAMES_MAX:
+        if len(self._expected) < EXPECTED_MAX:
             self._expected[name] = None
 
     async def ask(self, name: Name, patience_s: float) -> End:
         """Wait for Kite's word, which is kept when it comes; it may come after the patience."""
         if self._is_over or patience_s <= 0:
             return End.LATE
+        if self._lacks_way():
+            return End.NO_SESSION
         flight = self._flights.get(name)
         if flight is None:
             flight = self._fly(name)
@@ -100,6 +132,8 @@ class Questions:
         """Let go of `run`, and of everybody who waits."""
         self._is_over = True
         self._wanted.set()
+        if self._at_work is not None:
+            self._at_work.cancel()
         self._end(dict.fromkeys(self._flights, End.LATE))
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -108,7 +142,19 @@ class Questions:
             await self._wanted.wait()
             self._wanted.clear()
             while self._next and not stopping.is_set():
-                await self._round()
+                # Orders go without prices as well: no bug here ends the executor.
+                work = contain(self._round(), self._give_up_on_bug)
+                self._at_work = asyncio.create_task(work)
+                try:
+                    await asyncio.wait([self._at_work])
+                finally:
+                    self._at_work.cancel()
+
+    def _give_up_on_bug(self, error: Exception) -> None:
+        FAILURES.labels(of="price_question").inc()
+        log.error("price_question.failed", exc_info=error)
+        self._next.clear()
+        self._end(dict.fromkeys(self._flights, End.FAILED))
 
     async def _round(self) -> None:
         await asyncio.sleep(GATHER_S)
@@ -123,11 +169,22 @@ class Questions:
 
     def _bar(self) -> End | None:
         """Return why nothing can be asked now."""
-        line = self._line
-        if not line.has_session() or line.gate.is_closed(Bar.SESSION):
+        if self._lacks_way():
             return End.NO_SESSION
-        is_allowed = line.breaker.ask(QUOTE.name, line.clock.monotonic_s()).allowed
-        return None if is_allowed and not line.gate.is_closed(Bar.BROKER) else End.BREAKER_OPEN
+        if self._line.gate.is_closed(Bar.BROKER):
+            return End.BREAKER_OPEN
+        verdict = self._line.breaker.ask(QUOTE.name, self._line.clock.monotonic_s())
+        if verdict.allowed:
+            return None
+        self._be_quiet(verdict.retry_after_s)
+        return End.BREAKER_OPEN
+
+    def _lacks_way(self) -> bool:
+        line = self._line
+        return not line.has_session() or line.gate.is_closed(Bar.SESSION)
+
+    def _be_quiet(self, seconds: float) -> None:
+        self._quiet_until_s = self._line.clock.monotonic_s() + seconds
 
     async def _has_turn(self) -> bool:
         try:
@@ -161,14 +218,22 @@ class Questions:
         except KiteSessionExpired:
             return dict.fromkeys(names, End.NO_SESSION)
         except KiteThrottled as error:
+            self._be_quiet(error.retry_after_s)
             await self._hold(error.retry_after_s)
-            return dict.fromkeys(names, End.FAILED)
+            return dict.fromkeys(names, End.THROTTLED)
         except (KiteError, TimeoutError) as error:
-            line.breaker.failed(QUOTE.name, line.clock.monotonic_s())
-            is_late = isinstance(error, TimeoutError)
-            return dict.fromkeys(names, End.LATE if is_late else End.FAILED)
+            return dict.fromkeys(names, self._failed(error))
         line.breaker.succeeded(QUOTE.name)
         return {name: self._hear(name, price) for name, price in prices_in(found, names).items()}
+
+    def _failed(self, error: KiteError | TimeoutError) -> End:
+        line = self._line
+        if isinstance(error, KiteRejected) and error.status == _FORBIDDEN:
+            self._be_quiet(REFUSED_S)
+            log.warning("prices.refused", error=str(error), asked_again_in_s=REFUSED_S)
+            return End.REFUSED
+        line.breaker.failed(QUOTE.name, line.clock.monotonic_s())
+        return End.LATE if isinstance(error, TimeoutError) else End.FAILED
 
     async def _hold(self, seconds: float) -> None:
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from executor.facts import Facts
 from executor.metrics import PRICE_QUESTIONS
@@ -17,6 +18,10 @@ from shared.store.rows import CommandRow
 
 #: Commands noted at a time; the oldest is forgotten, which means it is not asked for.
 _NOTED_MAX: Final = 10_000
+#: A command that was kept back by something else for so long after its wait may wait once more.
+_AGAIN_S: Final = 10.0
+
+_Value = TypeVar("_Value")
 
 log = get_log()
 
@@ -31,12 +36,14 @@ class Prices:
     #: The longest wait of a command; 0 is that nothing is asked.
     wait_s: float
     _noted: dict[str, Name] = field(default_factory=dict)
+    #: When commands that did not come by again yet had waited, in monotonic seconds.
+    _waited: dict[str, float] = field(default_factory=dict)
 
     def lacks(self, what: Judged, name: Name, risk: Risk) -> bool:
         """Tell whether a rule needs the price, and there is none as far as was looked."""
         if not self.wait_s or not needs_price(what, risk):
             return False
-        return not self._is_settled(name)
+        return self._is_open(name)
 
     def expect(self, what: Judged, name: Name, risk: Risk) -> None:
         """Let the next question name this instrument too."""
@@ -45,28 +52,39 @@ class Prices:
 
     def is_wanted(self, facts: Facts, name: Name) -> bool:
         """Tell whether the command would wait for a price."""
-        return bool(self.wait_s) and not self._is_settled(name) and asks_price(facts) is not None
+        return bool(self.wait_s) and self._is_open(name) and asks_price(facts) is not None
 
     def note(self, facts: Facts, name: Name) -> None:
         """Remember what the command waits for, if it does."""
         if not self.is_wanted(facts, name):
             self._noted.pop(facts.row.command_id, None)
             return
-        self._noted[facts.row.command_id] = name
-        if len(self._noted) > _NOTED_MAX:
-            self._noted.pop(next(iter(self._noted)))
+        _put(self._noted, facts.row.command_id, name)
+
+    async def is_awaited(self, row: CommandRow) -> bool:
+        """Tell whether the command has to wait for the price that was noted, if it has not yet."""
+        name = self._noted.pop(row.command_id, None)
+        waited_s = self._waited.pop(row.command_id, -math.inf)
+        if name is None or self.clock.monotonic_s() - waited_s < _AGAIN_S:
+            return False
+        await self.quotes.look(*name)
+        if not self._is_open(name):
+            return False
+        self._noted[row.command_id] = name
+        return True
 
     async def wait(self, row: CommandRow) -> None:
-        """Wait for the price that was noted, where it is not streamed; for the limit at most."""
+        """Wait for the price that was noted, for the limit at most."""
         name = self._noted.pop(row.command_id, None)
         if name is None:
             return
-        await self.quotes.look(*name)
-        if self._is_settled(name):
-            return
         patience = patience_s(self.wait_s, row.valid_until_us, self.clock.now_ns() // 1000)
-        end = await self.questions.ask(name, patience)
-        PRICE_QUESTIONS.labels(outcome=end.value).inc()
+        end = End.HURRIED
+        try:
+            end = await self.questions.ask(name, patience)
+        finally:
+            PRICE_QUESTIONS.labels(outcome=end.value).inc()
+            _put(self._waited, row.command_id, self.clock.monotonic_s())
         if end is not End.ANSWERED:
             log.warning(
                 "price.not_told",
@@ -76,6 +94,15 @@ class Prices:
                 waited_s_max=round(patience, 3),
             )
 
-    def _is_settled(self, name: Name) -> bool:
-        """Tell whether there is a price, or Kite has just said that there is none."""
-        return self.quotes.find(*name) is not None or self.quotes.was_told(*name)
+    def _is_open(self, name: Name) -> bool:
+        """Tell whether there is no price, and Kite may be asked and has not just said so."""
+        if self.quotes.find(*name) is not None or self.quotes.was_told(*name):
+            return False
+        return self.questions.may_be_asked
+
+
+def _put(kept: dict[str, _Value], key: str, value: _Value) -> None:
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > _NOTED_MAX:
+        kept.pop(next(iter(kept)))

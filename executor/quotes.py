@@ -72,6 +72,13 @@ class Quotes:
             return None
         return told.price
 
+    def told_s(self, exchange: str, tradingsymbol: str) -> float | None:
+        """Return how long ago Kite told the price that is found; None where it was read."""
+        known, told = (each.get((exchange, tradingsymbol)) for each in (self._prices, self._told))
+        if told is None or (known is not None and known.price is not None):
+            return None
+        return self._clock.monotonic_s() - told.read_s
+
     def keep(self, name: tuple[str, str], price: Decimal | None) -> None:
         """Keep what Kite has just told of an instrument; it serves where no price is read."""
         self._told.pop(name, None)

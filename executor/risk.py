@@ -98,10 +98,12 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 class Market(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the market: its last price in rupees, its phase; None is not known.
 
-    Where nobody has looked for a price yet, no price is judged.
+    Where nobody has looked for a price yet, no price is judged. `told_s` is how many seconds ago
+    Kite was asked for the price, where nobody streams it.
     """
 
     last_price: Decimal | None = None
+    told_s: float | None = None
     phase: Phase | None = None
     is_looked_at: bool = True
 
@@ -203,9 +205,11 @@ def refuse_price(place: Judged, risk: Risk, market: Market) -> Reason | None:
     if (place.price <= bound) if is_buy else (place.price >= bound):
         return None
     limit = f"{'at most' if is_buy else 'at least'} {bound:.2f}"
+    is_told = market.told_s is not None
+    asked = f" (not streamed; as Kite told it {market.told_s:.0f} s ago)" if is_told else ""
     return Reason(
         code="price_band",
-        sentence=f"price is {place.price} with a last price of {last}, must be {limit}",
+        sentence=f"price is {place.price} with a last price of {last}{asked}, must be {limit}",
         field="price",
         measured=str(place.price),
         limit=limit,

@@ -85,6 +85,11 @@ EXECUTOR: Final = Dashboard(
                     gauge("tickflow_executor_modifications_max_changes", "allowed"),
                     note="The broker takes 25; the last is kept for getting out.",
                 ),
+                shown(
+                    "Waited for a price, a minute",
+                    "short",
+                    gained("tickflow_executor_price_questions_total", "outcome"),
+                ),
             ),
         ),
         Row(

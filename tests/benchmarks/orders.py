@@ -43,6 +43,8 @@ LIFTED: Final = BehaviourSettings(
     runaway_orders_max=0,
     day_turnover_max=0,
     sends_max=32,
+    # What nobody streams waits for Kite's quote, once in 30 s: that is no part of what is measured.
+    last_price_wait_s=0,
 )
 
 

@@ -148,3 +148,15 @@ def test_backlog_hands_out_exactly_those_that_have_expired_and_wait(steps):
 
 def _is_due(row, now_us):
     return row.valid_until_us is not None and row.valid_until_us <= now_us
+
+
+def test_backlog_tells_that_another_modify_waits_for_the_lane_until_it_is_free():
+    backlog = filled(modify(1), modify(3, target="command-9"))
+    assert take_all(backlog) == [modify(1), modify(3, target="command-9")]
+    assert not backlog.is_awaited(modify(1))
+    backlog.add(modify(2))
+    assert backlog.take() is None
+    assert backlog.is_awaited(modify(1))
+    assert not backlog.is_awaited(modify(3, target="command-9"))
+    backlog.put_back(modify(1))
+    assert not backlog.is_awaited(modify(1))

@@ -44,12 +44,15 @@ class Knowledge:
     def __init__(self):
         self.noted = 0
         self.facts = {}
+        #: What is answered in turn, before and after the price was looked for.
+        self.lacks = []
+        self.looks = 0
 
-    async def look(self, row):
-        pass
+    async def look(self, _row):
+        self.looks += 1
 
     def lacks_price(self, _row):
-        return False
+        return self.lacks.pop(0) if self.lacks else False
 
     async def count_day(self, now_us):
         pass
@@ -129,6 +132,17 @@ async def test_placement_without_a_turn_at_once_goes_the_longer_way(desk):
     desk.pace.turns = 0
     assert await Express(desk).begin(PLACE) is None
     assert desk.journal.told == []
+
+
+@pytest.mark.parametrize(("lacks", "looks"), [([True], 0), ([False, True], 1)])
+async def test_placement_that_lacks_its_price_goes_the_longer_way_and_nobody_waits_here(
+    desk, lacks, looks
+):
+    desk.knowledge.lacks = lacks
+    async with asyncio.timeout(5):
+        assert await Express(desk).begin(PLACE) is None
+    assert (desk.knowledge.looks, desk.pace.turns, desk.journal.told) == (looks, 1, [])
+    assert desk.knowledge.noted == 0
 
 
 async def test_nothing_is_begun_once_the_worker_stops(desk):

@@ -17,6 +17,7 @@ from executor.desk import Desk, Verdict
 from executor.egress import Egress
 from executor.gate import Bar, Gate
 from executor.handler import Handler
+from executor.risk import Market, Risk
 from executor.steady import Patience
 from shared.clock import ManualClock
 from shared.errors import KiteThrottled, KiteUnavailable, StoreError
@@ -25,7 +26,7 @@ from shared.resilience.breaker import Breaker, BreakerPolicy
 from shared.resilience.retry import RetryPolicy
 from shared.runtime.logs import get_log
 from shared.wire.orders import State
-from tests.unit.executor.builders import NOW_US, a_place, a_row, facts_of
+from tests.unit.executor.builders import LIMITS, NOW_US, a_place, a_row, facts_of
 
 
 class Journal:
@@ -94,6 +95,8 @@ class Broker:
 class Knowledge:
     noted = 0
     looked_us = 0
+    #: What lacks_price and awaits_price say, and what is known of the price.
+    lacks, awaits, facts = False, False, {}
 
     def note_look(self, began_us):
         self.looked_us = began_us
@@ -114,23 +117,24 @@ class Knowledge:
         pass
 
     def lacks_price(self, _row):
-        return False
+        return self.lacks
 
-    async def wait_for_price(self, row):
-        pass
+    async def awaits_price(self, _row):
+        return self.awaits
 
     def presume(self, row, now_us):
-        return facts_of(a_place(), row=row, now_us=now_us)
+        return facts_of(a_place(), row=row, now_us=now_us, **self.facts)
 
     async def gather(self, _change, row):
-        return facts_of(a_place(), row=row, looked_us=self.looked_us)
+        return facts_of(a_place(), row=row, looked_us=self.looked_us, **self.facts)
 
 
 class Pace:
     def __init__(self):
-        self.held = []
+        self.held, self.turns = [], 0
 
     async def turn(self, _row):
+        self.turns += 1
         return True
 
     async def hold(self, seconds):
@@ -245,3 +249,45 @@ async def test_429_pauses_the_account_after_the_last_attempt_as_well(desk):
     assert desk.journal.row.state is State.REFUSED
     assert desk.pace.held == [0.01, 0.01]
     assert REGISTRY.get_sample_value("tickflow_executor_throttled_total") == counted + 2
+
+
+REQUIRED = {"limits": replace(LIMITS, risk=Risk(is_price_needed=True)), "market": Market()}
+
+
+async def test_placement_without_a_price_asks_before_it_takes_a_turn_or_writes_anything(desk):
+    desk.knowledge.lacks = desk.knowledge.awaits = True
+    desk.knowledge.facts = REQUIRED
+    assert await Handler(desk, set()).handle(desk.journal.row) is Verdict.ASK
+    assert (desk.journal.events, desk.journal.row.state) == ([], State.RECEIVED)
+    assert (desk.pace.turns, desk.broker.placed) == (0, [])
+
+
+async def test_placement_whose_price_stays_unknown_after_asking_is_refused_as_ever(desk):
+    handler, desk.knowledge.lacks, desk.knowledge.awaits = Handler(desk, set()), True, True
+    desk.knowledge.facts = REQUIRED
+    assert await handler.handle(desk.journal.row) is Verdict.ASK
+    desk.knowledge.awaits = False
+    assert await handler.handle(desk.journal.row) is Verdict.DONE
+    assert (desk.journal.row.state, desk.journal.row.reason.code) == (
+        State.REFUSED,
+        "last_price_unknown",
+    )
+    assert desk.broker.placed == []
+
+
+async def test_placement_that_another_rule_refuses_does_not_ask(desk):
+    desk.knowledge.lacks = desk.knowledge.awaits = True
+    desk.knowledge.facts = {**REQUIRED, "placements_today": 100}
+    assert await Handler(desk, set()).handle(desk.journal.row) is Verdict.DONE
+    assert desk.journal.row.reason.code == "day_limit"
+    assert desk.pace.turns == 0
+
+
+async def test_placement_that_was_cancelled_while_it_asked_is_not_sent(desk):
+    handler, desk.knowledge.lacks, desk.knowledge.awaits = Handler(desk, set()), True, True
+    row = desk.journal.row
+    assert await handler.handle(row) is Verdict.ASK
+    desk.journal.row = replace(row, state=State.CANCELLED, is_open=False)
+    desk.knowledge.lacks = desk.knowledge.awaits = False
+    assert await handler.handle(row) is Verdict.DONE
+    assert desk.broker.placed == []

@@ -73,3 +73,20 @@ async def test_quotes_know_nothing_of_what_is_not_listed(quotes, kept):
     await quotes.look("NSE", "TCS")
     assert quotes.find("NSE", "TCS") is None
     assert kept.asked == []
+
+
+async def test_price_that_is_read_goes_before_the_one_kite_told(quotes, kept, clock):
+    quotes.keep(("NSE", "INFY"), Decimal(99))
+    assert (quotes.find("NSE", "INFY"), quotes.told_s("NSE", "INFY")) == (Decimal(99), 0)
+    await quotes.look("NSE", "INFY")
+    assert (quotes.find("NSE", "INFY"), quotes.told_s("NSE", "INFY")) == (Decimal("101.55"), None)
+    kept.records = None
+    clock.advance(2)
+    await quotes.look("NSE", "INFY")
+    assert (quotes.find("NSE", "INFY"), quotes.told_s("NSE", "INFY")) == (Decimal(99), 2)
+
+
+async def test_price_told_is_forgotten_where_kite_tells_none_any_more(quotes):
+    quotes.keep(("NSE", "INFY"), Decimal(99))
+    quotes.keep(("NSE", "INFY"), None)
+    assert quotes.find("NSE", "INFY") is None

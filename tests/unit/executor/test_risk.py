@@ -8,6 +8,7 @@ from executor.decide import decide
 from executor.decision import Refuse, Send
 from executor.freeze import FREEZE, freeze_quantity
 from executor.guard import Instrument
+from executor.reducing import Exposure
 from executor.risk import Market, Risk, Spent, notional_of, rupees
 from shared.market.calendar_rows import Phase
 from tests.unit.executor.builders import LIMITS, a_place, facts_of
@@ -150,3 +151,28 @@ def test_freeze_quantities_say_who_says_so():
     assert all(row.quantity > 0 and row.source and row.read_on for row in FREEZE.values())
     assert freeze_quantity("NFO", "NIFTY") == 1800
     assert freeze_quantity("NSE", "NIFTY") == 0
+
+
+def test_price_band_says_that_the_last_price_is_kites_word_and_how_old():
+    market = Market(last_price=Decimal(100), told_s=12.4)
+    decision = judged(a_place(price=Decimal(120)), market=market)
+    assert isinstance(decision, Refuse)
+    assert decision.reason.sentence == (
+        "price is 120 with a last price of 100 (not streamed; as Kite told it 12 s ago), "
+        "must be at most 110.00"
+    )
+
+
+@pytest.mark.parametrize(("is_exit", "verdict"), [(True, Send), (False, Refuse)])
+def test_way_out_of_a_position_is_not_refused_for_want_of_a_price(is_exit, verdict):
+    place = a_place(transaction_type="SELL", price=Decimal(1))
+    facts = {"is_exit": is_exit, "exposure": Exposure(position=1)}
+    unpriced = {"market": Market(), "risk": Risk(is_price_needed=True)}
+    assert isinstance(judged(place, **facts, **unpriced), verdict)
+
+
+def test_way_out_of_a_position_keeps_to_the_band_where_the_price_is_known():
+    place = a_place(transaction_type="SELL", price=Decimal(80))
+    decision = judged(place, is_exit=True, exposure=Exposure(position=1))
+    assert isinstance(decision, Refuse)
+    assert decision.reason.code == "price_band"
