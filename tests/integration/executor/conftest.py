@@ -56,7 +56,7 @@ FAST = BehaviourSettings(
 
 LAST_PRICE = 1500
 #: The first is everybody's; the others are for tests of what an account may do in a day.
-ACCOUNTS = 40
+ACCOUNTS = 60
 
 
 class CrashNow(Exception):
