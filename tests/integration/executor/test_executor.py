@@ -288,7 +288,7 @@ async def test_what_adds_to_a_side_waits_while_a_modify_of_it_is_in_doubt(room):
         doubted = await room.send(kind="modify", target_command_id=placed, quantity=3)
         await room.until(doubted, "received", "sending", "unknown")
         added = await room.send(**limit_order())
-        soon_us = time.time_ns() // 1000 + 300_000
+        soon_us = time.time_ns() // 1000 + 1_200_000
         hurried = await room.send(**limit_order(valid_until_us=soon_us))
         larger = await room.send(kind="modify", target_command_id=placed, quantity=2)
         cheaper = await room.send(kind="modify", target_command_id=placed, price="1440")
