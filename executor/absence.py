@@ -83,5 +83,17 @@ BOOK_CLEARED = Reason(
 )
 
 
+def unknown_order(order_id: str, after_s: float) -> Reason:
+    """Return that a cancel named an order which a whole book, read long after it, does not have."""
+    return Reason(
+        code="target_unknown",
+        sentence=f"the broker knows no order {order_id} in today's order book, which was read "
+        f"whole {after_s:.0f} s after the cancel was sent: nothing was cancelled",
+        field="order_id",
+        measured=order_id,
+        limit="an order of today's order book",
+    )
+
+
 def _us(seconds: float) -> int:
     return round(seconds * 1_000_000)

@@ -130,6 +130,8 @@ _CANCEL: Final[Moves] = {
     **{(state, _T.SPREAD): _S.ACCEPTED for state in _UNSENT},
     **_ANSWERED,
     (_S.UNKNOWN, _T.REISSUE): _S.ADMITTED,
+    # No book that was read since has its order, which nobody ever saw.
+    (_S.UNKNOWN, _T.REJECT): _S.REJECTED,
     (_S.ACCEPTED, _T.GIVE_UP): _S.MANUAL,
     **{
         (state, step): after

@@ -66,6 +66,8 @@ class Reconciler:
         self._standing = Standing(desk.journal, desk.clock, behaviour.modifications_max)
         self._looks: dict[str, Looks] = {}
         self._is_blind = False
+        #: Whether every row of the newest book could be read.
+        self._is_whole = False
         #: The rows of the newest look, parsed: most of a book is as it was.
         self._parsed: dict[bytes, BrokerOrder] = {}
 
@@ -175,6 +177,7 @@ class Reconciler:
             self._parsed[row] = order
             # A row is as old as the request for it may be.
             parsed.append((replace(order, observed_us=began_us), row))
+        self._is_whole = len(parsed) == len(rows)
         return parsed
 
     async def _judge(
@@ -205,11 +208,21 @@ class Reconciler:
                     continue
             reason = self._given_up(row, order, began_us)
             if reason is not None:
-                self._desk.patience.log.warning(
-                    "order.given_up", command_id=row.command_id, tag=row.tag, code=reason.code
-                )
-                await move(change, row, Step.GIVE_UP, reason=reason)
+                await self._end(change, row, reason, began_us)
         return again
+
+    async def _end(self, change: Change, row: CommandRow, reason: Reason, began_us: int) -> None:
+        """Leave a command to a person, but for a cancel of what was never there."""
+        is_proof = reason is absence.NOT_IN_EFFECT and self._is_whole
+        if is_proof and row.order_id is not None and await _names_nothing(change, row):
+            after_s = (began_us - (row.sending_us or row.received_us)) / 1e6
+            unknown = absence.unknown_order(row.order_id, after_s)
+            await move(change, row, Step.REJECT, reason=unknown)
+            return
+        self._desk.patience.log.warning(
+            "order.given_up", command_id=row.command_id, tag=row.tag, code=reason.code
+        )
+        await move(change, row, Step.GIVE_UP, reason=reason)
 
     def _given_up(self, row: CommandRow, order: BrokerOrder | None, began_us: int) -> Reason | None:
         """Return why a person has to look at the command, or None while there is hope."""
@@ -271,6 +284,14 @@ class Reconciler:
 
     def _now_us(self) -> int:
         return self._desk.clock.now_ns() // 1000
+
+
+async def _names_nothing(change: Change, row: CommandRow) -> bool:
+    """Tell whether a cancel names an order_id that nobody here made and nobody has ever seen."""
+    if row.kind != "cancel" or row.target_command_id is not None or row.order_id is None:
+        return False
+    named = [row.order_id]
+    return not await change.orders(named) and not await change.placements_of(named)
 
 
 def _is_in_limbo(row: CommandRow, began_us: int) -> bool:

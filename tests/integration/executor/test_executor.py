@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
+from executor.reducer import parse_row
 from executor.tag import tag_of
-from shared.errors import StoreError
+from shared.errors import MessageError, StoreError
+from shared.kite.orders import KiteOrders
 from shared.secret import Secret
 from shared.store.journal import Journal
 from shared.store.pool import open_pool
@@ -326,6 +328,63 @@ async def test_modify_that_never_arrived_is_left_to_a_person_and_not_sent_again(
         assert events[-1].reason.code == "not_in_effect"
         (row,) = await room.book(tag_of(room.account, placed))
         assert row["price"] == LAST_PRICE - 50
+
+
+async def test_cancel_of_an_order_the_broker_does_not_know_says_so_and_ends(room):
+    async with room.executor():
+        await room.ready()
+        cancel = await room.send(kind="cancel", order_id="240101000000001")
+        events = await room.until(cancel, "received", "sending", "unknown", "rejected")
+        assert "Couldn't find that `order_id`" in events[2].reason.sentence
+        reason = events[-1].reason
+        assert (events[-1].state, reason.code, reason.field, reason.measured) == (
+            State.REJECTED,
+            "target_unknown",
+            "order_id",
+            "240101000000001",
+        )
+        assert reason.sentence.startswith(
+            "the broker knows no order 240101000000001 in today's order book, which was read whole"
+        )
+
+
+async def cancel_that_never_arrives(room, order_id):
+    """Send a cancel whose request is lost; return the events that end it."""
+    await room.fault(kind="drop_request", method="DELETE", path="/orders")
+    cancel = await room.send(kind="cancel", order_id=order_id)
+    return await room.until(cancel, "received", "sending", "unknown", "manual")
+
+
+async def test_cancel_is_left_to_a_person_where_its_order_may_be_a_row_that_cannot_be_read(
+    room, monkeypatch
+):
+    order_id = await room.place_elsewhere(price="1400")
+
+    def parse(row, *, observed_us):
+        order = parse_row(row, observed_us=observed_us)
+        if order.order_id == order_id:
+            raise MessageError("a row of tomorrow's kind")
+        return order
+
+    monkeypatch.setattr("executor.reconcile.parse_row", parse)
+    async with room.executor():
+        await room.ready()
+        events = await cancel_that_never_arrives(room, order_id)
+    assert events[-1].reason.code == "not_in_effect"
+
+
+async def test_cancel_is_left_to_a_person_where_its_order_was_seen_and_is_gone(room, monkeypatch):
+    order_id = await room.place_elsewhere(price="1400")
+    async with room.executor():
+        await room.ready()
+        book = KiteOrders.book
+
+        async def forgetful(orders):
+            return [row for row in await book(orders) if order_id.encode() not in bytes(row)]
+
+        monkeypatch.setattr(KiteOrders, "book", forgetful)
+        events = await cancel_that_never_arrives(room, order_id)
+    assert events[-1].reason.code == "not_in_effect"
 
 
 async def test_modify_based_on_an_older_view_is_refused(room):
