@@ -96,7 +96,7 @@ def _variables(job: str) -> list[dict[str, Any]]:
         "type": "query",
         "datasource": _SOURCE,
         "definition": words,
-        "query": {"query": words, "refId": "instance"},
+        "query": words,
         "refresh": 2,
         "multi": True,
         "includeAll": True,
@@ -119,7 +119,17 @@ def _alerts() -> dict[str, Any]:
 
 
 def _link() -> dict[str, Any]:
-    return {"title": "tickflow", "type": "dashboards", "tags": ["tickflow"], "asDropdown": True}
+    return {
+        "title": "tickflow",
+        "type": "dashboards",
+        "icon": "external link",
+        "tooltip": "",
+        "tags": ["tickflow"],
+        "asDropdown": True,
+        "targetBlank": False,
+        "includeVars": False,
+        "keepTime": True,
+    }
 
 
 def _panels(rows: tuple[Row, ...]) -> list[dict[str, Any]]:
@@ -155,7 +165,12 @@ def _series(panel: Panel) -> dict[str, Any]:
         ],
         "fieldConfig": {"defaults": {"unit": panel.unit, "custom": looks}, "overrides": []},
         "options": {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            "legend": {
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": True,
+                "calcs": [],
+            },
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
     }
@@ -179,7 +194,12 @@ def _number(panel: Number) -> dict[str, Any]:
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
             "colorMode": "background",
             "graphMode": "none",
+            "justifyMode": "auto",
+            "orientation": "auto",
             "textMode": "auto",
+            "wideLayout": True,
+            "showPercentChange": False,
+            "percentChangeColorMode": "standard",
         },
     }
 

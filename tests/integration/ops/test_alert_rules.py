@@ -87,13 +87,15 @@ def scaling() -> str:
 
 
 def queries() -> list[str]:
-    pages = [json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))]
-    return [
-        target["expr"]
-        for page in pages
-        for panel in page["panels"]
-        for target in panel.get("targets", [])
-    ]
+    """Return what panels, marks and choices of the dashboards ask."""
+    found = []
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        page = json.loads(path.read_text())
+        asked = [*page["panels"], {"targets": page["annotations"]["list"]}]
+        found += [target["expr"] for each in asked for target in each.get("targets", [])]
+        chosen = [str(each["query"]) for each in page["templating"]["list"]]
+        found += re.findall(r"^label_values\((.+), \w+\)$", "\n".join(chosen), re.MULTILINE)
+    return found
 
 
 def run(promtool: str, *words: str) -> subprocess.CompletedProcess[str]:
