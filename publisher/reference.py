@@ -47,15 +47,17 @@ _TAIL = """
 | orders, updates | the last `id` of each account; before one came, the `offsets` of `subscribed` | every message since |
 
 Sent as `resume` in the first `subscribe`. `recovered` is true where nothing can have been missed. It
-never is half: else a whole snapshot follows, and `missed` names each channel. What comes back is
-served from the publisher's memory (`history_bytes_max`), never from Redis; at most 20 a second are
-told ticks again, the others get a snapshot.
+never is half: else `missed` names each channel (`ticks`, `bars`, `orders:SB0001`), and for `ticks` a
+whole snapshot follows; the channels not named have missed nothing. What comes back is served from the
+publisher's memory (`history_bytes_max`; after its start, of the last `resume_s`), never from Redis. Who
+missed more than 20,000 ticks, or more than its budget of unread bytes holds (`flow_bytes_max`), gets a
+snapshot instead, as does the twenty-first that comes back in one second.
 
 ## EventSource
 
 `GET /v1/sse?symbols=NSE:INFY,NFO:...&mode=ltp&orders=SB0001`, also `tokens`, `underlyings`, `patterns`,
 `chains`, `updates`, `gaps=true`, `min_interval_ms`, and bars by `bar_symbols`, `bar_tokens`,
-`bar_underlyings`, `bar_intervals_s=60,300`. Each event has the `op` as its type and an id that
+`bar_underlyings`, `bar_intervals_s=60,300`; ticks under `conflate`. Each event has the `op` as its type and an id that
 `Last-Event-ID` brings back. A browser cannot send a header: `POST /v1/tickets` with the key gives a
 `ticket` for the query, good once, for 30 s.
 

@@ -40,24 +40,28 @@ class BarFeed:
         self._redis = redis
         self._desk = outlet.desk
         self._wake = outlet.wake
+        self._clock = outlet.clock
         self._reader = TailReader(redis, {}, count_max=BAR_ENTRIES_MAX, block_ms=block_ms)
         self._shards = ShardReader(self._reader, catalogue, outlet.malformed, self._follow, BAR)
 
     async def begin(self) -> None:
-        """Take up shards that are new."""
+        """Take up shards that are new, with what they hold."""
         await self._shards.begin()
+        async for entry, batch in self._shards.past(self._clock):
+            self._tell(Source(str(batch.shard), str(entry.id)), batch)
 
     async def step(self) -> None:
         """Read the shards once."""
         for entry, batch in await self._shards.read():
             self._tell(Source(str(batch.shard), str(entry.id)), batch)
 
-    async def _follow(self, shard: int) -> None:
+    async def _follow(self, shard: int) -> tuple[str, EntryId]:
         stream = topics.BARS.name(shard)
         newest = await groups.newest_id(self._redis, stream)
         origin = EntryId(max(0, newest.ms - READ_BACK_MS), 0)
         self._desk.bars.history.begin(str(shard), origin)
         self._reader.add(stream, origin)
+        return stream, newest
 
     def _tell(self, source: Source, batch: Batch) -> None:
         metrics.BARS.inc(len(batch.records))

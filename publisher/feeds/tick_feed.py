@@ -9,12 +9,14 @@ import numpy as np
 
 from publisher import metrics
 from publisher.fanout.flow import Source
+from publisher.feeds.batches import Batch
 from publisher.feeds.catalogue import Catalogue, Outlet
 from publisher.feeds.shard_reader import ShardReader
 from publisher.protocol.messages import GapNotice
 from shared.errors import MessageError
 from shared.streams import published
 from shared.streams.client import Connection
+from shared.streams.entry import Entry
 from shared.streams.ids import BEFORE_ALL, EntryId
 from shared.streams.reader import TailReader
 from shared.streams.tails import Tail
@@ -63,20 +65,22 @@ class TickFeed:
         self._shards = ShardReader(reader, catalogue, outlet.malformed, self._follow)
 
     async def begin(self) -> None:
-        """Take up shards that are new."""
+        """Take up shards that are new, with what they hold."""
         await self._shards.begin()
+        async for entry, batch in self._shards.past(self._clock):
+            self._apply(batch.records, _source(entry, batch))
 
     async def step(self) -> None:
         """Read the shards once."""
         for entry, batch in await self._shards.read():
-            self._apply(batch.records, Source(str(batch.shard), str(entry.id)))
+            self._apply(batch.records, _source(entry, batch))
             if len(batch.records):
                 newest_ns = int(batch.records["received_at_ns"].max())
                 metrics.RECORD_AGE.observe(max(0, self._clock.now_ns() - newest_ns) / 1e9)
         # Who was woken is served first; asking for more costs as much as some messages.
         await asyncio.sleep(0)
 
-    async def _follow(self, shard: int) -> None:
+    async def _follow(self, shard: int) -> tuple[str, EntryId]:
         stream = topics.ENRICHED_TICKS.name(shard)
         newest = await self._reader.newest(stream)
         # Last values are up to a second old: the stream is read again from before them; what
@@ -85,6 +89,7 @@ class TickFeed:
         begin = EntryId(max(0, newest.ms - self._overlap_ms), 0)
         self._hub.begin_shard(str(shard), str(begin), is_empty=newest == BEFORE_ALL)
         self._reader.add(stream, begin)
+        return stream, newest
 
     def _apply(self, records: published.Records, source: Source | None = None) -> None:
         moved = self._hub.apply(records, source)
@@ -95,6 +100,10 @@ class TickFeed:
             metrics.RECORDS_LEFT_OUT.labels(reason="late").inc(moved.applied.late)
         if moved.applied.over:
             metrics.RECORDS_LEFT_OUT.labels(reason="instruments_max").inc(moved.applied.over)
+
+
+def _source(entry: Entry, batch: Batch) -> Source:
+    return Source(str(batch.shard), str(entry.id))
 
 
 class HintFeed:

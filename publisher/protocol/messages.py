@@ -47,8 +47,8 @@ class Subscribed(_Reply, frozen=True, kw_only=True, tag="subscribed"):
     """What a subscribe changed, with everything refused by name.
 
     `offsets` name, by channel such as `orders:SB0001`, the entry after which its messages begin.
-    `recovered`: nothing was missed of what `resume` named; `missed` are channels of which something
-    may have been. Where ticks may have been, a whole snapshot follows.
+    `recovered`: nothing was missed of what `resume` named; `missed` are the channels of which
+    something may have been: `ticks`, after which a whole snapshot follows, `bars`, `orders:SB0001`.
     """
 
     accepted: Accepted

@@ -23,8 +23,9 @@ newest of each. `strict`: every tick, or the end of the connection. Orders, upda
 are never conflated: who does not read them in time is let go. A chain begins anew at its snapshots.
 
 Bars come as they are closed, each once, after the newest closed one of each (`"snapshot": true`),
-at most 1,000 pairs of an instrument and an interval for one connection. In a `resume` those of the
-last minutes come back, instead of the newest of each; the bar still open is in the ticks.
+at most 1,000 pairs of an instrument and an interval for one connection; of an interval that is not
+in `enrich.bars.intervals_s` nothing comes. In a `resume` those of the last minutes come back,
+instead of the newest of each; the bar still open is in the ticks.
 
 Fields of a tick, by mode (`MODE_FIELDS`); all of them carry `sequence`, `tradingsymbol` and
 `received_at_us` (microseconds since 1970, UTC). A missing number is null.

@@ -122,6 +122,8 @@ class Session:
         chains = self.followed.subscribe_chains(request.chains, refused)
         bars, bars_at = self._begin_bars(request, refused, missed, now_s)
         began = self.ticks.subscribe(request, refused, now_s)
+        if not began.is_recovered and _has_place_in_ticks(request):
+            missed.insert(0, "ticks")
         is_recovered = request.resume is not None and began.is_recovered and not missed
         self._say(
             Subscribed(
@@ -212,3 +214,9 @@ class Session:
             self._minute_began_s, self._requests = now_s, 0
         self._requests += 1
         return self._requests > self._desk.limits.requests_per_minute_max
+
+
+def _has_place_in_ticks(request: Subscribe) -> bool:
+    """Say whether a client comes back for ticks that it had before."""
+    resume = request.resume
+    return request.ticks is not None and resume is not None and bool(resume.epoch or resume.at)

@@ -118,7 +118,9 @@ class TickWants:
         resume, above = request.resume, 0
         began.at, began.is_recovered = self.at, False
         if resume is not None and self.policy.mode == "conflate":
-            began.is_recovered = resume.epoch == self._desk.epoch
+            began.is_recovered = (
+                resume.epoch == self._desk.epoch and resume.sequence <= began.snapshot_id
+            )
             above = resume.sequence if began.is_recovered else 0
         elif resume is not None and self._replay(resume, tokens, now_s):
             # The snapshot, of nothing, comes before what is told again.

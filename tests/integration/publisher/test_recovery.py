@@ -64,6 +64,24 @@ async def test_a_subscriber_comes_back_to_a_new_publisher_and_misses_no_tick(
         assert orders == [1, 2, 3]
 
 
+async def test_who_comes_back_as_soon_as_the_doors_open_misses_no_tick(start, upstream) -> None:
+    count = 600  # more than some reads of the stream hold
+    asked = {"ticks": {"tokens": [CALL], "mode": "ltp"}, "policy": STRICT}
+    await upstream.ticks(rows((CALL, 0.25)))
+    async with start() as publisher, publisher.subscriber() as client:
+        subscribed, _ = await client.subscribe(**asked)
+        at = subscribed["at"]
+    for number in range(count):
+        await upstream.ticks(rows((CALL, float(number))))
+    await upstream.last(rows((CALL, float(count - 1))))
+    async with start() as publisher, publisher.subscriber() as client:
+        await client.say("subscribe", **asked, resume={"at": at})
+        subscribed = await client.hear_of("subscribed")
+        assert (subscribed["recovered"], subscribed["missed"]) == (True, [])
+        seen, _ = await ticks_of(client, count)
+        assert [price for _, price in seen] == [float(number) for number in range(count)]
+
+
 async def test_a_subscriber_of_every_tick_gets_every_tick_over_a_cut_to_redis(
     start, upstream
 ) -> None:

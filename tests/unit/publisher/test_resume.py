@@ -161,7 +161,8 @@ def test_what_is_no_longer_kept_is_not_recovered_but_a_snapshot() -> None:
     client.leave()
     for number in range(2, 20):
         feed(desk, number)
-    assert not client.join(desk, is_back=True)["recovered"]
+    subscribed = client.join(desk, is_back=True)
+    assert (subscribed["recovered"], subscribed["missed"]) == (False, ["ticks"])
     told = [row for snapshot in client.read() for row in snapshot["ticks"]]
     assert [row["last_price"] for row in told] == [19.0] * len(ALL)
 
@@ -217,8 +218,27 @@ def test_a_conflated_client_gets_everything_from_another_publisher() -> None:
     client.read()
     new = new_desk("new")
     feed(new, 1)
-    assert not client.join(new, is_back=True)["recovered"]
+    subscribed = client.join(new, is_back=True)
+    assert (subscribed["recovered"], subscribed["missed"]) == (False, ["ticks"])
     assert sum(len(snapshot["ticks"]) for snapshot in client.read()) == len(ALL)
+
+
+def test_a_conflated_client_that_is_ahead_of_the_publisher_gets_everything() -> None:
+    desk, client = new_desk(), Client("conflate")
+    feed(desk, 1)
+    client.epoch, client.sequence = desk.epoch, 10**9
+    subscribed = client.join(desk, is_back=True)
+    assert (subscribed["recovered"], subscribed["missed"]) == (False, ["ticks"])
+    assert sum(len(snapshot["ticks"]) for snapshot in client.read()) == len(ALL)
+
+
+def test_ticks_that_are_new_to_a_client_are_not_missed_by_it() -> None:
+    desk, client = new_desk(), Client()
+    order(desk, 1)
+    client.join(desk)
+    client.leave()
+    client.epoch, client.at = "", {}
+    assert client.join(desk, is_back=True)["missed"] == []
 
 
 def test_orders_are_told_from_the_place_one_had_come_to() -> None:
