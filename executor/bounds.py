@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from executor.facts import Limits
-from executor.risk import Risk
-from executor.runaway import RunawayLimits
+from executor.rules.facts import Limits
+from executor.rules.risk import Risk
+from executor.rules.runaway import RunawayLimits
 from executor.settings import BehaviourSettings, ExecutorSettings, has_hours
 from shared.resilience.breaker import BreakerPolicy
 from shared.resilience.retry import RetryPolicy

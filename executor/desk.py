@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from executor.broker import Broker
-from executor.circuit import Circuit
+from executor.broker.broker import Broker
+from executor.broker.circuit import Circuit
+from executor.broker.egress import Egress
+from executor.broker.pace import Pace
 from executor.crash import CrashHook
-from executor.egress import Egress
-from executor.knowledge import Knowledge
-from executor.pace import Pace
+from executor.journal.knowledge import Knowledge
 from executor.steady import Patience
 from shared.clock import Clock
 from shared.store.journal import Journal

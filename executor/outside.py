@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from executor.account import HeldAccount
 from executor.bounds import breaker_of
-from executor.broker import Broker, KiteBroker
+from executor.broker.account import HeldAccount
+from executor.broker.broker import Broker, KiteBroker
+from executor.broker.pace import windows
+from executor.broker.skew import Skew
 from executor.gate import Gate
 from executor.housekeeping import Seen
-from executor.instruments import Instruments
-from executor.pace import windows
-from executor.postbacks import Postbacks
-from executor.price_questions import Line, Questions
-from executor.queries import Queries
-from executor.query_call import Reading
-from executor.query_turns import Turns
-from executor.query_turns import windows as read_windows
-from executor.quotes import Quotes
+from executor.lookup.postbacks import Postbacks
+from executor.market.instruments import Instruments
+from executor.market.price_questions import Line, Questions
+from executor.market.quotes import Quotes
+from executor.reads.call import Reading
+from executor.reads.queries import Queries
+from executor.reads.turns import Turns
+from executor.reads.turns import windows as read_windows
 from executor.settings import BehaviourSettings, ExecutorSettings
-from executor.skew import Skew
 from shared.accounts.book import AccountBook, Around, sources_of
 from shared.clock import Clock
 from shared.errors import StreamError

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from executor.asked import new_command
-from executor.decide import decide
 from executor.desk import Desk
-from executor.instruments import Instruments
-from executor.telling import Told, tell
+from executor.journal.asked import new_command
+from executor.journal.telling import Told, tell
+from executor.market.instruments import Instruments
+from executor.rules.decide import decide
 from shared.errors import StoreError, StreamError
 from shared.store.journal_quick import received_row
 from shared.wire.codec import JSON_FIELD, decode, encode

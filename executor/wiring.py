@@ -8,37 +8,37 @@ import socket
 from functools import partial
 from typing import Final
 
-from executor.backlog import Backlog
 from executor.bounds import breaker_of, limits_of, retry_of, runaway_of
-from executor.budgets import Budgets
-from executor.circuit import Circuit
+from executor.broker.circuit import Circuit
+from executor.broker.egress import Egress
+from executor.broker.pace import ORDER_REQUESTS, Pace, windows
+from executor.commands.dispatch import Dispatcher
+from executor.commands.express import Express
+from executor.commands.handler import Handler
+from executor.commands.intake import Intake
+from executor.commands.watchdog import Watchdog
 from executor.crash import CrashHook, never
 from executor.desk import Desk
-from executor.dispatch import Dispatcher
-from executor.echoes import Echoes
-from executor.egress import Egress
-from executor.express import Express
 from executor.gate import Bar, Gate
-from executor.handler import Handler
-from executor.hints import Hints
 from executor.housekeeping import Housekeeping
-from executor.intake import Intake
-from executor.knowledge import Knowledge, Sources
+from executor.journal.echoes import Echoes
+from executor.journal.hints import Hints
+from executor.journal.knowledge import Knowledge, Sources
+from executor.journal.publishing import Publisher
+from executor.lookup.missed import MissedUpdates
+from executor.lookup.reconcile import Reconciler
+from executor.lookup.syncing import Syncing
+from executor.lookup.updates import Updates
+from executor.market.prices import Prices
 from executor.metrics import BARRED
-from executor.missed import MissedUpdates
 from executor.outside import Outside, enter
-from executor.pace import ORDER_REQUESTS, Pace, windows
-from executor.prices import Prices
-from executor.publishing import Publisher
-from executor.reconcile import Reconciler
-from executor.runaway import Runaway
+from executor.rules.backlog import Backlog
+from executor.rules.budgets import Budgets
+from executor.rules.runaway import Runaway
 from executor.seating import Seating
 from executor.settings import BehaviourSettings, ExecutorSettings, check
 from executor.steady import Patience
-from executor.syncing import Syncing
-from executor.updates import Updates
 from executor.warming import Warming
-from executor.watchdog import Watchdog
 from executor.worker import ExecutorWorker, Parts
 from shared.kite.egress import public_address
 from shared.resilience.breaker import Breaker

@@ -7,27 +7,27 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from executor.account import HeldAccount
-from executor.backlog import Backlog
+from executor.broker.account import HeldAccount
+from executor.commands.dispatch import Dispatcher
+from executor.commands.intake import Intake
+from executor.commands.watchdog import Watchdog
 from executor.desk import Desk
-from executor.dispatch import Dispatcher
-from executor.following import is_parent
 from executor.gate import Bar
 from executor.housekeeping import Housekeeping
-from executor.instruments import Instruments
-from executor.intake import Intake
-from executor.lifecycle import UNSENT
-from executor.missed import MissedUpdates
-from executor.postbacks import Postbacks
-from executor.price_questions import Questions
-from executor.publishing import Publisher
-from executor.queries import Queries
-from executor.reconcile import Reconciler
+from executor.journal.publishing import Publisher
+from executor.lookup.following import is_parent
+from executor.lookup.missed import MissedUpdates
+from executor.lookup.postbacks import Postbacks
+from executor.lookup.reconcile import Reconciler
+from executor.lookup.syncing import Syncing
+from executor.lookup.updates import Updates
+from executor.market.instruments import Instruments
+from executor.market.price_questions import Questions
+from executor.reads.queries import Queries
+from executor.rules.backlog import Backlog
+from executor.rules.lifecycle import UNSENT
 from executor.seating import Seating
-from executor.syncing import Syncing
-from executor.updates import Updates
 from executor.warming import Warming
-from executor.watchdog import Watchdog
 from shared.runtime.supervise import pause, supervise
 
 #: How often the published instruments are asked for a newer version.

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from executor.telling import Told
+from executor.journal.telling import Told
 from shared.kite.refusals import REFUSALS
 from shared.wire.orders import Command, State
 

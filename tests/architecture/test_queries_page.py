@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from executor.query_kinds import KINDS
 from executor.query_settings import QuerySettings
+from executor.reads.kinds import KINDS
 from shared.kite.limits import HISTORICAL, QUOTE, rate_class
 from shared.ops.root import cli
 from shared.wire import queries as wire

@@ -19,7 +19,7 @@ import structlog
 import uvloop
 from msgspec.structs import replace
 
-import executor.pace
+import executor.broker.pace
 from executor.crash import CrashPoint
 from executor.settings import BehaviourSettings, ExecutorSettings
 from shared.wire.topics import COMMANDS
@@ -177,7 +177,7 @@ async def _sequence(broker: Broker) -> int:
 
 async def _throughput(rig: Rig, broker: Broker) -> list[dict[str, Any]]:
     # A window so wide would remember every one of its requests.
-    executor.pace.SPREAD_MS, spread_ms = 0, executor.pace.SPREAD_MS
+    executor.broker.pace.SPREAD_MS, spread_ms = 0, executor.broker.pace.SPREAD_MS
     settings = _settings(rig, broker, LIFTED)
     life = await begin(settings, None, 1)
     try:
@@ -199,7 +199,7 @@ async def _throughput(rig: Rig, broker: Broker) -> list[dict[str, Any]]:
         after = await _spent_s(rig, broker)
     finally:
         await life.end()
-        executor.pace.SPREAD_MS = spread_ms
+        executor.broker.pace.SPREAD_MS = spread_ms
     rate = COMMANDS_MANY / ((arrived[-1] - began_ns) / 1e9)
     context = f"{COMMANDS_MANY} placements, limits lifted, fsync on"
     return [

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from executor.lifecycle import AT_REST
-from executor.tag import tag_of
+from executor.rules.lifecycle import AT_REST
+from executor.rules.tag import tag_of
 from shared.wire.orders import OrderEvent, State
 from tests.chaos.plan import RESTING, Scenario
 

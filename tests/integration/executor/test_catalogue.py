@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from executor.tag import tag_of
+from executor.rules.tag import tag_of
 from shared.clock import SystemClock
 from shared.store.pool import open_pool
 from shared.store.trading import TradingSwitch, set_trading
@@ -125,7 +125,7 @@ async def test_cancel_of_unknown_outcome_that_worked_is_not_issued_again(room):
 
 
 def test_stuck_cancel_is_neither_issued_again_nor_forgotten():
-    from executor.reconcile import LIMBO_AFTER_US, _is_in_limbo, _is_to_reissue
+    from executor.lookup.reconcile import LIMBO_AFTER_US, _is_in_limbo, _is_to_reissue
     from tests.unit.executor.builders import NOW_US, a_cancel, a_row, an_order
 
     unknown = a_row(a_cancel(), state=State.UNKNOWN, changed_us=NOW_US)

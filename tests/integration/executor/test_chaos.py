@@ -64,7 +64,7 @@ PLACE = {"command_id": "0123456789", "kind": "place"}
     ],
 )
 def test_judge_finds_a_broken_promise(state, book, complaint):
-    from executor.tag import tag_of
+    from executor.rules.tag import tag_of
 
     what = Scenario(seed=1, fault="none", crashes=(), commands=(PLACE,))
     row = {"tag": tag_of("AB1234", PLACE["command_id"]), "status": "OPEN"}

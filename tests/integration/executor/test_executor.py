@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from executor.reducer import parse_row
-from executor.tag import tag_of
+from executor.rules.reducer import parse_row
+from executor.rules.tag import tag_of
 from shared.errors import MessageError, StoreError
 from shared.kite.orders import KiteOrders
 from shared.secret import Secret

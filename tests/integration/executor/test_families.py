@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from executor.crash import CrashPoint
-from executor.tag import tag_of
+from executor.rules.tag import tag_of
 from shared.wire.orders import State
 from tests.integration.executor.conftest import LAST_PRICE, CrashNow, limit_order
 from tests.support.eventually import eventually

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from deploy.local.servers import redis_server
 from executor.crash import CrashPoint
-from executor.tag import tag_of
+from executor.rules.tag import tag_of
 from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
 from tests.chaos.rig import Rig

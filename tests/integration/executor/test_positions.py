@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from executor.tag import tag_of
+from executor.rules.tag import tag_of
 from shared.clock import SystemClock
 from shared.store.pool import open_pool
 from shared.store.trading import TradingSwitch, set_trading

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from executor.crash import CrashPoint
-from executor.tag import tag_of
+from executor.rules.tag import tag_of
 from shared.wire.topics import COMMANDS
 from tests.integration.executor.conftest import CrashNow, limit_order
 from tests.support.eventually import eventually

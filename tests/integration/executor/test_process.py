@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from executor.tag import tag_of
+from executor.rules.tag import tag_of
 from shared.wire.orders import State
 from tests.integration.executor.conftest import FAST, limit_order
 from tests.support.eventually import eventually

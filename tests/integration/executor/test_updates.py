@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 import pytest
 from redis.asyncio import Redis
 
-from executor.lifecycle import UNSENT
-from executor.pace import ORDER_REQUESTS
+from executor.broker.pace import ORDER_REQUESTS
+from executor.rules.lifecycle import UNSENT
 from executor.wiring import build
 from shared.streams.client import connect
 from shared.streams.limiter import RateLimiter, Window

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from executor.tag import tag_of
+from executor.rules.tag import tag_of
 from shared.wire.orders import State
 from tests.integration.executor.conftest import LAST_PRICE, limit_order, updates_brought
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from executor.asked import exposure_of
-from executor.facts import Facts, Limits
-from executor.reducer import BrokerOrder
-from executor.tag import tag_of
+from executor.journal.asked import exposure_of
+from executor.rules.facts import Facts, Limits
+from executor.rules.reducer import BrokerOrder
+from executor.rules.tag import tag_of
 from shared.store.rows import CommandRow
 from shared.wire.codec import encode
 from shared.wire.orders import Cancel, Modify, Place, State

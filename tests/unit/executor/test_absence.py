@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.absence import Absent, count_look, first_look, is_closing, is_of_earlier_day
+from executor.rules.absence import Absent, count_look, first_look, is_closing, is_of_earlier_day
 
 SETTLE_S = (5.0, 30.0, 180.0)
 SENT_US = 1_790_000_000_000_000

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.backlog import Backlog
+from executor.rules.backlog import Backlog
 from tests.unit.executor.builders import NOW_US, a_cancel, a_modify, a_place, a_row
 
 

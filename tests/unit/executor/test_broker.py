@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from executor.broker import Lost, NotExecuted, Refused, Request, Taken, classify, send
+from executor.broker.broker import Lost, NotExecuted, Refused, Request, Taken, classify, send
 from shared.errors import (
     KiteError,
     KiteOutcomeUnknown,

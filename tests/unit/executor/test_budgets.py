@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from executor.budgets import HELD_S, Budgets
-from executor.pace import ORDER_REQUESTS, windows
+from executor.broker.pace import ORDER_REQUESTS, windows
+from executor.rules.budgets import HELD_S, Budgets
 from executor.settings import BehaviourSettings
 
 #: The first moment of a minute.

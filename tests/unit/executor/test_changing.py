@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from executor.changing import refuse_change
-from executor.guard import Instrument
-from executor.risk import Market, Risk, Spent
+from executor.rules.changing import refuse_change
+from executor.rules.guard import Instrument
+from executor.rules.risk import Market, Risk, Spent
 from shared.market.calendar_rows import Phase
 from tests.unit.executor.builders import a_modify, an_order
 

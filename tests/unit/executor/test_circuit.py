@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from executor.broker import Lost, NotExecuted, Refused, Taken
-from executor.circuit import Circuit
+from executor.broker.broker import Lost, NotExecuted, Refused, Taken
+from executor.broker.circuit import Circuit
 from executor.gate import Bar, Gate
 from shared.clock import ManualClock
 from shared.resilience.breaker import Breaker, BreakerPolicy

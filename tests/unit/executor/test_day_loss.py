@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from executor.day_loss import loss_of
+from executor.rules.day_loss import loss_of
 
 
 def test_loss_is_what_the_rows_have_lost_since_the_last_close_together():

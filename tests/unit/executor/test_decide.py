@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from executor.asked import exposure_of
-from executor.decide import decide
-from executor.decide_place import is_exposure_needed
-from executor.decision import EndBoth, Expire, Refuse, Send, Supersede, Wait
-from executor.reducing import Exposure
-from executor.risk import Risk
+from executor.journal.asked import exposure_of
+from executor.rules.decide import decide
+from executor.rules.decide_place import is_exposure_needed
+from executor.rules.decision import EndBoth, Expire, Refuse, Send, Supersede, Wait
+from executor.rules.reducing import Exposure
+from executor.rules.risk import Risk
 from shared.store.rows import Switches
 from shared.wire.orders import State
 from tests.unit.executor.builders import (

@@ -7,10 +7,10 @@ import random
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-from executor.backlog import Backlog
+from executor.commands.dispatch import Dispatcher
 from executor.desk import Verdict
-from executor.dispatch import Dispatcher
 from executor.gate import Bar, Gate
+from executor.rules.backlog import Backlog
 from executor.settings import BehaviourSettings
 from executor.steady import Patience
 from shared.clock import ManualClock

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from executor.broker import Refused
-from executor.egress import Egress
+from executor.broker.broker import Refused
+from executor.broker.egress import Egress
 from executor.gate import Bar, Gate
 from shared.clock import ManualClock
 from shared.errors import KiteUnavailable

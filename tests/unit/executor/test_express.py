@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from executor.asked import new_command
-from executor.backlog import Backlog
+from executor.commands.express import Express
+from executor.commands.intake import Intake
 from executor.crash import never
-from executor.express import Express
-from executor.intake import Intake
+from executor.journal.asked import new_command
+from executor.rules.backlog import Backlog
 from shared.clock import ManualClock
 from shared.errors import StoreError
 from shared.wire.orders import State

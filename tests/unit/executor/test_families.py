@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from executor.decide import decide
-from executor.decision import EndBoth, EndUnsent, Refuse, Send, Spread, Wait
-from executor.derived import COMMAND_ID_CHARACTERS_MAX, derived_id
-from executor.families import Turn, cancels_of, legs_of, progress_of, turn_of
-from executor.lifecycle import Step
-from executor.reducing import Exposure
+from executor.rules.decide import decide
+from executor.rules.decision import EndBoth, EndUnsent, Refuse, Send, Spread, Wait
+from executor.rules.derived import COMMAND_ID_CHARACTERS_MAX, derived_id
+from executor.rules.families import Turn, cancels_of, legs_of, progress_of, turn_of
+from executor.rules.lifecycle import Step
+from executor.rules.reducing import Exposure
 from shared.store.rows import Switches
 from shared.wire.families import Basket, Exit
 from shared.wire.order_fields import Leg

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from executor.guard import (
+from executor.rules.guard import (
     Instrument,
     is_expired,
     reducing_scope,

@@ -11,13 +11,13 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
-from executor.circuit import Circuit
+from executor.broker.circuit import Circuit
+from executor.broker.egress import Egress
+from executor.commands.handler import Handler
 from executor.crash import never
 from executor.desk import Desk, Verdict
-from executor.egress import Egress
 from executor.gate import Bar, Gate
-from executor.handler import Handler
-from executor.risk import Market, Risk
+from executor.rules.risk import Market, Risk
 from executor.steady import Patience
 from shared.clock import ManualClock
 from shared.errors import KiteThrottled, KiteUnavailable, StoreError

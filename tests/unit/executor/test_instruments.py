@@ -5,8 +5,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from executor.guard import Instrument
-from executor.instruments import Instruments
+from executor.market.instruments import Instruments
+from executor.rules.guard import Instrument
 from shared.errors import MessageError, StreamError
 from shared.runtime.logs import get_log
 from shared.wire.instruments import INSTRUMENT_DTYPE

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.lifecycle import AT_REST, MOVES, UNSENT, Step, advance, is_open
+from executor.rules.lifecycle import AT_REST, MOVES, UNSENT, Step, advance, is_open
 from shared.errors import IllegalTransition
 from shared.wire.orders import State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
-from executor.missed import MissedUpdates
+from executor.lookup.missed import MissedUpdates
 from shared.errors import StreamError
 from shared.streams.entry import Entry
 from shared.streams.ids import EntryId

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import REGISTRY
 
-from executor.lifecycle import Step
-from executor.moves import move
+from executor.journal.moves import move
+from executor.rules.lifecycle import Step
 from shared.wire.orders import State
 from tests.unit.executor.builders import NOW_US, a_row
 

@@ -6,11 +6,11 @@ from email.utils import formatdate
 import pytest
 from prometheus_client import REGISTRY
 
-from executor.budgets import Budgets
+from executor.broker.pace import ORDER_REQUESTS, SLOW_S, Pace, windows
+from executor.broker.skew import Skew
 from executor.gate import Bar, Gate
-from executor.pace import ORDER_REQUESTS, SLOW_S, Pace, windows
+from executor.rules.budgets import Budgets
 from executor.settings import BehaviourSettings
-from executor.skew import Skew
 from shared.clock import ManualClock
 from shared.streams.limiter import Granted, WaitUntil
 from tests.support.eventually import eventually

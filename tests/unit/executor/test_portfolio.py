@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from executor.portfolio import (
+from executor.rules.portfolio import (
     Reading,
     disagreements,
     parse_holdings,

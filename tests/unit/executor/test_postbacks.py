@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 import pytest
 
-from executor.postbacks import Proof, prove
+from executor.lookup.postbacks import Proof, prove
 from shared.secret import Secret
 
 SECRET = Secret("a-secret")

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
 from executor.gate import Bar, Gate
-from executor.price_questions import EXPECTED_MAX, REFUSED_S, End, Line, Questions, prices_in
-from executor.prices import Prices
-from executor.quotes import Quotes
-from executor.risk import Risk
+from executor.market.price_questions import EXPECTED_MAX, REFUSED_S, End, Line, Questions, prices_in
+from executor.market.prices import Prices
+from executor.market.quotes import Quotes
+from executor.rules.risk import Risk
 from shared.clock import ManualClock
 from shared.errors import KiteRejected, KiteSessionExpired, KiteThrottled, KiteUnavailable
 from shared.kite.limits import LTP_NAMES_MAX

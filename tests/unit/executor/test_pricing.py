@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from executor.pricing import asks_price, needs_price, patience_s
-from executor.reducing import Exposure
-from executor.risk import Risk
+from executor.rules.pricing import asks_price, needs_price, patience_s
+from executor.rules.reducing import Exposure
+from executor.rules.risk import Risk
 from tests.unit.executor.builders import LIMITS, NOW_US, a_cancel, a_modify, a_place, an_order
 from tests.unit.executor.builders import facts_of as plain_facts_of
 

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from executor.gate import Bar, Gate
-from executor.queries import Queries
-from executor.query_cache import Answer, Answers
-from executor.query_call import Found, Reading
-from executor.query_door import address_of, query_of
-from executor.query_kinds import KINDS, question, rate_of
 from executor.query_settings import QuerySettings
-from executor.query_turns import windows
+from executor.reads.cache import Answer, Answers
+from executor.reads.call import Found, Reading
+from executor.reads.door import address_of, query_of
+from executor.reads.kinds import KINDS, question, rate_of
+from executor.reads.queries import Queries
+from executor.reads.turns import windows
 from executor.steady import Patience
 from shared.clock import ManualClock
 from shared.errors import (

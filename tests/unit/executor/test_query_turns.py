@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from executor.query_turns import Turns
+from executor.reads.turns import Turns
 from shared.clock import ManualClock, SystemClock
 from shared.errors import StreamError
 from shared.streams.limiter import Granted, WaitUntil

@@ -5,8 +5,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from executor.guard import Instrument
-from executor.quotes import Quotes
+from executor.market.quotes import Quotes
+from executor.rules.guard import Instrument
 from shared.clock import ManualClock
 from shared.errors import StreamError
 from tests.support.option_chain import INFY, RECEIVED_AT_NS, tick

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from executor.lifecycle import Step, advance
-from executor.reducer import dump, is_news, load, merge, parse_row
+from executor.rules.lifecycle import Step, advance
+from executor.rules.reducer import dump, is_news, load, merge, parse_row
 from shared.errors import MessageError
 from shared.wire.orders import State
 from tests.unit.executor.builders import an_order

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.decide import decide
-from executor.decision import Refuse, Send
-from executor.reducing import (
+from executor.rules.decide import decide
+from executor.rules.decision import Refuse, Send
+from executor.rules.reducing import (
     Exposure,
     raises_risk,
     refuse_modify_unless_reducing,

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from executor.decide import decide
-from executor.decision import Refuse, Send
-from executor.freeze import FREEZE, freeze_quantity
-from executor.guard import Instrument
-from executor.reducing import Exposure
-from executor.risk import Market, Risk, Spent, notional_of, rupees
+from executor.rules.decide import decide
+from executor.rules.decision import Refuse, Send
+from executor.rules.freeze import FREEZE, freeze_quantity
+from executor.rules.guard import Instrument
+from executor.rules.reducing import Exposure
+from executor.rules.risk import Market, Risk, Spent, notional_of, rupees
 from shared.market.calendar_rows import Phase
 from tests.unit.executor.builders import LIMITS, a_place, facts_of
 

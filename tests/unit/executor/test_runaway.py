@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from executor.decide import decide
-from executor.decision import Refuse
-from executor.runaway import Runaway, RunawayLimits
+from executor.rules.decide import decide
+from executor.rules.decision import Refuse
+from executor.rules.runaway import Runaway, RunawayLimits
 from tests.unit.executor.builders import a_place, facts_of
 
 LIMITS = RunawayLimits(orders_max=3, window_s=10, rejections_max=3, alike_s=2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from executor.risk import Risk
-from executor.scope import refuse_scope
+from executor.rules.risk import Risk
+from executor.rules.scope import refuse_scope
 
 RISK = Risk(products=("NRML", "CNC"), instruments=("NFO:NIFTY*", "NSE:INFY"))
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from executor.changing import is_in_effect
+from executor.rules.changing import is_in_effect
 from tests.unit.executor.builders import a_modify, an_order
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.lifecycle import Step
-from executor.slices import NAMED, is_cut, named, parent_of, together
+from executor.rules.lifecycle import Step
+from executor.rules.slices import NAMED, is_cut, named, parent_of, together
 from tests.unit.executor.builders import a_place, an_order
 
 SLICED = a_place(quantity=30, autoslice=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from executor.standing import Standing
+from executor.lookup.standing import Standing
 from shared.clock import ManualClock
 from shared.errors import StoreError
 from shared.store.rows import Lot

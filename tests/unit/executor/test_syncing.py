@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
+from executor.lookup.syncing import Syncing
 from executor.settings import BehaviourSettings
-from executor.syncing import Syncing
 from shared.clock import ManualClock
 from shared.runtime.logs import get_log
 from tests.unit.executor.builders import NOW_US

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.tag import PREFIX, TAG_CHARACTERS_MAX, tag_of
+from executor.rules.tag import PREFIX, TAG_CHARACTERS_MAX, tag_of
 
 
 @given(account=st.text(max_size=20), command_id=st.text(max_size=80))

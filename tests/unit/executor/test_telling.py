@@ -5,9 +5,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from executor.lifecycle import Step
-from executor.moves import _TOLD
-from executor.telling import Told, parse_command, tell, tell_again, tell_malformed
+from executor.journal.moves import _TOLD
+from executor.journal.telling import Told, parse_command, tell, tell_again, tell_malformed
+from executor.rules.lifecycle import Step
 from shared.errors import MessageError
 from shared.wire.orders import OrderEvent, Reason, State
 from tests.unit.executor.builders import a_cancel, a_place, a_placement, a_row, an_order

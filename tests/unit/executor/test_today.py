@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from executor import reducer
-from executor.risk import Spent, notional_of
-from executor.tally import NOTHING, Tally
-from executor.today import Today
+from executor.journal.today import Today
+from executor.rules import reducer
+from executor.rules.risk import Spent, notional_of
+from executor.rules.tally import NOTHING, Tally
 from shared.store.rows import OrderRow
 from tests.unit.executor.builders import NOW_US, a_modify, a_place, a_placement, an_order, facts_of
 

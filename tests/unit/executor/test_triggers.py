@@ -7,9 +7,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from executor.guard import Instrument
-from executor.risk import Market, Risk
-from executor.triggers import refuse_trigger
+from executor.rules.guard import Instrument
+from executor.rules.risk import Market, Risk
+from executor.rules.triggers import refuse_trigger
 from shared.wire.gtt import GttPlace
 
 RISK = Risk(

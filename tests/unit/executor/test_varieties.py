@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from executor.guard import Instrument, refuse_place
-from executor.risk import Risk, refuse_size
+from executor.rules.guard import Instrument, refuse_place
+from executor.rules.risk import Risk, refuse_size
 from tests.unit.executor.builders import a_place
 
 NIFTY = Instrument(lot_size=65, tick_size_paise=5, freeze_quantity=1800)

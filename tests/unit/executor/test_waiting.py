@@ -7,12 +7,12 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from executor.decide import decide
-from executor.decide_place import is_exposure_needed
-from executor.decision import Refuse, Send, Wait
-from executor.reducing import Exposure
-from executor.risk import Risk, Spent
-from executor.waits import UNRECKONED
+from executor.rules.decide import decide
+from executor.rules.decide_place import is_exposure_needed
+from executor.rules.decision import Refuse, Send, Wait
+from executor.rules.reducing import Exposure
+from executor.rules.risk import Risk, Spent
+from executor.rules.waits import UNRECKONED
 from shared.store.rows import Switches
 from shared.wire.orders import Reason, State
 from tests.unit.executor.builders import (

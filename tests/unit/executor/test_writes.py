@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from executor.decide import decide
-from executor.decision import Refuse, Send
-from executor.writes import Evidence, find, refuse_write, subject_of
+from executor.rules.decide import decide
+from executor.rules.decision import Refuse, Send
+from executor.rules.writes import Evidence, find, refuse_write, subject_of
 from shared.store.rows import Switches
 from shared.wire.funds import MfCancel, MfPlace, SipCancel, SipModify, SipPlace
 from shared.wire.gtt import Convert, GttDelete, GttModify, GttOrder, GttPlace

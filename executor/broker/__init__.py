@@ -1,0 +1,1 @@
+"""What is asked of the broker, in which order, how fast, from where."""

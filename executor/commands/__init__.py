@@ -1,0 +1,1 @@
+"""Commands on their way: taken in, in turn, judged, sent."""

@@ -1,0 +1,1 @@
+"""What the broker says of its orders, compared with the journal until nothing is in doubt."""

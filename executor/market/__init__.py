@@ -1,0 +1,1 @@
+"""What is known of instruments and their prices."""

@@ -1,0 +1,1 @@
+"""What may leave and why not, what may become of it: judgements, pure."""
