@@ -366,7 +366,7 @@ async def test_cancel_is_left_to_a_person_where_its_order_may_be_a_row_that_cann
             raise MessageError("a row of tomorrow's kind")
         return order
 
-    monkeypatch.setattr("executor.reconcile.parse_row", parse)
+    monkeypatch.setattr("executor.lookup.reconcile.parse_row", parse)
     async with room.executor():
         await room.ready()
         events = await cancel_that_never_arrives(room, order_id)
