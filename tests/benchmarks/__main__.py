@@ -32,6 +32,7 @@ SECTIONS = (
     "kafka_codecs",
     "kafka_recovery",
     "end_to_end",
+    "floor",
     "fan_out",
 )
 
