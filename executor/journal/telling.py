@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from executor.rules.reducer import BrokerOrder
+from executor.rules.units import counted
 from shared.store.rows import CommandRow, Encoding
 from shared.wire.codec import decode
 from shared.wire.orders import Command, OrderEvent, Place, Reason, State
@@ -101,8 +102,9 @@ def tell_disagreement(
     """Return the event of a position that is not what the day's trades make it; of no command."""
     reason = Reason(
         code="positions_disagree",
-        sentence=f"{exchange}:{tradingsymbol}: the day's trades come to {traded}, "
-        f"its positions changed by {changed}; a person has to look",
+        sentence=f"{exchange}:{tradingsymbol}: the day's trades come to "
+        f"{counted(traded, exchange)}, its positions changed by {counted(changed, exchange)}; "
+        "a person has to look",
         measured=str(changed),
         limit=str(traded),
     )

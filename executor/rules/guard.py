@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from executor.rules.reducer import BrokerOrder
+from executor.rules.units import unit_of
 from executor.rules.varieties import refuse_slices, refuse_variety
 from shared.wire.decimals import PAISE_PER_RUPEE, paise, price_rule
 from shared.wire.orders import Modify, Place, Reason
@@ -60,8 +61,10 @@ def refuse_place(place: Place, instrument: Instrument | None) -> Reason | None:
         or _refuse_prices(place.order_type, place.price, trigger)
         or _refuse_protection(place.order_type, place.market_protection)
         or _refuse_validity(place)
-        or _refuse_disclosed(place.disclosed_quantity, place.quantity)
-        or refuse_steps(place.quantity, (place.price, place.trigger_price), instrument)
+        or _refuse_disclosed(place.disclosed_quantity, place.quantity, place.exchange)
+        or refuse_steps(
+            place.quantity, (place.price, place.trigger_price), instrument, place.exchange
+        )
         or _refuse_pieces(place, instrument)
     )
 
@@ -70,8 +73,9 @@ def _refuse_pieces(place: Place, instrument: Instrument | None) -> Reason | None
     freeze = instrument.freeze_quantity if instrument is not None else 0
     lot = instrument.lot_size if instrument is not None else 0
     if place.iceberg_quantity is not None and lot and place.iceberg_quantity % lot:
-        measured = str(place.iceberg_quantity)
-        return _reason("quantity_not_in_lots", "iceberg_quantity", measured, f"a multiple of {lot}")
+        measured, limit = str(place.iceberg_quantity), f"a multiple of {lot}"
+        unit = unit_of(place.exchange)
+        return _reason("quantity_not_in_lots", "iceberg_quantity", measured, limit, unit=unit)
     return refuse_slices(place, freeze, lot)
 
 
@@ -98,7 +102,8 @@ def refuse_modify(
         )
     if modify.quantity is not None and modify.quantity <= order.filled_quantity:
         limit = f"above the {order.filled_quantity} filled"
-        return _reason("quantity_filled", "quantity", str(modify.quantity), limit)
+        unit = unit_of(order.exchange)
+        return _reason("quantity_filled", "quantity", str(modify.quantity), limit, unit=unit)
     return _refuse_nothing(modify) or _refuse_outcome(modify, order, instrument)
 
 
@@ -137,8 +142,8 @@ def _refuse_outcome(
     return (
         _refuse_prices(order_type, price, trigger)
         or _refuse_protection(modify.order_type or "", modify.market_protection)
-        or _refuse_disclosed(modify.disclosed_quantity or 0, quantity)
-        or refuse_steps(quantity, prices, instrument)
+        or _refuse_disclosed(modify.disclosed_quantity or 0, quantity, order.exchange)
+        or refuse_steps(quantity, prices, instrument, order.exchange)
     )
 
 
@@ -184,30 +189,35 @@ def _refuse_validity(place: Place) -> Reason | None:
     return None
 
 
-def _refuse_disclosed(disclosed: int, quantity: int) -> Reason | None:
+def _refuse_disclosed(disclosed: int, quantity: int, exchange: str) -> Reason | None:
     if disclosed <= quantity:
         return None
-    return _reason(
-        "disclosed_too_large", "disclosed_quantity", str(disclosed), f"at most {quantity}"
-    )
+    limit, unit = f"at most {quantity}", unit_of(exchange)
+    return _reason("disclosed_too_large", "disclosed_quantity", str(disclosed), limit, unit=unit)
 
 
 def refuse_steps(
-    quantity: int, prices: tuple[Decimal | None, ...], instrument: Instrument | None
+    quantity: int,
+    prices: tuple[Decimal | None, ...],
+    instrument: Instrument | None,
+    exchange: str,
 ) -> Reason | None:
     """Return why a quantity is no whole number of lots, or a price of ticks."""
     if instrument is None:
         return None
     if instrument.lot_size and quantity % instrument.lot_size:
         limit = f"a multiple of {instrument.lot_size}"
-        return _reason("quantity_not_in_lots", "quantity", str(quantity), limit)
+        unit = unit_of(exchange)
+        return _reason("quantity_not_in_lots", "quantity", str(quantity), limit, unit=unit)
     for field, price in zip(("price", "trigger_price"), prices, strict=True):
         if price and instrument.tick_size_paise and paise(price) % instrument.tick_size_paise:
             tick = Decimal(instrument.tick_size_paise) / PAISE_PER_RUPEE
-            return _reason(f"{field}_off_tick", field, str(price), f"a multiple of {tick}")
+            limit = f"a multiple of {tick}"
+            return _reason(f"{field}_off_tick", field, str(price), limit, unit="rupees")
     return None
 
 
-def _reason(code: str, field: str, measured: str, limit: str) -> Reason:
-    sentence = f"{field} is {measured}, must be {limit}"
+def _reason(code: str, field: str, measured: str, limit: str, *, unit: str = "") -> Reason:
+    said = f" {unit}" if unit else ""
+    sentence = f"{field} is {measured}{said}, must be {limit}{said}"
     return Reason(code=code, sentence=sentence, field=field, measured=measured, limit=limit)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from executor.rules.reducer import BrokerOrder
+from executor.rules.units import counted
 from shared.wire.orders import Modify, Place, Reason
 
 _MARKET: Final = frozenset({"MARKET", "SL-M"})
@@ -35,7 +36,7 @@ def side_of(what: Place | BrokerOrder) -> str:
 
 def refuse_unless_reducing(place: Place, exposure: Exposure | None, scope: str) -> Reason | None:
     """Return why a placement might add to what is held, or None where it certainly does not."""
-    return _refuse(place.transaction_type, place.quantity, exposure, scope)
+    return _refuse(place, place.quantity, exposure, scope)
 
 
 def refuse_modify_unless_reducing(
@@ -46,7 +47,7 @@ def refuse_modify_unless_reducing(
         return None
     more = max(0, (modify.quantity or order.quantity) - order.quantity)
     own = exposure.own if exposure is not None else 0
-    return _refuse(order.transaction_type, own + more, exposure, scope)
+    return _refuse(order, own + more, exposure, scope)
 
 
 def raises_risk(modify: Modify, order: BrokerOrder) -> bool:
@@ -68,7 +69,9 @@ def _is_worse(new: Decimal | None, old: Decimal, *, is_buy: bool) -> bool:
     return not old or (new > old) is is_buy
 
 
-def _refuse(side: str, quantity: int, exposure: Exposure | None, scope: str) -> Reason | None:
+def _refuse(
+    what: Place | BrokerOrder, quantity: int, exposure: Exposure | None, scope: str
+) -> Reason | None:
     if exposure is None:
         return Reason(
             code="trading_reducing",
@@ -78,15 +81,16 @@ def _refuse(side: str, quantity: int, exposure: Exposure | None, scope: str) -> 
             measured="unknown",
             limit="a known position",
         )
+    side, exchange = what.transaction_type, what.exchange
     opposite = max(0, exposure.position if side == "SELL" else -exposure.position)
     left = max(0, opposite - (exposure.on_the_way - exposure.own))
     if quantity <= left:
         return None
     return Reason(
         code="trading_reducing",
-        sentence=f"trading is REDUCING ({scope}): the position is {exposure.position}, "
-        f"{exposure.on_the_way} are on their way out of it, so {side} {quantity} does not "
-        "only reduce",
+        sentence=f"trading is REDUCING ({scope}): the position is "
+        f"{counted(exposure.position, exchange)}, {counted(exposure.on_the_way, exchange)} on the "
+        f"way out of it, so {side} {counted(quantity, exchange)} does not only reduce",
         field="quantity",
         measured=str(quantity),
         limit=f"at most {left}",

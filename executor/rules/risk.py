@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from executor.rules.guard import Instrument
+from executor.rules.units import unit_of
 from shared.market.calendar_rows import Phase
 from shared.wire.decimals import PAISE_PER_RUPEE
 from shared.wire.orders import Reason
@@ -134,13 +135,14 @@ def refuse_session(place: Judged, market: Market, risk: Risk) -> Reason | None:
 
 def refuse_size(place: Judged, risk: Risk, instrument: Instrument | None) -> Reason | None:
     """Return why one order is of too many units."""
+    unit = unit_of(place.exchange)
     if 0 < risk.order_quantity_max < place.quantity:
-        return _above("order_quantity", "quantity", place.quantity, risk.order_quantity_max)
+        return _above("order_quantity", place.quantity, risk.order_quantity_max, unit)
     freeze = instrument.freeze_quantity if instrument is not None else 0
     # What the broker sends in pieces is bounded piece by piece.
     piece = 0 if place.autoslice else place.iceberg_quantity or place.quantity
     if 0 < freeze < piece:
-        return _above("freeze_quantity", "quantity", piece, freeze)
+        return _above("freeze_quantity", piece, freeze, unit)
     return None
 
 
@@ -150,7 +152,7 @@ def refuse_money(
     """Return why one order is worth too much."""
     notional = notional_of(place, market.last_price, instrument)
     if 0 < risk.order_notional_max < notional:
-        return _above("order_notional", "quantity", notional, risk.order_notional_max)
+        return _above("order_notional", notional, risk.order_notional_max, "rupees")
     return None
 
 
@@ -159,12 +161,13 @@ def refuse_spent(
 ) -> Reason | None:
     """Return which limit of the day the order would break; an exit is not asked this."""
     notional = notional_of(place, market.last_price, instrument)
-    for code, measured, most in (
-        ("day_quantity", spent.quantity + place.quantity, risk.day_quantity_max),
-        ("day_turnover", spent.turnover + notional, risk.day_turnover_max),
+    for code, measured, most, unit in (
+        # Of every exchange together.
+        ("day_quantity", spent.quantity + place.quantity, risk.day_quantity_max, "units"),
+        ("day_turnover", spent.turnover + notional, risk.day_turnover_max, "rupees"),
     ):
         if 0 < most < measured:
-            return _above(code, "quantity", measured, most)
+            return _above(code, measured, most, unit)
     return None
 
 
@@ -175,7 +178,8 @@ def refuse_loss(risk: Risk, spent: Spent) -> Reason | None:
         return None
     return Reason(
         code="day_loss_limit",
-        sentence=f"the day's loss is {loss:f} rupees, must be below {most} for anything but exits",
+        sentence=f"the day's loss is {loss:f} rupees, must be below {most} rupees for anything "
+        "but exits",
         measured=f"{loss:f}",
         limit=str(most),
     )
@@ -209,18 +213,22 @@ def refuse_price(place: Judged, risk: Risk, market: Market) -> Reason | None:
     asked = f" (not streamed; as Kite told it {market.told_s:.0f} s ago)" if is_told else ""
     return Reason(
         code="price_band",
-        sentence=f"price is {place.price} with a last price of {last}{asked}, must be {limit}",
+        sentence=f"price is {place.price} rupees with a last price of {last} rupees{asked}, "
+        f"must be {limit} rupees",
         field="price",
         measured=str(place.price),
         limit=limit,
     )
 
 
-def _above(code: str, field: str, measured: Decimal | int, most: int) -> Reason:
+def _above(code: str, measured: Decimal | int, most: int, unit: str) -> Reason:
     text = f"{measured:f}" if isinstance(measured, Decimal) else str(measured)
-    sentence = f"{code} would be {text}, must be at most {most}"
     return Reason(
-        code=f"{code}_limit", sentence=sentence, field=field, measured=text, limit=str(most)
+        code=f"{code}_limit",
+        sentence=f"{code} would be {text} {unit}, must be at most {most} {unit}",
+        field="quantity",
+        measured=text,
+        limit=str(most),
     )
 
 

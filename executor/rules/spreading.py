@@ -9,6 +9,7 @@ import msgspec
 from executor.rules.families import exit_order, legs_of
 from executor.rules.guard import Instrument, refuse_place
 from executor.rules.reducing import Exposure
+from executor.rules.units import counted
 from shared.wire.families import Basket, Exit
 from shared.wire.orders import Place, Reason
 
@@ -26,13 +27,15 @@ def spread_exit(command: Exit, exposure: Exposure | None) -> Place | Reason:
             measured="0",
             limit="a position",
         )
+    exchange = command.exchange
     left = max(0, abs(exposure.position) - exposure.on_the_way)
     quantity = command.quantity or left
     if not left or quantity > left:
         return Reason(
             code="exit_exceeds_position",
-            sentence=f"the position is {exposure.position}, {exposure.on_the_way} are on their way "
-            f"out of it, so at most {left} can be closed, not {quantity}",
+            sentence=f"the position is {counted(exposure.position, exchange)}, "
+            f"{counted(exposure.on_the_way, exchange)} on the way out of it, so at most "
+            f"{counted(left, exchange)} can be closed, not {counted(quantity, exchange)}",
             field="quantity",
             measured=str(quantity),
             limit=f"at most {left}",

@@ -25,7 +25,7 @@ def refuse_trigger(
         left = _left(gtt, order)
         reason = (
             refuse_scope(gtt.exchange, gtt.tradingsymbol, order.product, risk)
-            or refuse_steps(order.quantity, (order.price, None), instrument)
+            or refuse_steps(order.quantity, (order.price, None), instrument, gtt.exchange)
             or refuse_size(left, risk, instrument)
             or refuse_money(left, risk, market, instrument)
         )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
+from executor.rules.units import counted
 from shared.wire.orders import Place, Reason
 
 #: Shares only. Source: kite.trade/docs/connect/v3/orders (read 2026-11).
@@ -86,7 +89,13 @@ def refuse_slices(place: Place, freeze: int, lot_size: int) -> Reason | None:
     if SLICES_MIN * largest <= place.quantity <= SLICES_MAX * largest:
         return None
     limit = f"{SLICES_MIN} to {SLICES_MAX} slices of {largest}, or at most {freeze} unsliced"
-    return _reason("slices", "quantity", str(place.quantity), limit)
+    reason = _reason("slices", "quantity", str(place.quantity), limit)
+    sentence = (
+        f"quantity is {counted(place.quantity, place.exchange)}, must be {SLICES_MIN} to "
+        f"{SLICES_MAX} slices of {counted(largest, place.exchange)}, or at most "
+        f"{counted(freeze, place.exchange)} unsliced"
+    )
+    return msgspec.structs.replace(reason, sentence=sentence)
 
 
 def _shown(value: object) -> str:

@@ -99,7 +99,9 @@ async def test_price_band_is_judged_by_kites_word_and_says_so(room):
         command_id = await room.send(**limit_order(price="1900"))
         reason = (await room.until_state(command_id, "REFUSED"))[-1].reason
         assert reason.code == "price_band"
-        assert "last price of 1500 (not streamed; as Kite told it 0 s ago)" in reason.sentence
+        assert (
+            "last price of 1500 rupees (not streamed; as Kite told it 0 s ago)" in reason.sentence
+        )
 
 
 async def test_modify_of_an_order_placed_elsewhere_is_judged_by_kites_word(room):

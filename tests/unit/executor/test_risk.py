@@ -158,8 +158,8 @@ def test_price_band_says_that_the_last_price_is_kites_word_and_how_old():
     decision = judged(a_place(price=Decimal(120)), market=market)
     assert isinstance(decision, Refuse)
     assert decision.reason.sentence == (
-        "price is 120 with a last price of 100 (not streamed; as Kite told it 12 s ago), "
-        "must be at most 110.00"
+        "price is 120 rupees with a last price of 100 rupees (not streamed; as Kite told it 12 s "
+        "ago), must be at most 110.00 rupees"
     )
 
 
