@@ -17,9 +17,22 @@ from deploy.local.postgres import PostgresServer
 from deploy.local.redis import RedisServer
 from deploy.local.servers import postgres_server, redis_server
 from shared.secret import Secret
+from shared.store.settings import PostgresSettings
 from tests.support.redis_binaries import at_hand
 
 _KEYS_PER_LOOK = 1_000
+#: A connection is opened in 0.1 s here, in 8 s beside sixty times as much other work.
+_PATIENCE_S = 60.0
+
+
+def patient(url: Secret) -> PostgresSettings:
+    """Return settings whose limits only end what will not be: the machine may be busy elsewhere."""
+    return PostgresSettings(
+        url=url,
+        connect_timeout_s=_PATIENCE_S,
+        acquire_timeout_s=_PATIENCE_S,
+        statement_timeout_s=_PATIENCE_S,
+    )
 
 
 @pytest.fixture(scope="session")

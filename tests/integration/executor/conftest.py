@@ -30,13 +30,13 @@ from shared.runtime.settings import ProbeSettings
 from shared.secret import Secret
 from shared.store.migrate import migrate
 from shared.store.pool import open_pool
-from shared.store.settings import PostgresSettings
 from shared.streams.settings import RedisSettings
 from shared.wire.codec import JSON_FIELD, encode
 from shared.wire.orders import BrokerUpdate, OrderEvent, Place
 from shared.wire.topics import COMMANDS, EVENTS, UPDATES
 from tests.support.eventually import eventually
 from tests.support.sandbox import sandbox_process
+from tests.support.servers import patient
 
 FAST = BehaviourSettings(
     settle_s=(0.1, 0.3, 0.6),
@@ -212,7 +212,7 @@ def executor_database(postgres):
 @pytest.fixture
 async def postgres_url(executor_database):
     """Give the URL of the database, migrated, without rows."""
-    async with open_pool(PostgresSettings(url=executor_database)) as pool:
+    async with open_pool(patient(executor_database)) as pool:
         await migrate(pool)
         async with pool.connection() as connection:
             await connection.execute("TRUNCATE order_accounts, trading_states CASCADE")
@@ -230,7 +230,7 @@ async def room(sandbox, postgres_url, orders_redis, ticks_redis):
         redis=RedisSettings(
             ticks_url=ticks_redis.url_for("executor"), orders_url=orders_redis.url_for("executor")
         ),
-        postgres=PostgresSettings(url=postgres_url),
+        postgres=patient(postgres_url),
         executor=FAST,
     )
     async with Redis.from_url(orders_redis.url_for("ops").reveal()) as redis:

@@ -9,13 +9,13 @@ import pytest
 
 from shared.store.migrate import migrate
 from shared.store.pool import open_pool
-from shared.store.settings import PostgresSettings
 from shared.streams import dead_letters
 from shared.streams.client import call
 from shared.streams.dead_letters import DeadLetter
 from shared.streams.ids import EntryId
 from shared.wire.topics import COMMANDS, dead
 from tests.integration.ops.conftest import ACCOUNT, NOW_NS
+from tests.support.servers import patient
 
 pytestmark = pytest.mark.integration
 STREAM = COMMANDS.name(ACCOUNT)
@@ -29,7 +29,7 @@ def letter(operator, postgres_url):
     operator.environ["TICKFLOW_POSTGRES__URL"] = postgres_url.reveal()
 
     async def journal():
-        async with open_pool(PostgresSettings(url=postgres_url)) as pool:
+        async with open_pool(patient(postgres_url)) as pool:
             await migrate(pool)
 
     asyncio.run(journal())

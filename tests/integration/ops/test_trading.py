@@ -15,10 +15,10 @@ from shared.store.migrate import migrate
 from shared.store.pool import open_pool
 from shared.store.rows import NewCommand
 from shared.store.seat import occupy
-from shared.store.settings import PostgresSettings
 from shared.wire.orders import State
 from tests.integration.ops.conftest import ACCOUNT
 from tests.support.sandbox import sandbox_process
+from tests.support.servers import patient
 
 pytestmark = pytest.mark.integration
 URL = "TICKFLOW_POSTGRES__URL"
@@ -31,7 +31,7 @@ def database(operator, postgres_url):
 
     def run(what):
         async def entered():
-            async with open_pool(PostgresSettings(url=postgres_url)) as pool:
+            async with open_pool(patient(postgres_url)) as pool:
                 await migrate(pool)
                 async with occupy(pool, ACCOUNT, owner="one", at_us=1) as seat:
                     journal = Journal(pool, ACCOUNT)

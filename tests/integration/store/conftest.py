@@ -6,15 +6,15 @@ import pytest
 
 from shared.store.migrate import migrate
 from shared.store.pool import open_pool
-from shared.store.settings import PostgresSettings
 from tests.support.seated import seated_journal
+from tests.support.servers import patient
 
 ACCOUNT = "AB1234"
 
 
 @pytest.fixture
 async def pool(postgres_url):
-    async with open_pool(PostgresSettings(url=postgres_url)) as opened:
+    async with open_pool(patient(postgres_url)) as opened:
         await migrate(opened)
         yield opened
 
