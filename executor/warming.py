@@ -11,13 +11,14 @@ from typing import Final
 
 from executor.desk import Desk
 from executor.journal.asked import new_command
-from executor.journal.telling import Told, tell
+from executor.journal.telling import tell
 from executor.market.instruments import Instruments
 from executor.rules.decide import decide
 from shared.errors import StoreError, StreamError
 from shared.store.journal_quick import received_row
 from shared.wire.codec import JSON_FIELD, decode, encode
 from shared.wire.orders import Command
+from shared.wire.steps import Told
 
 #: Longer than this nothing is warmed up: cold is late, not wrong.
 WARM_S: Final = 3.0

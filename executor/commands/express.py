@@ -14,13 +14,14 @@ from msgspec.structs import replace
 from executor.broker.request import Begun, begun, ready
 from executor.crash import CrashPoint
 from executor.desk import Desk
-from executor.journal.telling import Told, tell
+from executor.journal.telling import tell
 from executor.rules.decide import decide
 from executor.rules.decision import Send
 from executor.rules.lifecycle import Step, advance
 from shared.errors import StoreError
 from shared.store.journal_quick import received_row
 from shared.store.rows import NewCommand
+from shared.wire.steps import Told
 
 
 class Express:

@@ -14,7 +14,7 @@ from executor.desk import Desk, Verdict
 from executor.journal.claims import CANCELLED_UNSENT
 from executor.journal.moves import hold_strategy, move
 from executor.journal.record import Recorder
-from executor.journal.telling import Told, tell
+from executor.journal.telling import tell
 from executor.lookup.following import follow, is_parent, spread
 from executor.metrics import ANSWER, REFUSED, SENT, TO_WIRE
 from executor.rules.decide import decide
@@ -37,6 +37,7 @@ from shared.errors import StoreError
 from shared.store.change import Change
 from shared.store.rows import CommandRow
 from shared.wire.orders import Modify, Reason, State
+from shared.wire.steps import Told
 
 
 class Handler:

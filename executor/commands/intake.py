@@ -16,7 +16,7 @@ from executor.desk import Desk
 from executor.journal import switching
 from executor.journal.asked import new_command
 from executor.journal.claims import claim
-from executor.journal.telling import Told, tell, tell_malformed
+from executor.journal.telling import tell, tell_malformed
 from executor.metrics import CLAIMED, DEAD
 from executor.rules.backlog import Backlog
 from executor.rules.lifecycle import UNSENT
@@ -28,6 +28,7 @@ from shared.streams.reader import GroupReader
 from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD, decode
 from shared.wire.decimals import DIGITS_MAX, is_sane
 from shared.wire.orders import Command, OrderEvent, State
+from shared.wire.steps import Told
 from shared.wire.unreadable import explain
 
 #: An entry held for this long without an acknowledgement fell between a read and an error.

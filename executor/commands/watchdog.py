@@ -11,13 +11,14 @@ from typing import Final
 
 from executor.desk import Desk
 from executor.journal.asked import new_command, spawn
-from executor.journal.telling import Told, parse_command, tell
+from executor.journal.telling import parse_command, tell
 from executor.metrics import UNFILLED
 from executor.rules.derived import derived_id
 from executor.rules.lifecycle import UNSETTLED
 from shared.runtime.supervise import pause
 from shared.store.rows import CommandRow, NewCommand
 from shared.wire.orders import Cancel, Place, Reason, State
+from shared.wire.steps import Told
 
 #: The cancel of an order has its command_id with this after it, the same at every attempt.
 CANCEL_NAME: Final = "unfilled"

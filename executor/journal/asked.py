@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executor.journal.telling import Told, tell
+from executor.journal.telling import tell
 from executor.rules.backlog import priority_of
 from executor.rules.reducing import side_of
 from shared.store.change import Change
@@ -12,6 +12,7 @@ from shared.store.rows import CommandRow, Encoding, NewCommand
 from shared.wire.codec import JSON_FIELD, encode
 from shared.wire.fingerprint import fingerprint
 from shared.wire.orders import Command, Place
+from shared.wire.steps import Told
 
 
 def new_command(

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from executor.journal import switching
 from executor.journal.moves import move
-from executor.journal.telling import Told, tell, tell_again
+from executor.journal.telling import tell, tell_again
 from executor.metrics import REPEATED
 from executor.rules.families import KINDS
 from executor.rules.lifecycle import Step
 from shared.store.change import Change
 from shared.store.rows import CommandRow, NewCommand
 from shared.wire.orders import OrderEvent, Reason, State
+from shared.wire.steps import Told
 
 CANCELLED_UNSENT = Reason(
     code="cancelled_before_sending", sentence="a cancel was read first; the order was not sent"

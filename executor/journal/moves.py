@@ -7,13 +7,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from executor.journal.telling import Told, tell
+from executor.journal.telling import tell
 from executor.metrics import HANDED_OVER, HELD
 from executor.rules.lifecycle import Step, advance, is_open
 from executor.rules.reducer import BrokerOrder
 from shared.store.change import Change
 from shared.store.rows import CommandRow
 from shared.wire.orders import Reason
+from shared.wire.steps import Told
 
 _TOLD: Final[Mapping[Step, Told]] = {
     Step.REFUSE: Told.REFUSED,

@@ -15,7 +15,7 @@ from executor.gate import Bar
 from executor.journal.moves import hold_strategy, move
 from executor.journal.sightings import sight
 from executor.journal.slicing import record_slices
-from executor.journal.telling import Told, tell
+from executor.journal.telling import tell
 from executor.metrics import THROTTLED_ANSWERS
 from executor.rules.lifecycle import UNSENT, Step, advance, is_open
 from executor.rules.reducer import BrokerOrder, parse_row
@@ -25,6 +25,7 @@ from shared.runtime.supervise import pause
 from shared.store.change import Change
 from shared.store.rows import CommandRow
 from shared.wire.orders import Cancel, Reason
+from shared.wire.steps import Told
 
 #: Kinds that an answer with one order_id accepts, whatever else there is to them.
 _PLAIN: Final = frozenset({"place", "modify", "cancel"})

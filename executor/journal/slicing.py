@@ -10,7 +10,7 @@ from executor.broker.broker import Taken
 from executor.journal.asked import new_command, spawn
 from executor.journal.moves import move
 from executor.journal.sightings import bring_together, sight
-from executor.journal.telling import Told, parse_command, tell
+from executor.journal.telling import parse_command, tell
 from executor.metrics import ALERTS
 from executor.rules import reducer
 from executor.rules.derived import derived_id
@@ -21,6 +21,7 @@ from shared.kite.sliced import SliceError
 from shared.store.change import Change
 from shared.store.rows import CommandRow, OrderRow
 from shared.wire.orders import Cancel, Place, Reason
+from shared.wire.steps import Told
 
 
 async def record_slices(

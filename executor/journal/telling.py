@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -13,34 +12,10 @@ from executor.rules.units import counted
 from shared.store.rows import CommandRow, Encoding
 from shared.wire.codec import decode
 from shared.wire.orders import Command, OrderEvent, Place, Reason, State
+from shared.wire.steps import Told
 
 #: Commands remembered as they were parsed.
 _PARSED_MAX: Final = 1024
-
-
-class Told(StrEnum):
-    """The names of the steps, a closed set."""
-
-    RECEIVED = "received"
-    WAITING = "waiting"
-    REFUSED = "refused"
-    EXPIRED = "expired"
-    ENDED_UNSENT = "ended_unsent"
-    SENDING = "sending"
-    NOT_SENT = "not_sent"
-    REISSUED = "reissued"
-    ACCEPTED = "accepted"
-    PARTIALLY_ACCEPTED = "partially_accepted"
-    ALERT = "alert"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-    MANUAL = "manual"
-    UPDATED = "updated"
-    CONFLICT = "conflict"
-    REPLAYED = "replayed"
-    REDUCED = "strategy_reduced"
-    UNFILLED = "market_unfilled_after"
-    DISAGREEING = "positions_disagree"
 
 
 def parse_command(row: CommandRow) -> Command:

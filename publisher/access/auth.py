@@ -69,6 +69,11 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._principals)
 
+    @property
+    def names(self) -> list[str]:
+        """Return the name of every key."""
+        return [each.name for each in self._principals.values()]
+
     def named(self, name: str) -> Principal | None:
         """Return who holds the key of this name now, or None."""
         return next((each for each in self._principals.values() if each.name == name), None)

@@ -58,10 +58,11 @@ def read_command(
             raise invalid(name, f"{name}: the address says it, the body must not")
         fields[name] = msgspec.Raw(msgspec.json.encode(value))
     _identify(fields, idempotency_key, made_id)
+    whole = msgspec.json.encode(fields)
     try:
-        command: Command = codec.decode({codec.JSON_FIELD: msgspec.json.encode(fields)}, Command)
+        command: Command = codec.decode({codec.JSON_FIELD: whole}, Command)
     except MessageError as error:
-        raise unreadable(error) from error
+        raise unreadable(error, whole, Command) from error
     for name in _PRICES:
         price = getattr(command, name, None)
         if price is not None and not is_sane(price):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from shared.errors import PipelineError
+from shared.wire.codec import JSON_FIELD
+from shared.wire.unreadable import explain
 
 #: What a caller reads of what was wrong with its request.
 MESSAGE_CHARACTERS_MAX = 400
-_AT = re.compile(r" - at `\$\.?(.*?)`\Z")
-_NAMED = re.compile(r"(?:required field|unknown field) `([^`]{1,64})`")
 
 
 class HttpRefusal(PipelineError):
@@ -38,17 +40,13 @@ def invalid(field: str, message: str) -> HttpRefusal:
     return HttpRefusal(422, "invalid", message, field=field)
 
 
-def unreadable(error: Exception, *, within: str = "") -> HttpRefusal:
-    """Return the refusal of what msgspec could not read, with the field it names."""
-    text = str(error)
-    at = _AT.search(text)
-    rule = text[: at.start()] if at else text
-    path = at.group(1) if at else ""
-    named = _NAMED.search(rule)
-    if named:
-        path = f"{path}.{named.group(1)}" if path else named.group(1)
-    field = ".".join(filter(None, (within, path)))
-    return invalid(field, f"{field}: {rule}" if field else rule)
+def unreadable(error: Exception, body: bytes, kind: Any, *, within: str = "") -> HttpRefusal:
+    """Return the refusal of a body that is no `kind`, with field, value and rule."""
+    if not isinstance(error.__cause__ or error, msgspec.ValidationError):
+        return HttpRefusal(400, "malformed", f"the body is no JSON: {error}")
+    reason = explain(str(error), {JSON_FIELD: body}, kind)
+    field = ".".join(filter(None, (within, reason.field)))
+    return invalid(field, f"{within}.{reason.sentence}" if within else reason.sentence)
 
 
 def not_found(what: str) -> HttpRefusal:

@@ -108,7 +108,8 @@ def parameters(call: Call, kind: type[Q]) -> Q:
     try:
         return msgspec.convert(dict(call.query), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise unreadable(error, within="query") from error
+        said = msgspec.json.encode(dict(call.query))
+        raise unreadable(error, said, kind, within="query") from error
 
 
 def body_of(call: Call, kind: type[Q]) -> Q:
@@ -120,7 +121,7 @@ def body_of(call: Call, kind: type[Q]) -> Q:
     try:
         return msgspec.json.decode(call.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unreadable(error) from error
+        raise unreadable(error, call.body, kind) from error
 
 
 def one_of(permitted: list[str], asked: str | None, what: str) -> str:

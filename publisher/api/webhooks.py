@@ -20,6 +20,7 @@ from shared.clock import Clock
 from shared.errors import SettingsError
 from shared.store.webhooks import Webhook, WebhookTable
 from shared.wire.orders import OrderEvent
+from shared.wire.steps import Told
 
 _NS_PER_US = 1_000
 _ID_BITS = 96
@@ -30,9 +31,7 @@ class WebhookBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     url: Annotated[str, Meta(min_length=8, max_length=2000)]
     accounts: Annotated[tuple[Account, ...], Meta(min_length=1, max_length=100)]
-    events: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"\A[a-z_]{1,32}\Z")], ...], Meta(max_length=32)
-    ] = ()
+    events: Annotated[tuple[Told, ...], Meta(max_length=32)] = ()
 
 
 class WebhookView(Struct, frozen=True, kw_only=True):

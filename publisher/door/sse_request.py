@@ -9,22 +9,17 @@ import msgspec
 
 from publisher.protocol.requests import Resume, Subscribe
 from shared.errors import MessageError
+from shared.wire.codec import JSON_FIELD
+from shared.wire.unreadable import explain
 
 _LISTS = ("symbols", "underlyings", "patterns")
 _CHANNELS = ("chains", "orders", "updates")
 #: Of bars the same names with a word before; without any of them no bars are asked for.
 _BARS, _BAR_LISTS = "bar_", ("symbols", "underlyings")
 _BAR_NUMBERS = ("tokens", "intervals_s")
-_KNOWN = {
-    *_LISTS,
-    *_CHANNELS,
-    *(_BARS + name for name in _BAR_LISTS + _BAR_NUMBERS),
-    "tokens",
-    "mode",
-    "gaps",
-    "min_interval_ms",
-    "ticket",
-}
+#: What there is to hear of; a query without any of it would wait for ever.
+_WHAT = {*_LISTS, *_CHANNELS, *(_BARS + name for name in (*_BAR_LISTS, "tokens")), "tokens", "gaps"}
+_KNOWN = {*_WHAT, "bar_intervals_s", "mode", "min_interval_ms", "ticket"}
 #: A header has at most 8,190; a place names every shard whose bars are told.
 PLACE_CHARACTERS_MAX = 8000
 _PLACES = {"o": "orders", "u": "updates", "b": "bars"}
@@ -39,23 +34,18 @@ def parse_query(query: Mapping[str, str], last_event_id: str) -> Subscribe:
     unknown = sorted(query.keys() - _KNOWN)
     if unknown:
         raise MessageError(f"query has {unknown[0][:40]!r}, which is none of {sorted(_KNOWN)}")
-    ticks: dict[str, Any] = {name: _list(query[name]) for name in _LISTS if name in query}
-    plain: dict[str, Any] = {name: _list(query[name]) for name in _CHANNELS if name in query}
+    if not query.keys() & _WHAT:
+        raise MessageError(f"query asks for nothing, must have one of {sorted(_WHAT)}")
+    plain: dict[str, Any] = {}
     try:
-        if "tokens" in query:
-            ticks["tokens"] = [int(text) for text in _list(query["tokens"])]
-        if ticks:
-            plain["ticks"] = ticks | ({"mode": query["mode"]} if "mode" in query else {})
-        if bars := _bars(query):
-            plain["bars"] = bars
-        if "gaps" in query:
-            plain["gaps"] = _truth("gaps", query["gaps"])
-        if "min_interval_ms" in query:
-            plain["policy"] = {"min_interval_ms": int(query["min_interval_ms"])}
+        plain = _subscribe(query)
         if last_event_id:
             plain["resume"] = read_place(last_event_id)
         return msgspec.convert(plain, Subscribe)
-    except (msgspec.ValidationError, ValueError) as error:
+    except msgspec.ValidationError as error:
+        reason = explain(str(error), {JSON_FIELD: msgspec.json.encode(plain)}, Subscribe)
+        raise MessageError(f"query: {_as_named(reason.sentence)}") from error
+    except ValueError as error:
         raise MessageError(f"query: {error}") from error
 
 
@@ -125,14 +115,47 @@ class Place:
         self._channels[f"{kind[0]}:{account}"] = entry_id
 
 
+def _subscribe(query: Mapping[str, str]) -> dict[str, Any]:
+    ticks: dict[str, Any] = {name: _list(query[name]) for name in _LISTS if name in query}
+    plain: dict[str, Any] = {name: _list(query[name]) for name in _CHANNELS if name in query}
+    if "tokens" in query:
+        ticks["tokens"] = _numbers(query, "tokens")
+    if ticks:
+        plain["ticks"] = ticks | ({"mode": query["mode"]} if "mode" in query else {})
+    if bars := _bars(query):
+        plain["bars"] = bars
+    if "gaps" in query:
+        plain["gaps"] = _truth("gaps", query["gaps"])
+    if "min_interval_ms" in query:
+        plain["policy"] = {"min_interval_ms": _number(query, "min_interval_ms")}
+    return plain
+
+
 def _bars(query: Mapping[str, str]) -> dict[str, Any]:
     lists = {name: _list(query[_BARS + name]) for name in _BAR_LISTS if _BARS + name in query}
     numbers = {
-        name: [int(text) for text in _list(query[_BARS + name])]
-        for name in _BAR_NUMBERS
-        if _BARS + name in query
+        name: _numbers(query, _BARS + name) for name in _BAR_NUMBERS if _BARS + name in query
     }
     return lists | numbers
+
+
+def _numbers(query: Mapping[str, str], name: str) -> list[int]:
+    return [_number({name: text}, name) for text in _list(query[name])]
+
+
+def _number(query: Mapping[str, str], name: str) -> int:
+    try:
+        return int(query[name])
+    except ValueError as error:
+        raise ValueError(f"{name} is {query[name][:40]!r}, must be a whole number") from error
+
+
+def _as_named(sentence: str) -> str:
+    """Return a sentence about a field of the subscribe as one about a parameter of the query."""
+    for within, before in (("ticks.", ""), ("policy.", ""), ("bars.", _BARS)):
+        if sentence.startswith(within):
+            return before + sentence.removeprefix(within)
+    return sentence
 
 
 def _truth(name: str, text: str) -> bool:

@@ -42,6 +42,8 @@ import msgspec
 
 from publisher.protocol.requests import Request
 from shared.errors import MessageError
+from shared.wire.codec import JSON_FIELD, MSGPACK_FIELD
+from shared.wire.unreadable import explain
 
 _REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _BINARY_REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
@@ -57,5 +59,11 @@ def parse(message: bytes | str) -> Request:
         if isinstance(message, str):
             return _REQUESTS.decode(message)
         return _BINARY_REQUESTS.decode(message)
+    except msgspec.ValidationError as error:
+        if isinstance(message, str):
+            fields = {JSON_FIELD: message.encode()}
+        else:
+            fields = {MSGPACK_FIELD: message}
+        raise MessageError(explain(str(error), fields, Request).sentence) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MessageError(str(error)) from error

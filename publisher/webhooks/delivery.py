@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,11 @@ _RETRY_STORE_S = 2.0
 
 class Holders(Protocol):
     """Who holds a key now."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return the names of all keys."""
+        ...
 
     def named(self, name: str) -> Principal | None:
         """Return the holder of this name, or None."""
@@ -107,7 +113,9 @@ class Deliveries:
         """Deliver what is due for one webhook; tell whether there was any to look at."""
         settings, now_us = self._post.settings, self._now_us()
         lease_us = round(settings.lease_s * _US_PER_S)
-        claimed = await table.claim(now_us=now_us, until_us=now_us + lease_us)
+        # Another publisher may know keys that this one does not (yet): theirs are left to it.
+        owners = self._post.holders.names
+        claimed = await table.claim(owners, now_us=now_us, until_us=now_us + lease_us)
         if claimed is None:
             return False
         webhook_id, owner, url = claimed

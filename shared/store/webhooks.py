@@ -137,16 +137,19 @@ class WebhookTable:
             )
         return len(rows)
 
-    async def claim(self, *, now_us: int, until_us: int) -> tuple[str, str, str] | None:
-        """Take a webhook that nobody delivers for; return its id, its owner, its URL."""
+    async def claim(
+        self, owners: Sequence[str], *, now_us: int, until_us: int
+    ) -> tuple[str, str, str] | None:
+        """Take a webhook of these that nobody delivers for; return its id, its owner, its URL."""
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(
                 "UPDATE webhooks SET claimed_until_us = $2 WHERE webhook_id IN ("
-                "SELECT webhook_id FROM webhooks WHERE claimed_until_us <= $1 "
+                "SELECT webhook_id FROM webhooks WHERE claimed_until_us <= $1 AND owner = ANY($3) "
                 "ORDER BY claimed_until_us LIMIT 1 FOR UPDATE SKIP LOCKED"
                 ") RETURNING webhook_id, owner, url",
                 now_us,
                 until_us,
+                list(owners),
             )
         return None if row is None else (row["webhook_id"], row["owner"], row["url"])
 

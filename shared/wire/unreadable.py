@@ -45,13 +45,12 @@ def explain(sentence: str, fields: Mapping[bytes, bytes], kind: Any) -> Reason:
 
 def _rule(rule: str, kind: Any, path: Path, value: Any) -> str:
     if _CHOICE.match(rule):
-        named = path == ("kind",)
-        allowed = _tags(_info(kind)) if named else _choices(_at(kind, path, value))
+        allowed = _tags(_info(kind), path) or _choices(_at(kind, path, value))
         return f"one of {', '.join(allowed)}"
     if rule == "Invalid decimal string":
         return "a decimal number"
     if (pattern := _PATTERN.match(rule)) is not None:
-        return f"text like {pattern.group(1)}"
+        return f"text like {pattern.group(1)}".replace("\\\\", "\\")
     expected = _EXPECTED.match(rule)
     return expected.group(1).replace("`", "") if expected else rule
 
@@ -130,19 +129,23 @@ def _members(kind: inspect.Type, value: Any) -> list[inspect.Type]:
     if not isinstance(kind, inspect.UnionType):
         return [kind]
     members = [inner for each in kind.types for inner in _members(each, value)]
-    tag = _found(value, ("kind",))
-    return [each for each in members if _is_tagged(each, tag)] or members
+    return [each for each in members if _is_tagged(each, value)] or members
 
 
-def _is_tagged(kind: inspect.Type, tag: Any) -> bool:
-    return isinstance(kind, inspect.StructType) and kind.tag == tag
+def _is_tagged(kind: inspect.Type, value: Any) -> bool:
+    if not isinstance(kind, inspect.StructType) or kind.tag_field is None:
+        return False
+    return bool(_found(value, (kind.tag_field,)) == kind.tag)
 
 
 def _choices(types: Sequence[inspect.Type]) -> list[str]:
     literals = [each for each in types if isinstance(each, inspect.LiteralType)]
-    return [str(value) for each in literals for value in each.values]
+    enums = [each for each in types if isinstance(each, inspect.EnumType)]
+    named = [str(member.value) for each in enums for member in each.cls]
+    return named + [str(value) for each in literals for value in each.values]
 
 
-def _tags(kind: inspect.Type) -> list[str]:
+def _tags(kind: inspect.Type, path: Path) -> list[str]:
+    """Return what a union's tag may be, where a path is to its tag."""
     structs = [each for each in _members(kind, None) if isinstance(each, inspect.StructType)]
-    return [str(each.tag) for each in structs]
+    return [str(each.tag) for each in structs if path == (each.tag_field,)]

@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from executor.journal.telling import Told
 from shared.kite.refusals import REFUSALS
 from shared.wire.orders import Command, State
+from shared.wire.steps import Told
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "orders.md").read_text()

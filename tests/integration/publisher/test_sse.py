@@ -113,7 +113,9 @@ async def test_a_ticket_is_good_once(start, upstream) -> None:
         async with listening(publisher, {}, ticket=ticket, symbols="NSE:INFY") as source:
             assert (await source.hear_of("subscribed"))["accepted"]["instruments"] == 1
         for wrong in (ticket, "x"):
-            async with session.get(f"{address}/v1/sse", params={"ticket": wrong}) as answer:
+            async with session.get(
+                f"{address}/v1/sse?gaps=true", params={"ticket": wrong}
+            ) as answer:
                 assert answer.status == 401
         async with session.post(f"{address}/v1/tickets") as answer:
             assert answer.status == 401
@@ -122,16 +124,32 @@ async def test_a_ticket_is_good_once(start, upstream) -> None:
 async def test_a_query_that_is_none_of_ours_is_refused_in_words(start, upstream) -> None:
     async with start() as publisher, aiohttp.ClientSession() as session:
         address = f"http://{publisher.worker.address}/v1/sse"
-        for query in (
-            {"tokens": "101", "gaps": "yes"},
-            {"key": KEY},
-            {"tokens": "x"},
-            {"tokens": "1", "mode": "all"},
-            {"bar_tokens": "1", "bar_intervals_s": "0"},
-        ):
-            async with session.get(address, params=query, headers=HEADERS) as answer:
-                assert answer.status == 400
-                assert "query" in (await answer.json())["message"]
+        async with session.get(address, params={"tokens": "x"}, headers=HEADERS) as answer:
+            assert answer.status == 400
+            assert (await answer.json())[
+                "message"
+            ] == "query: tokens is 'x', must be a whole number"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"tokens": "101", "gaps": "yes"}, "query: gaps is 'yes', must be true or false"),
+        ({"key": KEY}, "query has 'key', which is none of"),
+        ({"tokens": "0"}, "query: tokens[0] is 0, must be int >= 1"),
+        ({"tokens": "1", "mode": "all"}, 'query: mode is "all", must be one of full, greeks'),
+        ({"tokens": "1", "min_interval_ms": "-1"}, "query: min_interval_ms is -1, must be int >="),
+        ({"orders": "x"}, 'query: orders[0] is "x", must be text like [A-Z0-9]{2,16}'),
+        ({"bar_tokens": "1", "bar_intervals_s": "0"}, "query: bar_intervals_s[0] is 0, must be"),
+        ({"bar_tokens": "1", "bar_intervals_s": "m"}, "query: bar_intervals_s is 'm', must be a"),
+        ({}, "query asks for nothing, must have one of ["),
+        ({"mode": "ltp", "bar_intervals_s": "60"}, "query asks for nothing, must have one of ["),
+    ],
+)
+def test_a_wrong_query_is_told_what_is_wrong(query: dict[str, str], words: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        parse_query(query, "")
+    assert str(caught.value).startswith(words)
 
 
 async def test_an_event_source_is_told_when_the_publisher_stops(start, upstream) -> None:
@@ -156,7 +174,7 @@ def test_a_place_is_read_as_it_was_written() -> None:
     place.note({"op": "bars", "at": {}})
     place.note({"op": "ticks", "ticks": [{"sequence": 7}, {"sequence": 9}]})
     place.note({"op": "order", "account": "SB0001", "id": "8-1"})
-    resume = parse_query({}, str(place)).resume
+    resume = parse_query({"gaps": "true"}, str(place)).resume
     assert (resume.epoch, resume.sequence) == ("abc", 9)
     assert (resume.orders, resume.updates) == ({"SB0001": "8-1"}, {"SB0001": "6-0"})
     assert resume.bars == {"0": "3-0", "1": "5-0"}

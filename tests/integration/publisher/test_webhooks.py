@@ -119,9 +119,9 @@ class Desk:
         return found
 
     @asynccontextmanager
-    async def delivering(self, scopes: str = "orders:*", **settings):
+    async def delivering(self, scopes: str = "orders:*", *, key_name: str = "desk", **settings):
         section = WebhookSection(**{**FAST, **settings})
-        keyring = read_keyring([f"desk:{scopes}:{digest(KEY)}"])
+        keyring = read_keyring([f"{key_name}:{scopes}:{digest(KEY)}"])
         stopping = asyncio.Event()
         allowed = read_networks(section.allowed_networks)
         async with (
@@ -255,6 +255,20 @@ async def test_two_publishers_deliver_each_event_once(desk, receiver) -> None:
     async with desk.delivering(), desk.delivering():
         await eventually(lambda: len(receiver.requests) >= 30)
     assert receiver.sequences == list(range(1, 31))
+
+
+async def test_a_publisher_without_the_key_leaves_the_events_to_one_that_has_it(
+    desk, receiver
+) -> None:
+    await desk.register(receiver.url)
+    await desk.happen(2)
+    async with desk.delivering(key_name="other"):
+        await desk.register(receiver.url, owner="other")
+        await desk.happen(1)
+        await eventually(lambda: receiver.sequences == [3])
+        assert ((await desk.of()).queued, (await desk.of()).dead) == (0, 0)
+        async with desk.delivering():
+            await eventually(lambda: sorted(receiver.sequences) == [1, 2, 3, 3])
 
 
 async def test_an_address_of_the_house_is_not_connected_to(desk, receiver) -> None:

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from executor.journal.moves import _TOLD
-from executor.journal.telling import Told, parse_command, tell, tell_again, tell_malformed
+from executor.journal.telling import parse_command, tell, tell_again, tell_malformed
 from executor.rules.lifecycle import Step
 from shared.errors import MessageError
 from shared.wire.orders import OrderEvent, Reason, State
+from shared.wire.steps import Told
 from tests.unit.executor.builders import a_cancel, a_place, a_placement, a_row, an_order
 
 

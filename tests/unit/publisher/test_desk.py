@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from publisher.access.auth import digest, read_keyring
@@ -203,6 +204,28 @@ def test_malformed_messages_are_told_why_then_end_the_connection(desk: Desk) -> 
     assert session.answer("{", now_ns=0, now_s=0.0) is farewells.MALFORMED
     (fault,) = hear(desk, session)
     assert (fault["op"], fault["code"]) == ("error", "malformed")
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"op": "dance"}, 'op is "dance", must be one of auth, subscribe, unsubscribe, ping'),
+        ({"op": "subscribe", "wat": 1}, "wat is 1, must be absent: there is no such field"),
+        (
+            {"op": "subscribe", "ticks": {"tokens": [INFY], "mode": "best"}},
+            'ticks.mode is "best", must be one of full, greeks, ltp, quote',
+        ),
+        ({"op": "subscribe", "ticks": {"tokens": [0]}}, "ticks.tokens[0] is 0, must be int >= 1"),
+    ],
+)
+def test_a_malformed_message_is_told_field_value_and_rule(
+    desk: Desk, message: dict, words: str
+) -> None:
+    for encoded in (json.dumps(message), msgspec.msgpack.encode(message)):
+        session = enter(desk)
+        assert session.answer(encoded, now_ns=0, now_s=0.0) is farewells.MALFORMED
+        (fault,) = hear(desk, session)
+        assert fault["message"] == words
 
 
 def test_so_many_requests_a_minute_are_enough(desk: Desk) -> None:
