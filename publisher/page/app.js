@@ -206,7 +206,7 @@ function tell(forward, nearest) {
   find("smile-note").textContent = nearest
     ? `At the money, strike ${price(nearest.strike)}: ${percent(vol)} a year${fitted}` : "";
   find("oi-note").textContent =
-    `Calls ${lots(calls)}, puts ${lots(puts)}; put/call ${calls ? (puts / calls).toFixed(2) : "–"}`;
+    `Of the strikes shown: calls ${lots(calls)}, puts ${lots(puts)}; put/call ${calls ? (puts / calls).toFixed(2) : "–"}`;
 }
 
 // The last events of each account, so that the list does not begin empty.

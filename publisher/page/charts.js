@@ -1,13 +1,13 @@
 // The charts, drawn by uPlot (vendor/); colours are those of the style sheet.
-import { lots, whole } from "./numbers.js";
+import { lots, clock, whole } from "./numbers.js";
 
-const NARROW_PX = 420;
 const shade = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class Plot {
   constructor(place, options, hasLegend = true) {
     this.place = place; this.options = options; this.hasLegend = hasLegend; this.data = null; this.chart = null;
-    new ResizeObserver(() => this.fit()).observe(place);
+    this.watch = new ResizeObserver(() => this.fit());
+    this.watch.observe(place);
   }
 
   axis(extra) {
@@ -23,11 +23,15 @@ class Plot {
     if (!this.place.clientWidth) return;
     const { width, height } = this.size();
     this.chart = new uPlot({ width, height, ...this.options(this) }, data, this.place);
+    // How many lines the legend has is seen only once it is there, and changes with its width.
+    if (this.hasLegend) this.watch.observe(this.legend());
   }
 
+  legend() { return this.chart.root.querySelector(".u-legend"); }
+
   size() {
-    // The legend stands below the plot, inside of the same box; in a narrow one it has two lines.
-    const below = !this.hasLegend ? 0 : this.place.clientWidth < NARROW_PX ? 56 : 30;
+    // The legend stands below the plot, inside of the same box.
+    const below = this.hasLegend && this.chart ? this.legend().offsetHeight : 0;
     return { width: this.place.clientWidth, height: Math.max(60, this.place.clientHeight - below) };
   }
 
@@ -82,7 +86,10 @@ export const interestPlot = (place) => new Plot(place, (plot) => ({
 export const ratePlot = (place) => new Plot(place, (plot) => ({
   legend: { show: false },
   scales: { y: { range: (own, low, high) => [0, (high || 1) * 1.1] } },
-  axes: [plot.axis({}), plot.axis({ values: (own, splits) => splits.map((v) => lots(v)), size: 64 })],
+  axes: [
+    plot.axis({ values: (own, splits) => splits.map((seconds) => clock(seconds * 1e6)), space: 80 }),
+    plot.axis({ values: (own, splits) => splits.map((v) => lots(v)), size: 64 }),
+  ],
   series: [{}, { label: "Records a second", stroke: shade("--accent"), width: 1.5,
     points: { show: false } }],
 }), false);

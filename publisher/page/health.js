@@ -42,7 +42,7 @@ export class Health {
       data.upstream ? "streams answer" : "streams are away",
       `lag: newest entry of the slowest shard ${span(oldest)} old`,
       `${data.shards.length} shards`, `${lots(data.instruments)} instruments`,
-      `${data.subscribers} subscribers`,
+      `${data.subscribers} ${data.subscribers === 1 ? "subscriber" : "subscribers"}`,
     ].join(" · ");
     this.note.classList.toggle("bad", !data.upstream || oldest > 10);
   }

@@ -108,7 +108,8 @@ def new_key(session: Session, file: Path) -> None:
     if session.printer.as_json:
         session.printer.value({"file": str(file), "keys": keys})
     else:
-        session.printer.answer(f"{file} holds {keys} keys, the new one first")
+        held = "1 key" if keys == 1 else f"{keys} keys, the new one first"
+        session.printer.answer(f"{file} holds {held}")
 
 
 async def _add(

@@ -19,9 +19,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, title: str 
     made = Table(
         box=SIMPLE_HEAD, title=title or None, title_justify="left", show_edge=False, pad_edge=False
     )
-    for heading in headings:
+    for number, heading in enumerate(headings, 1):
         justify = "right" if heading.endswith(">") else "left"
-        made.add_column(Text(heading.rstrip(">")), justify=justify, no_wrap=True)  # type: ignore[arg-type]  # one of rich's words
+        # What is said last may be a sentence: it gives way, never a name or a state.
+        is_kept = number < len(headings)
+        made.add_column(Text(heading.rstrip(">")), justify=justify, no_wrap=is_kept)  # type: ignore[arg-type]  # one of rich's words
     for row in rows:
         # Text, never markup: a reason may hold brackets.
         made.add_row(*(Text(cell) for cell in row))

@@ -107,6 +107,15 @@ async def texts(page, selector: str) -> list[str]:
     )
 
 
+#: Whether every legend ends above what is said below its chart, and begins below the plot.
+LEGENDS_FIT = """[...document.querySelectorAll(".u-legend")].every((legend) => {
+    const box = legend.getBoundingClientRect(), figure = legend.closest("figure");
+    const plot = figure.querySelector(".u-wrap").getBoundingClientRect();
+    const note = figure.querySelector("figcaption").getBoundingClientRect();
+    return plot.bottom <= box.top + 1 && box.bottom <= note.top + 1;
+})"""
+
+
 async def test_operator_sees_chain_charts_orders_and_health(start, market) -> None:
     async with start() as publisher, browser_page() as page:
         address = publisher.worker.doors[0].address
@@ -147,6 +156,9 @@ async def test_operator_sees_chain_charts_orders_and_health(start, market) -> No
         await eventually(measured, within_s=WITHIN_S)
         for plot in ("smile", "oi", "rate"):
             assert await page.js(_has_drawn(plot)), plot
+        for width in (1440, 1240, 1000, 700, 390):  # the legend has one line, or two, or three
+            await page.size(width, 900)
+            await eventually(lambda: page.js(LEGENDS_FIT), within_s=WITHIN_S)
         assert page.complaints == []
         assert {urlsplit(url).netloc for url in page.urls} <= {address, ""}
 

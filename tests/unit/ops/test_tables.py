@@ -38,3 +38,13 @@ def test_table_shows_brackets_as_they_are() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(table(("a", "n>"), [["[red]x[/]", "1"]]))
     assert "[red]x[/]" in out.getvalue()
+
+
+def test_a_long_last_word_gives_way_to_names_and_states() -> None:
+    out = io.StringIO()
+    reason = "the access token is missing: " * 5
+    Console(file=out, width=60).print(table(("account", "use", "why"), [["AB1234", "off", reason]]))
+    shown = out.getvalue()
+    assert "AB1234" in shown
+    assert "…" not in shown
+    assert shown.count("missing") == reason.count("missing")
