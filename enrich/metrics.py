@@ -46,6 +46,7 @@ TRIMMED_UNREAD = Counter(
     "Raw entries that Redis deleted before whoever was handed them had acknowledged.",
 )
 SHARDS_HELD = Gauge("tickflow_enrich_shards_held", "Shards this worker owns now.")
+SHARDS_PUBLISHED = Gauge("tickflow_enrich_shards_published", "Shards there are, held or not.")
 LAG_SECONDS = Gauge("tickflow_enrich_stream_lag_seconds", "Age of the entries being read.")
 INSTRUMENTS = Gauge("tickflow_enrich_instruments", "Instruments loaded.")
 

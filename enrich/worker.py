@@ -122,6 +122,7 @@ class EnrichWorker:
             self._shard_count, taken=self._taken, lost=self._lost, giving=self._giving
         )
         metrics.SHARDS_HELD.set(len(self._shards.held))
+        metrics.SHARDS_PUBLISHED.set(self._shard_count)
         await self._work(await self._read())
         await self._dead.count(self._shards.held)
         await self._pending.look(self._shards.held)

@@ -105,7 +105,12 @@ ENRICH: Final = Dashboard(
                 shown("Lag", "s", gauge("tickflow_enrich_stream_lag_seconds")),
                 quantiles("Raw entry written to records written", "tickflow_enrich_hop_seconds"),
                 quantiles("Decoding and solving one entry", "tickflow_enrich_entry_seconds"),
-                shown("Shards held", "short", gauge("tickflow_enrich_shards_held")),
+                shown(
+                    "Shards held, shards there are",
+                    "short",
+                    gauge("tickflow_enrich_shards_held"),
+                    gauge("tickflow_enrich_shards_published"),
+                ),
                 shown(
                     "Records, entries",
                     "ops",

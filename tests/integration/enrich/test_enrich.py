@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from enrich import metrics
 from enrich.parameters import Parameters
@@ -37,6 +38,15 @@ async def test_chain_of_a_shard_comes_out_with_volatilities(start, market) -> No
     ((_, records),) = await market.batches(0)
     assert Status.OK in records["status"]
     assert len(records) == 21
+
+
+async def test_shards_held_are_told_beside_the_shards_there_are(start, market) -> None:
+    async with start() as _:
+        await market.say(packet(SHARE, 1.0))
+        await market.until_price(1.0)
+        there_are = (await published.get_shard_map(market.redis)).shards
+        assert REGISTRY.get_sample_value("tickflow_enrich_shards_published") == there_are
+        assert REGISTRY.get_sample_value("tickflow_enrich_shards_held") == there_are
 
 
 async def test_poison_goes_to_the_dead_letters_and_the_rest_is_enriched(start, market) -> None:
