@@ -98,6 +98,8 @@ class Server:
         runner = web.AppRunner(
             application,
             access_log=None,
+            # What nobody unpacks cannot fail to, nor be a thousand times its size.
+            auto_decompress=False,
             handle_signals=False,
             shutdown_timeout=self._settings.close_timeout_s,
         )

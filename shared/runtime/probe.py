@@ -98,6 +98,8 @@ class Probe:
         runner = web.AppRunner(
             self._application(),
             access_log=None,
+            # What nobody unpacks cannot fail to, nor be a thousand times its size.
+            auto_decompress=False,
             handle_signals=False,
             shutdown_timeout=_CLOSE_TIMEOUT_S,
         )

@@ -562,10 +562,16 @@ async def test_whatever_is_asked_is_answered_without_a_crash(api, upstream) -> N
             body = chance.randbytes(chance.randint(0, 60))
             reply = await caller.ask(method, path + query, data=body)
             assert reply.status < 500 or reply.error["code"] == "not_configured", reply
-        packed = await caller.ask(
-            "POST", "/v1/orders", data=b"x", headers={"Content-Encoding": "gzip"}
-        )
-        assert packed.status in {400, 415}
+
+
+async def test_a_packed_body_is_refused_and_is_no_error_of_ours(api, caplog) -> None:
+    packed = {"data": b"xyz", "headers": {"Content-Encoding": "gzip"}}
+    async with api() as caller:
+        refused = await caller.ask("POST", "/v1/orders", **packed)
+        assert (refused.status, refused.error["code"]) == (415, "unsupported_encoding")
+        assert (await caller.ask("POST", "/v1/orders", key="x" * 43, **packed)).status == 401
+        assert (await caller.ask("GET", "/v1/me")).status == 200
+    assert [each.getMessage() for each in caplog.records if each.name == "aiohttp.server"] == []
 
 
 async def test_other_sites_may_call_only_where_configured(api) -> None:
