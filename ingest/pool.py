@@ -69,9 +69,12 @@ class PooledAccount:
     @property
     def lacks(self) -> str:
         """Return what it has not got to open a socket with, "" for nothing."""
-        if not self.live.api_key():
-            return "has no api_key"
-        return "" if self.live.token() else "has no access token"
+        if self.live.api_key() and self.live.token():
+            return ""
+        missing = "access token" if self.live.api_key() else "api_key"
+        # What is sealed under a key that is not known here is there, but does not open.
+        why = "; ".join(self.live.problems)
+        return f"has no {missing} ({why})" if why else f"has no {missing}"
 
     def access(self) -> SocketAccess:
         """Return what opens a socket now."""

@@ -117,6 +117,11 @@ class LiveAccount:
             problems=found.problems,
         )
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what sources could not give of it, and why."""
+        return self._resolved.problems
+
     def state(self, now_ns: int) -> TokenState:
         """Return the state of the token; one that the broker refused has expired."""
         session = self._resolved.session
