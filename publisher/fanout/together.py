@@ -114,6 +114,9 @@ class Together:
         parcels: list[Parcel] = []
         for subscriber, ledger in members:
             assert ledger.flow is not None
+            if not ledger.is_plain:  # what it had not read was too much for its line
+                singly.append(subscriber)
+                continue
             ticks = len(ledger.flow)
             chunks = ledger.flow.pop_all(self._bytes_max, ROWS_PER_MESSAGE_MAX)
             if chunks is None:

@@ -123,3 +123,18 @@ def test_who_is_owed_more_than_ticks_is_asked_singly() -> None:
     assert sorted(singly) == sorted([posted, snapshot, long])
     assert hub.take(posted, 0.0).messages == [b"{}"]
     assert hub.take(long, 0.0).ticks == 8
+
+
+@pytest.mark.parametrize("is_strict", [False, True])
+def test_who_falls_behind_as_it_is_served_is_told_so_at_once(is_strict) -> None:
+    hub = Hub(LIMITS, DIALECTS)
+    (one,) = subscribe(hub, [{1}], 0, "conflate")
+    hub.policies.flow(one, is_strict=is_strict)
+    hub.apply(rows((1, 1.0)))
+    hub.policies.flow(one, is_strict=is_strict)  # now what came waits in its own line
+    held = hub._ledgers[one].flow
+    held.bytes_max = held.bytes
+    hub.apply(rows((1, 2.0)))
+    assert hub.take_together([one], 0.0) == ([], [one])
+    taken = hub.take(one, 0.0)
+    assert taken.is_let_go if is_strict else json.loads(taken.messages[0])["op"] == "skipped"
