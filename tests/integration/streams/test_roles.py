@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
 
 from deploy.local.servers import redis_server
@@ -178,7 +180,9 @@ async def test_redis_of_orders_holds_after_a_restart_what_scripts_and_groups_cha
 
 async def test_nobody_comes_into_either_redis_without_a_name(ticks_redis, orders_redis):
     for server in (ticks_redis, orders_redis):
-        plain = Redis(unix_socket_path=str(server.socket), protocol=2, driver_info=None)
+        # Left to itself the client asks four times, seconds apart.
+        once = Retry(NoBackoff(), 0)
+        plain = Redis(unix_socket_path=str(server.socket), protocol=2, driver_info=None, retry=once)
         with pytest.raises(AuthenticationError):
             await plain.ping()
         with pytest.raises(AuthenticationError):
