@@ -12,6 +12,21 @@ from shared.errors import LocalError
 WRITER_BYTES_MAX = 16 * 1024
 
 
+async def runner_of(application: web.Application, *, close_timeout_s: float) -> web.AppRunner:
+    """Return what serves an application, set up; at its end connections have so long to close."""
+    runner = web.AppRunner(
+        application,
+        # aiohttp would write whole URLs; those of Kite's dialect hold the key.
+        access_log=None,
+        # What nobody unpacks cannot fail to, nor be a thousand times its size.
+        auto_decompress=False,
+        handle_signals=False,
+        shutdown_timeout=close_timeout_s,
+    )
+    await runner.setup()
+    return runner
+
+
 async def listen(runner: web.AppRunner, host: str, port: int, *, whom: str) -> str:
     """Listen there; return the address, the port that was free included.
 

@@ -13,7 +13,7 @@ from publisher import metrics
 from publisher.door.admission import SUBPROTOCOL, admit_by_message, asked_dialect, refusal
 from publisher.door.connection import Connection, Surroundings, part
 from publisher.door.delivering import Rounds
-from publisher.door.listening import listen, narrow
+from publisher.door.listening import listen, narrow, runner_of
 from publisher.door.sse import EventSources
 from publisher.fanout.dialects import DIALECTS, Dialect
 from publisher.protocol import farewells
@@ -94,16 +94,7 @@ class Server:
         for extra in self.parts:
             extra.attach(application)
         application.on_response_prepare.append(_anonymous)
-        # No access log: aiohttp would write whole URLs.
-        runner = web.AppRunner(
-            application,
-            access_log=None,
-            # What nobody unpacks cannot fail to, nor be a thousand times its size.
-            auto_decompress=False,
-            handle_signals=False,
-            shutdown_timeout=self._settings.close_timeout_s,
-        )
-        await runner.setup()
+        runner = await runner_of(application, close_timeout_s=self._settings.close_timeout_s)
         settings = self._settings
         self.address = await listen(runner, settings.host, settings.port, whom="subscribers")
         self._log.info("publisher.listening", address=self.address)

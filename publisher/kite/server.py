@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from publisher.access.allowance import Allowance
 from publisher.access.tokens import Claimed
 from publisher.door.delivering import Rounds
-from publisher.door.listening import listen, narrow
+from publisher.door.listening import listen, narrow, runner_of
 from publisher.kite import metrics
 from publisher.kite.connection import DRAINING, EXPIRED, FRAME_BYTES_MAX, KiteConnection
 from publisher.kite.protocol import HEARTBEAT_S
@@ -94,16 +94,7 @@ class KiteServer:
         """
         application = web.Application()
         application.add_routes([web.get("/", self._upgrade)])
-        # No access log: the key is in the URL, since Kite's dialect has it there.
-        runner = web.AppRunner(
-            application,
-            access_log=None,
-            # What nobody unpacks cannot fail to, nor be a thousand times its size.
-            auto_decompress=False,
-            handle_signals=False,
-            shutdown_timeout=self._settings.close_timeout_s,
-        )
-        await runner.setup()
+        runner = await runner_of(application, close_timeout_s=self._settings.close_timeout_s)
         host, port = self._settings.host, self._settings.kite_port
         self.address = await listen(runner, host, port, whom="Kite's clients")
         self._log.info("kite_door.listening", address=self.address)

@@ -25,6 +25,7 @@ import hiredis
 
 from deploy.local.redis import RedisServer
 from deploy.local.servers import redis_server
+from shared.streams.line import packed
 from shared.wire.ticks import RAW_HEADER_DTYPE, TICK_DTYPE
 from tests.benchmarks.end_to_end import enter
 from tests.benchmarks.load.feed import PACKET_BYTES
@@ -58,7 +59,7 @@ class Redis:
 
     def ask(self, commands: Sequence[Sequence[bytes]]) -> list[Any]:
         """Send commands in one piece, return their answers."""
-        self._socket.sendall(packed(commands))
+        self._socket.sendall(b"".join(packed(commands)[0]))
         answers: list[Any] = []
         while len(answers) < len(commands):
             answer = self._answers.gets()
@@ -70,16 +71,6 @@ class Redis:
             else:
                 answers.append(answer)
         return answers
-
-
-def packed(commands: Sequence[Sequence[bytes]]) -> bytes:
-    """Return commands in Redis's own form."""
-    return b"".join(
-        [
-            b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(w), w) for w in words]))
-            for words in commands
-        ]
-    )
 
 
 def _write(stream: str, body: bytes) -> tuple[bytes, ...]:

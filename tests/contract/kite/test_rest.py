@@ -138,11 +138,11 @@ async def test_rest_write_unanswered_in_time_is_unknown() -> None:
 
 
 async def test_rest_write_waiting_for_a_free_connection_was_not_sent() -> None:
-    held = asyncio.Event()
+    held, answering = asyncio.Event(), asyncio.Event()
 
     async def hold(_: web.Request) -> web.StreamResponse:
         held.set()
-        await asyncio.sleep(5)
+        await answering.wait()
         return web.Response()
 
     async with (
@@ -154,6 +154,7 @@ async def test_rest_write_waiting_for_a_free_connection_was_not_sent() -> None:
         async def occupy() -> None:
             with pytest.raises(KiteUnavailable):
                 await rest.call(READ)
+            answering.set()
 
         group.create_task(occupy(), name="occupy")
         await held.wait()
